@@ -1,0 +1,1 @@
+"""What the three embedded orchestrators share: clock, machines, images, processes, network, DNS."""
