@@ -1,0 +1,135 @@
+"""What a sandbox keeps on disk: one SQLite file of JSON rows.
+
+Why SQLite: a sandbox promises that whatever it has acknowledged is there after ``kill -9``. In WAL mode with
+``synchronous=NORMAL`` a commit is an append without an fsync (tens of microseconds), which outlives the process;
+only a power cut of the person's own machine may cost the last commits. kine gives Kubernetes its store the same way.
+
+Why rows of JSON and no schema: each engine has its own objects, the file is only ever read back whole at start, and
+one can look into it with any SQLite tool. A row is ``(kind, key) -> JSON``; a kind is an engine's own word, such as
+``swarm/<group>/task``. Rows come back in the order in which their keys were first written.
+
+The file is locked for as long as it is open, so two engines never share one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_FORMAT = 1  # PRAGMA user_version
+
+
+class StorageError(Exception):
+    """The file cannot be used; the message says why and what to do, in one line."""
+
+
+class Storage:
+    """Rows of JSON by kind and key. ``path`` None keeps them in memory (tests).
+
+    Every write is committed before the call returns, or, inside ``with storage.transaction():``, before the block
+    ends. Raises :class:`StorageError` when the file is damaged, locked or written by a newer labkit.
+    """
+
+    def __init__(self, path: Path | str | None = None) -> None:
+        self._path = path
+        self._depth = 0
+        self._db = sqlite3.connect(":memory:" if path is None else str(path), isolation_level=None, timeout=0)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise StorageError(self._explain(error)) from error
+        except StorageError:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        existed = self._path is not None and Path(self._path).stat().st_size > 0
+        # Exclusive locking keeps a second engine out, and needs no shared memory, so that it works on NFS homes too.
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("BEGIN EXCLUSIVE")  # takes the lock now instead of at the first write
+        found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+        if existed and found > _FORMAT:
+            raise StorageError(f"{self._path} was written by a newer labkit (format {found}): upgrade labkit to use it")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS rows (kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL,"
+            " UNIQUE (kind, key))"
+        )
+        self._db.execute(f"PRAGMA user_version={_FORMAT}")
+        self._db.execute("COMMIT")
+        if existed:
+            verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise StorageError(self._explain(verdict))
+
+    def _explain(self, reason: object) -> str:
+        if "locked" in str(reason):
+            return f"{self._path} is in use by another process: this sandbox is running already"
+        return f"{self._path} is not a readable sandbox database ({reason}); `labkit down` removes it to start afresh"
+
+    def put(self, kind: str, key: str, obj: Any) -> None:
+        """Write one row. ``obj`` is anything that orjson takes: JSON values and dataclasses."""
+        self._db.execute(
+            "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
+            (kind, key, orjson.dumps(obj)),
+        )
+
+    def delete(self, kind: str, key: str) -> None:
+        """Remove one row; a row that is not there is no error."""
+        self._db.execute("DELETE FROM rows WHERE kind = ? AND key = ?", (kind, key))
+
+    def delete_all(self, kind: str) -> None:
+        """Remove every row of a kind."""
+        self._db.execute("DELETE FROM rows WHERE kind = ?", (kind,))
+
+    def get(self, kind: str, key: str) -> Any:
+        """One row, or None."""
+        row = self._db.execute("SELECT body FROM rows WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+        return None if row is None else self._load(kind, key, row[0])
+
+    def all(self, kind: str) -> dict[str, Any]:
+        """Every row of a kind by key, in the order of first writing."""
+        rows = self._db.execute("SELECT key, body FROM rows WHERE kind = ? ORDER BY rowid", (kind,))
+        return {key: self._load(kind, key, body) for key, body in rows}
+
+    def kinds(self, prefix: str = "") -> list[str]:
+        """The kinds that have rows and start with ``prefix``."""
+        rows = self._db.execute("SELECT DISTINCT kind FROM rows ORDER BY kind")
+        return [kind for (kind,) in rows if kind.startswith(prefix)]
+
+    def _load(self, kind: str, key: str, body: bytes) -> Any:
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise StorageError(self._explain(f"row {kind}/{key}: {error}")) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Group writes: all of them are committed when the block ends, none when it raises. May be nested.
+
+        Do not ``await`` inside: the writes of others would join the group.
+        """
+        if self._depth == 0:
+            self._db.execute("BEGIN")
+        self._depth += 1
+        try:
+            yield
+        except BaseException:
+            self._depth -= 1
+            if self._depth == 0:
+                self._db.execute("ROLLBACK")
+            raise
+        self._depth -= 1
+        if self._depth == 0:
+            self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of it. May be called twice."""
+        self._db.close()
