@@ -1,0 +1,120 @@
+// One step of a lab. The whole state is `view` (see labkit/guide/render.py: step_view); every HTML part of it
+// comes from the lab's own Markdown with raw HTML switched off, so it may be set as HTML. All else is text.
+const STATUS = { passed: "✔ done", open: "● open", locked: "○ not yet open" };
+
+function element(tag, className, parent, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  if (parent) parent.append(made);
+  return made;
+}
+
+function rich(tag, className, parent, html) {
+  const made = element(tag, className, parent);
+  made.innerHTML = html;
+  return made;
+}
+
+function choices(parent, name, legend, options, chosen, disabled, onChoose) {
+  const set = element("fieldset", "lk-ask", parent);
+  rich("legend", "", set, legend);
+  options.forEach((option) => {
+    const label = element("label", "lk-choice", set);
+    const input = element("input", "", label);
+    input.type = "radio"; input.name = name; input.value = option;
+    input.checked = option === chosen; input.disabled = disabled;
+    input.addEventListener("change", () => onChoose(option));
+    element("span", "", label, option);
+  });
+  return set;
+}
+
+let serial = 0;
+
+function render({ model, el }) {
+  const group = `lk-${serial += 1}`;
+  const send = (message) => model.send(message);
+  let busy = false;
+
+  function draw() {
+    const view = model.get("view");
+    const typed = el.querySelector("input[type=number]")?.value;
+    el.replaceChildren();
+    const box = element("section", `lk-panel lk-${view.status}`, el);
+    box.dataset.step = view.id; box.dataset.status = view.status;
+    const head = element("div", "lk-head", box);
+    element("span", "lk-count", head, `Step ${view.number} of ${view.of}`);
+    rich("span", "lk-title", head, view.title);
+    const status = element("span", "lk-status", head, STATUS[view.status]);
+    status.setAttribute("role", "status");
+    rich("div", "lk-task", box, view.task);
+    if (view.note) rich("div", "lk-note", box, view.note);
+
+    const passed = view.status === "passed";
+    if (view.prediction) {
+      const { prompt, choices: options, choice, outcome } = view.prediction;
+      const set = choices(box, `${group}-p`, `Predict: ${prompt}`, options, choice, passed,
+        (value) => send({ do: "predict", value }));
+      if (passed && outcome) {
+        const right = choice === outcome;
+        element("div", right ? "lk-right" : "lk-wrong", set,
+          !choice ? `What happened: ${outcome}` : right ? `You predicted it: ${outcome}` : `It turned out otherwise: ${outcome}`);
+      }
+    }
+    if (view.ask) {
+      const { prompt, choices: options, answer } = view.ask;
+      if (options.length) {
+        choices(box, `${group}-a`, prompt, options, answer, passed, (value) => send({ do: "answer", value }));
+      } else {
+        const set = element("fieldset", "lk-ask", box);
+        rich("legend", "", set, prompt);
+        const input = element("input", "", set);
+        input.type = "number"; input.disabled = passed; input.setAttribute("aria-label", "your answer");
+        input.value = typed !== undefined && !passed ? typed : answer ?? "";
+        const go = () => { if (input.value !== "") send({ do: "answer", value: Number(input.value) }); };
+        input.addEventListener("keydown", (event) => { event.stopPropagation(); if (event.key === "Enter") go(); });
+        const button = element("button", "", set, "Answer");
+        button.disabled = passed; button.addEventListener("click", go);
+      }
+    }
+    if (view.seen) {
+      const seen = element("div", "lk-seen", box);
+      element("b", "", seen, passed ? "Seen: " : "Now: ");
+      rich("span", "", seen, view.seen);
+      if (view.try) { seen.append(" "); rich("span", "lk-try", seen, view.try); }
+    }
+    view.hints.forEach((hint) => rich("div", "lk-hint", box, hint));
+    if (view.solution) element("code", "", element("pre", "lk-solution", box), view.solution);
+    if (view.why) rich("div", "lk-why", box, view.why);
+
+    if (!passed) {
+      const row = element("div", "lk-buttons", box);
+      const button = (label, message, disabled, title) => {
+        const made = element("button", "", row, label);
+        made.disabled = disabled; made.title = title;
+        made.addEventListener("click", () => send(message));
+        return made;
+      };
+      const locked = view.status === "locked";
+      button("Check now", { do: "check" }, locked, "The panel checks by itself whenever the cluster changes");
+      button("Hint", { do: "hint" }, locked || !view.more_hints, "The next hint that fits the cluster's state");
+      if (!view.solution) button("Show a solution", { do: "solution" }, locked, "Python that does this step");
+      else button("Run the solution", { do: "solve" }, locked, "Let the lab do this step");
+    }
+    const problem = model.get("problem");
+    if (problem) element("div", "lk-problem", box, problem).setAttribute("role", "alert");
+  }
+
+  const redraw = () => {
+    if (busy) return;
+    busy = true;
+    requestAnimationFrame(() => { busy = false; draw(); });
+  };
+  model.on("change:view", redraw);
+  model.on("change:problem", redraw);
+  draw();
+  return () => { model.off("change:view", redraw); model.off("change:problem", redraw); };
+}
+
+export default { render };
