@@ -1,0 +1,65 @@
+"""What may be a name, an image reference, a constraint: the patterns of SwarmKit and of distribution/reference."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from labkit.embedded.swarm.errors import RpcError
+
+_DNS_NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")
+_SECRET_NAME = re.compile(r"[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?")
+
+_DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
+_PATH_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    rf"(?:{_DOMAIN}/)?{_PATH_PART}(?:/{_PATH_PART})*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
+)
+_IDENTIFIER = re.compile(r"[a-f0-9]{64}")
+
+_CONSTRAINT_KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE)
+_CONSTRAINT_VALUE = re.compile(r"[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE)
+_OPERATORS = ("==", "!=")
+
+
+def check_name(name: str) -> None:
+    """A name of a service or network. Raises RpcError InvalidArgument."""
+    if not name:
+        raise RpcError("InvalidArgument", "meta: name must be provided")
+    if not _DNS_NAME.fullmatch(name):
+        raise RpcError("InvalidArgument", "name must be valid as a DNS name component")
+    if len(name) > 63:
+        raise RpcError("InvalidArgument", "name must be 63 characters or fewer")
+
+
+def check_secret_name(name: str) -> None:
+    """A name of a secret or config. Raises RpcError InvalidArgument."""
+    if not name:
+        raise RpcError("InvalidArgument", "name must be provided")
+    if len(name) > 64 or not _SECRET_NAME.fullmatch(name):
+        raise RpcError(
+            "InvalidArgument",
+            "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, "
+            "and the start and end character must be [a-zA-Z0-9]",
+        )
+
+
+def is_reference(image: str) -> bool:
+    """Whether ``image`` is written as an image reference (``ParseNormalizedNamed`` takes it)."""
+    return bool(_REFERENCE.fullmatch(image)) and not _IDENTIFIER.fullmatch(image)
+
+
+def check_constraints(constraints: Iterable[str]) -> None:
+    """Placement constraints parse. Raises RpcError Unknown: SwarmKit gives these no code, so they are a 500."""
+    for constraint in constraints:
+        operator = next((operator for operator in _OPERATORS if operator in constraint), None)
+        if operator is None:
+            raise RpcError("Unknown", f"constraint expected one operator from {', '.join(_OPERATORS)}")
+        key, _, value = (part.strip() for part in constraint.partition(operator))
+        if not _CONSTRAINT_KEY.fullmatch(key):
+            raise RpcError("Unknown", f"key '{key}' is invalid")
+        if not _CONSTRAINT_VALUE.fullmatch(value):
+            raise RpcError("Unknown", f"value '{value}' is invalid")
