@@ -30,6 +30,9 @@ _QUICK = 20.0  # seconds for a single docker command
 # Options of `labkit.up(…, engine="docker", image=…)` and the variables of infra/swarm/up that they set.
 _VARIABLES = {"image": "LABKIT_SWARM_NODE_IMAGE", "images": "LABKIT_SWARM_IMAGES", "mirror": "LABKIT_SWARM_MIRROR"}
 
+# What the record keeps beside them; a sandbox that is brought back is asked for with all of it.
+_RECORDED = frozenset({"managers", "workers", "plain", "speed", "client", "notes", "network"})
+
 
 def infra(name: str) -> Path:
     """The folder ``infra/<name>``: beside the package in a checkout, inside it in a wheel."""
@@ -70,7 +73,7 @@ class DockerEngine:
         """
         if request.orchestrator != "swarm":
             raise UsageError(f"the docker engine cannot run {request.orchestrator!r} yet; it runs 'swarm'")
-        client = host_engine(os.environ)
+        client = request.options.get("client") or host_engine(os.environ)
         variables, arguments = _settings(request)
         report = _run_up(
             [*_script("up", request.name, request.state), *arguments],
@@ -189,7 +192,7 @@ class _Plug:
             raise UsageError(f"{self.machine} is not up; heal it first")
         self._inside(
             *("tc", "qdisc", "replace", "dev", self._device(), "root", "netem", "delay", f"{int(seconds * 1000)}ms"),
-            hint="slowing a real machine needs tc in the node image and the kernel's sch_netem; the embedded engine can",
+            hint="slowing a real machine needs tc in its image and sch_netem in the kernel; embedded machines do it",
         )
         self._note(f"slow {seconds}")
 
@@ -262,7 +265,7 @@ def _settings(request: Request) -> tuple[dict[str, str], list[str]]:
         elif key == "ports":
             for port in value:
                 arguments += ["--port", str(port)]
-        elif value is not None:
+        elif key not in _RECORDED:
             known = ", ".join([*_VARIABLES, "ports"])
             raise UsageError(f"the docker engine has no option {key!r}; it has {known}")
     return variables, arguments
