@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import docker.types
-
 from labkit.guide import Context, Hint, Lab, NotYet, Passed, Prediction, Recap, Step, Verdict
-
-IMAGE = "traefik/whoami:v1.10"
 
 
 def _running(context: Context) -> list[dict]:
@@ -39,9 +35,9 @@ def _wants(context: Context, count: int) -> Verdict:
 
 
 def create_hello(context: Context) -> None:
-    if _hello(context) is None:
-        mode = docker.types.ServiceMode("replicated", replicas=2)
-        context.client.services.create(IMAGE, name="hello", mode=mode)
+    from docker.types import ServiceMode
+
+    context.client.services.create("traefik/whoami:v1.10", name="hello", mode=ServiceMode("replicated", replicas=2))
 
 
 def grow_hello(context: Context) -> None:
@@ -91,14 +87,13 @@ def tidy(context: Context) -> Verdict:
 
 
 def remove_hello(context: Context) -> None:
-    hello = _hello(context)
-    if hello is not None:
-        context.client.api.remove_service(hello["ID"])
+    context.client.services.get("hello").remove()
 
 
 def reset(context: Context) -> None:
     heal_all(context)
-    remove_hello(context)
+    if _hello(context) is not None:
+        remove_hello(context)
 
 
 LAB = Lab(

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import docker.errors
-import docker.types
 import requests
 from docker.models.services import Service
 
 from labkit.guide import Context, NotYet
-
-IMAGE = "traefik/whoami:v1.10"
 
 # What docker-py raises when an engine refuses, or when its machine is off, frozen or cut off.
 NO_ANSWER = (docker.errors.DockerException, requests.exceptions.RequestException, OSError)
@@ -97,14 +94,6 @@ def not_running_yet(client: Any, name: str, wanted: int) -> NotYet | None:
 
 def no_manager(refusal: str) -> NotYet:
     return NotYet(f"no manager answers for the swarm: {refusal}", "Heal a manager: `swarm.heal('manager-1')`.")
-
-
-def create(context: Context, name: str, count: int, **options: Any) -> None:
-    """Create a replicated service through whichever manager answers."""
-    client, _ = ask_managers(context)
-    assert client is not None
-    if service(client, name) is None:
-        client.services.create(IMAGE, name=name, mode=docker.types.ServiceMode("replicated", replicas=count), **options)
 
 
 def remove_services(context: Context, *names: str) -> None:

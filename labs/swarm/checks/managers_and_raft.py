@@ -10,7 +10,6 @@ from .common import (
     NO_ANSWER,
     activate_everything,
     ask_managers,
-    create,
     heal_everything,
     managers,
     no_manager,
@@ -21,6 +20,7 @@ from .common import (
 )
 
 SERVICE = "heartbeat"
+REFUSED = "It refuses: the swarm does not have a leader"
 REPLICAS = 4
 
 
@@ -72,20 +72,26 @@ def quorum_right(context: Context) -> Verdict:
 
 
 def quorum(context: Context) -> int:
-    return len(managers(context)) // 2 + 1
+    managers = [machine for machine in context.sandbox.machines if machine.role == "manager"]
+    return len(managers) // 2 + 1
 
 
 def tolerance_right(context: Context) -> Verdict:
     if context.answer is None:
         return NotYet("no answer yet", "A quorum must be left over.")
-    spare = len(managers(context)) - quorum(context)
+    spare = len(managers(context)) - _quorum(context)
     if float(context.answer) != spare:
         return NotYet(f"{context.answer:g} is not it", "Managers less quorum.")
     return Passed(f"with {len(managers(context))} managers the swarm survives the loss of {spare}")
 
 
 def tolerance(context: Context) -> int:
-    return len(managers(context)) - quorum(context)
+    managers = [machine for machine in context.sandbox.machines if machine.role == "manager"]
+    return len(managers) - (len(managers) // 2 + 1)
+
+
+def _quorum(context: Context) -> int:
+    return len(managers(context)) // 2 + 1
 
 
 # -- something that must live on ------------------------------------------------------------------------------------
@@ -107,7 +113,14 @@ def service_runs(context: Context) -> Verdict:
 
 
 def create_service(context: Context) -> None:
-    create(context, SERVICE, REPLICAS, constraints=["node.role==worker"])
+    from docker.types import ServiceMode
+
+    context.client.services.create(
+        "traefik/whoami:v1.10",
+        name="heartbeat",
+        mode=ServiceMode("replicated", replicas=4),
+        constraints=["node.role==worker"],
+    )
 
 
 # -- kill the leader -----------------------------------------------------------------------------------------------
@@ -134,8 +147,9 @@ def after_the_leader(context: Context) -> str | None:
 
 
 def fail_leader(context: Context) -> None:
-    client, _ = ask_managers(context)
-    context.sandbox.fail(leader_name(client))
+    managers = context.client.nodes.list(filters={"role": "manager"})
+    leader = next(node for node in managers if node.attrs["ManagerStatus"].get("Leader"))
+    context.sandbox.fail(leader.attrs["Description"]["Hostname"])
 
 
 # -- lose the quorum ------------------------------------------------------------------------------------------------
@@ -149,7 +163,7 @@ def quorum_lost(context: Context) -> Verdict:
     up = up_managers(context)
     if not up:
         return NotYet("every manager is down", "Leave one alive: it is the one to ask. Heal one.")
-    if len(up) >= quorum(context):
+    if len(up) >= _quorum(context):
         return NotYet(
             f"{len(up)} of {len(managers(context))} managers are up", "Fail managers until the quorum is gone."
         )
@@ -167,7 +181,9 @@ def tasks_without_quorum(context: Context) -> str | None:
 
 
 def fail_to_minority(context: Context) -> None:
-    for name in up_managers(context)[quorum(context) - 1 :]:
+    managers = [machine for machine in context.sandbox.machines if machine.role == "manager"]
+    alive = [machine.name for machine in managers if machine.state == "up"]
+    for name in alive[1:]:
         context.sandbox.fail(name)
 
 
@@ -180,9 +196,6 @@ def scaling_refused(context: Context) -> Verdict:
     if context.answer != REFUSED:
         return NotYet("that is not what the manager says", "Run it and read the error to its end.")
     return Passed(f"refused, and {containers_running(context)} containers run on")
-
-
-REFUSED = "It refuses: the swarm does not have a leader"
 
 
 # -- bring it back -------------------------------------------------------------------------------------------------
@@ -201,10 +214,18 @@ def quorum_back(context: Context) -> Verdict:
 
 
 def heal_one(context: Context) -> None:
-    for name in managers(context):
-        if name not in up_managers(context):
-            context.sandbox.heal(name)
-            return
+    failed = [machine.name for machine in context.sandbox.machines if machine.state != "up"]
+    context.sandbox.heal(failed[0])
+
+
+def answer_refused(context: Context) -> str:
+    return "It refuses: the swarm does not have a leader"
+
+
+def heal_all(context: Context) -> None:
+    for machine in context.sandbox.machines:
+        if machine.state != "up":
+            context.sandbox.heal(machine.name)
 
 
 def all_back(context: Context) -> Verdict:
@@ -226,6 +247,10 @@ def gone(context: Context) -> Verdict:
     if service(client, SERVICE) is not None:
         return NotYet(f"`{SERVICE}` is still there", f"`docker service rm {SERVICE}`")
     return Passed(f"`{SERVICE}` is gone")
+
+
+def remove_heartbeat(context: Context) -> None:
+    context.client.services.get("heartbeat").remove()
 
 
 def reset(context: Context) -> None:
@@ -275,7 +300,7 @@ LAB = Lab(
             id="workload",
             title="Something that must live on",
             needs=("tolerance",),
-            task=f"Create a service `{SERVICE}`, {REPLICAS} replicas of `traefik/whoami:v1.10`, on **workers only**:\n\n"
+            task=f"Create `{SERVICE}`, {REPLICAS} replicas of `traefik/whoami:v1.10`, on **workers only**:\n\n"
             f"`docker service create --name {SERVICE} --replicas {REPLICAS} --constraint node.role==worker "
             "traefik/whoami:v1.10`",
             check=service_runs,
@@ -349,7 +374,7 @@ LAB = Lab(
                 ),
             ),
             check=scaling_refused,
-            solution=lambda context: REFUSED,
+            solution=answer_refused,
             why="It may not even *read* for you: what it knows could be out of date. This error is worth knowing by "
             "heart: it says that too few managers are online, and nothing about your service.",
         ),
@@ -371,7 +396,7 @@ LAB = Lab(
             needs=("recover",),
             task="Heal the other manager too, until all are *reachable*. Does the old leader get its star back?",
             check=all_back,
-            solution=heal_everything,
+            solution=heal_all,
             engines=DRILL,
             why="It comes back as a follower, fetches what it missed, and keeps quiet: leadership is not a property "
             "of a machine.",
@@ -383,7 +408,7 @@ LAB = Lab(
             needs=("workload",),
             task=f"`docker service rm {SERVICE}`",
             check=gone,
-            solution=lambda context: remove_services(context, SERVICE),
+            solution=remove_heartbeat,
             why="Done. The swarm is as you found it.",
         ),
     ),

@@ -11,7 +11,6 @@ from labkit.guide import Ask, Context, Hint, Lab, NotYet, Passed, Prediction, Re
 from .common import (
     activate_everything,
     ask_managers,
-    create,
     heal_everything,
     no_manager,
     node_names,
@@ -45,7 +44,9 @@ def three_run(context: Context) -> Verdict:
 
 
 def create_web(context: Context) -> None:
-    create(context, "web", 3)
+    from docker.types import ServiceMode
+
+    context.client.services.create("traefik/whoami:v1.10", name="web", mode=ServiceMode("replicated", replicas=3))
 
 
 # -- kill-a-task -------------------------------------------------------------------------------------------------
@@ -82,10 +83,11 @@ def what_refilled(context: Context) -> str | None:
 
 
 def kill_one(context: Context) -> None:
-    task = running(context.client, "web")[0]
-    machine = node_names(context.client)[task["NodeID"]]
-    container = task["Status"]["ContainerStatus"]["ContainerID"]
-    context.sandbox.client_of(machine).containers.get(container).kill()
+    tasks = context.client.api.tasks(filters={"service": "web", "desired-state": "running"})
+    task = next(task for task in tasks if task["Status"]["State"] == "running")
+    node = context.client.nodes.get(task["NodeID"])
+    engine = context.sandbox.client_of(node.attrs["Description"]["Hostname"])
+    engine.containers.get(task["Status"]["ContainerStatus"]["ContainerID"]).kill()
 
 
 # -- scale -------------------------------------------------------------------------------------------------------
@@ -172,10 +174,8 @@ def where_to(context: Context) -> str | None:
 
 
 def drain_one(context: Context) -> None:
-    counts = tasks_a_node(context.client, "web")
-    # A worker if one has a task: draining a manager works as well, but this is what one does in earnest.
-    name = max(counts, key=lambda host: (host.startswith("worker") and counts[host] > 0, counts[host]))
-    node = next(n for n in context.client.nodes.list() if n.attrs["Description"]["Hostname"] == name)
+    tasks = context.client.api.tasks(filters={"service": "web", "desired-state": "running"})
+    node = context.client.nodes.get(next(task["NodeID"] for task in tasks if task["Status"]["State"] == "running"))
     node.update({**node.attrs["Spec"], "Availability": "drain"})
 
 
@@ -250,7 +250,7 @@ def picky_pends(context: Context) -> Verdict:
 
 
 def create_picky(context: Context) -> None:
-    create(context, "picky", 1, constraints=["node.labels.disk==ssd"])
+    context.client.services.create("traefik/whoami:v1.10", name="picky", constraints=["node.labels.disk==ssd"])
 
 
 def why_pending(context: Context) -> Verdict:
@@ -263,7 +263,10 @@ def why_pending(context: Context) -> Verdict:
 
 
 def answer_nodes(context: Context) -> int:
-    return int(context.memory["refused"])
+    import re
+
+    task = context.client.api.tasks(filters={"service": "picky"})[0]
+    return int(re.search(r"not satisfied on (\d+) node", task["Status"]["Err"])[1])
 
 
 def picky_runs(context: Context) -> Verdict:
@@ -272,8 +275,8 @@ def picky_runs(context: Context) -> Verdict:
         return no_manager(refusal)
     tasks = running(client, "picky")
     if not tasks:
-        return NotYet("`picky` still waits", "Give one node the label: `docker node update --label-add disk=ssd worker-2`.")
-    names = node_names(client: Any)
+        return NotYet("`picky` still waits", "Label one node: `docker node update --label-add disk=ssd worker-2`.")
+    names = node_names(client)
     labelled = {n["ID"] for n in client.api.nodes() if (n["Spec"].get("Labels") or {}).get("disk") == "ssd"}
     if tasks[0]["NodeID"] not in labelled:
         return NotYet("`picky` runs on a node without the label", "Keep its constraint and label a node instead.")
@@ -300,7 +303,8 @@ def gone(context: Context) -> Verdict:
 
 
 def remove_both(context: Context) -> None:
-    remove_services(context, "web", "picky")
+    for name in ("web", "picky"):
+        context.client.services.get(name).remove()
 
 
 def reset(context: Context) -> None:
@@ -407,9 +411,7 @@ LAB = Lab(
             hints=(
                 Hint(
                     "The node that you drained had no task of `web`; choose one that has.",
-                    when=lambda context: any(
-                        n["Spec"]["Availability"] == "drain" for n in context.client.api.nodes()
-                    ),
+                    when=lambda context: any(n["Spec"]["Availability"] == "drain" for n in context.client.api.nodes()),
                 ),
             ),
             why="*Drain* means: shut down what runs here and start it elsewhere, at once, without the restart delay: "
@@ -421,7 +423,9 @@ LAB = Lab(
             needs=("drain",),
             task="The machine is fine again. Make the node **active**: in the dashboard, or "
             "`docker node update --availability active worker-1`. Then wait a few seconds.",
-            prediction=Prediction("What moves back to it?", ("All its old tasks", "Some tasks", "Nothing"), what_moved_back),
+            prediction=Prediction(
+                "What moves back to it?", ("All its old tasks", "Some tasks", "Nothing"), what_moved_back
+            ),
             check=active_again,
             solution=activate_all,
             why="**Nothing moves back.** Four tasks are desired, four run: there is no difference to work on, and "
