@@ -1,0 +1,118 @@
+"""Every notebook, executed as a learner would, on every engine that this machine has.
+
+After each cell that shows a step, the step is proven: its check must say NotYet before (a check that passes before
+the step is done checks nothing), then the solution runs, then the check must pass. A cell of the notebook that itself
+does a step is tagged ``does:STEP``; there the proof stands before that cell.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from support.present import node_image, requires
+
+from labkit.guide import find_labs, load_lab
+from labkit.guide.loader import labs_folder
+from labkit.guide.source import solution_text
+
+LABS = find_labs()
+
+PROVE_BEFORE = """
+from labkit.guide import NotYet as _NotYet, Passed as _Passed
+_before = lab.check({step!r})
+assert isinstance(_before, _NotYet), f"the check of {step} passes before it is done: {{_before}}"
+"""
+PROVE_AFTER = """
+_after = lab.check({step!r}) if lab.passed({step!r}) else lab.{how}({step!r}, timeout={patience})
+assert isinstance(_after, _Passed), f"{step} is not done: {{_after}}"
+"""
+SHOWS_STEP = re.compile(r'^lab\.step\("([\w-]+)"\)', re.MULTILINE)
+
+
+def read(lab_id: str) -> nbformat.NotebookNode:
+    return nbformat.read(labs_folder() / f"{lab_id}.ipynb", as_version=4)
+
+
+def with_proofs(lab_id: str) -> tuple[nbformat.NotebookNode, list[str]]:
+    """The notebook with the proofs put in, and the steps that it shows in order."""
+    lab, notebook = load_lab(lab_id), read(lab_id)
+    cells, shown, done_by_cell = [], [], set()
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        for step in (tag.removeprefix("does:") for tag in tags if tag.startswith("does:")):
+            done_by_cell.add(step)
+            cells.append(nbformat.v4.new_code_cell(PROVE_BEFORE.format(step=step)))
+        cells.append(cell)
+        for step in SHOWS_STEP.findall(cell.source) if cell.cell_type == "code" else []:
+            shown.append(step)
+            code = "" if step in done_by_cell else PROVE_BEFORE.format(step=step)
+            how = "wait" if step in done_by_cell else "solve"
+            code += PROVE_AFTER.format(step=step, how=how, patience=2 * lab.step(step).patience)
+            cells.append(nbformat.v4.new_code_cell(code))
+    notebook.cells = cells
+    return notebook, shown
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+@pytest.mark.parametrize("engine", ["embedded", pytest.param("docker", marks=requires("docker"))])
+def test_notebook(lab_id: str, engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LABKIT_ENGINE", engine)
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.json"))
+    if engine == "docker":
+        monkeypatch.setenv("LABKIT_SWARM_NODE_IMAGE", node_image())
+    else:
+        monkeypatch.setenv("LABKIT_SPEED", "4")
+    notebook, shown = with_proofs(lab_id)
+    assert shown == [step.id for step in load_lab(lab_id).steps], "the notebook shows every step once, in order"
+    # One sandbox serves all labs of an engine: what a learner's machine looks like who does one after the other.
+    folder = (labs_folder() / f"{lab_id}.ipynb").parent
+    NotebookClient(
+        notebook, timeout=420, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+    ).execute()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_nothing():
+    yield
+    import labkit
+
+    for sandbox in labkit.sandboxes():
+        sandbox.down()
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+def test_stored_without_outputs(lab_id: str) -> None:
+    for cell in read(lab_id).cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+def test_every_solution_can_be_typed_in_a_cell(lab_id: str) -> None:
+    lab = load_lab(lab_id)
+    for step in lab.steps:
+        compile(solution_text(step.solution, lab.orchestrator), step.id, "exec")
+        names = set(step.solution.__code__.co_names) & set(step.solution.__globals__)
+        assert not names, f"the solution of {step.id} leans on {names}, which a learner's cell does not have"
+
+
+@pytest.mark.parametrize("lab_id", LABS)
+def test_links_lead_somewhere(lab_id: str) -> None:
+    folder = (labs_folder() / f"{lab_id}.ipynb").parent
+    for cell in read(lab_id).cells:
+        for target in re.findall(r"\]\(([^)#:]+)\)", cell.source):
+            assert (folder / target).exists(), f"{lab_id} links to {target}, which is not there"
+
+
+def test_the_course_keeps_its_promises() -> None:
+    """Every statement about Swarm that the course makes is shown by some step (labs/course.toml is the list)."""
+    import tomllib
+
+    course = tomllib.loads((labs_folder() / "course.toml").read_text())
+    shown = {statement for lab_id in LABS for statement in load_lab(lab_id).shows}
+    built = {statement for track in course["track"] if track["built"] for statement in track["statements"]}
+    assert shown == built
