@@ -224,7 +224,7 @@ def spread_again(context: Context) -> Verdict:
     return Passed(f"{name} runs {count} of `web` again")
 
 
-def force_update(context: Context) -> None:
+def place_anew(context: Context) -> None:
     context.client.services.get("web").force_update()
 
 
@@ -438,7 +438,7 @@ LAB = Lab(
             task="You want the node used *now*. Make the swarm place the tasks of `web` anew: "
             "`docker service update --force web`.",
             check=spread_again,
-            solution=force_update,
+            solution=place_anew,
             hints=(
                 Hint("In Python: `swarm.client.services.get('web').force_update()`."),
                 Hint("Scaling up also works: the emptiest node comes first."),
