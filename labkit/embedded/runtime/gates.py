@@ -1,0 +1,72 @@
+"""Freezing: a gate that code waits at, and a driver that takes no step of a coroutine while a gate is closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+
+class Gate:
+    """Something that frozen code waits at. Open at first."""
+
+    __slots__ = ("_waiting",)
+
+    def __init__(self) -> None:
+        self._waiting: list[asyncio.Future[None]] | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._waiting is not None
+
+    def close(self) -> None:
+        if self._waiting is None:
+            self._waiting = []
+
+    def open(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for future in waiting or ():
+            if not future.done():
+                future.set_result(None)
+
+    async def wait(self) -> None:
+        """Return at once when it is open, else when it opens."""
+        while self._waiting is not None:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future
+
+
+class Held:
+    """Await it instead of the coroutine: the coroutine takes no step while one of the gates is closed.
+
+    This is what the cgroup freezer does to a real process. What the coroutine waits for may well happen meanwhile (time
+    goes by, bytes arrive); it only finds out when the gates open.
+    """
+
+    __slots__ = ("_coro", "_gates")
+
+    def __init__(self, coro: Coroutine[Any, Any, Any], *gates: Gate) -> None:
+        self._coro = coro
+        self._gates = gates
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coro, gates = self._coro, self._gates
+        error: BaseException | None = None
+        while True:
+            for gate in gates:
+                while gate.closed:
+                    try:
+                        yield from gate.wait().__await__()
+                    except BaseException:
+                        coro.close()
+                        raise
+            try:
+                waits_for = coro.send(None) if error is None else coro.throw(error)
+            except StopIteration as stop:
+                return stop.value
+            error = None
+            try:
+                yield waits_for
+            except BaseException as thrown:  # a cancellation is for the coroutine to see
+                error = thrown

@@ -1,0 +1,85 @@
+"""The registry that every sandbox pulls from: all images there are, found by reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+
+from labkit.embedded.runtime.images.base import Image
+from labkit.embedded.runtime.images.reference import DOCKER_IO, Reference, parse_reference
+
+# name -> module and class. Modules are loaded when one of their images is asked for, so a start costs little.
+FAMILIES = {
+    "traefik/whoami": "whoami:Whoami",
+    "busybox": "busybox:Busybox",
+}
+
+
+class UnknownImage(LookupError):
+    """No such image in the registry; ``str()`` is in the words of ``docker pull``."""
+
+    def __init__(self, reference: Reference, words: str) -> None:
+        super().__init__(words)
+        self.reference = reference
+
+
+class Catalogue:
+    """All images. ``extra`` are families of one's own, beside those that come with labkit."""
+
+    def __init__(self, extra: Iterable[type[Image]] = ()) -> None:
+        self._extra = {family.name: family for family in extra}
+        self._made: dict[tuple[str, str], Image] = {}
+
+    def find(self, reference: str | Reference) -> Image:
+        """The image of a reference; ``InvalidReference`` or :class:`UnknownImage`."""
+        ref = parse_reference(reference) if isinstance(reference, str) else reference
+        if ref.domain != DOCKER_IO:
+            raise UnknownImage(
+                ref, f'Get "https://{ref.domain}/v2/": dial tcp: lookup {ref.domain.partition(":")[0]}: no such host'
+            )
+        family = self._family(ref.familiar_name)
+        if family is None:
+            raise UnknownImage(
+                ref,
+                f"pull access denied for {ref.familiar_name}, repository does not exist or may require "
+                "'docker login': denied: requested access to the resource is denied",
+            )
+        for version, tags in family.versions.items():
+            if ref.digest:
+                if self._image(family, version).digest == ref.digest:
+                    return self._image(family, version)
+            elif ref.tag in tags:
+                return self._image(family, version)
+        wanted = str(ref) if ref.digest else ref.familiar
+        raise UnknownImage(ref, f"manifest for {wanted} not found: manifest unknown: manifest unknown")
+
+    def by_id(self, image_id: str) -> Image | None:
+        """The image of a full id ``sha256:…``."""
+        return next((image for image in self.all() if image.id == image_id), None)
+
+    def all(self) -> Iterator[Image]:
+        """Every version of every family."""
+        for name in [*FAMILIES, *self._extra]:
+            family = self._family(name)
+            assert family is not None
+            for version in family.versions:
+                yield self._image(family, version)
+
+    def names(self) -> list[str]:
+        """Every ``name:tag`` there is."""
+        return [tag for image in self.all() for tag in image.repo_tags]
+
+    def _family(self, name: str) -> type[Image] | None:
+        if name in self._extra:
+            return self._extra[name]
+        if name not in FAMILIES:
+            return None
+        module, _, cls = FAMILIES[name].partition(":")
+        found: type[Image] = getattr(import_module(f"labkit.embedded.runtime.images.{module}"), cls)
+        return found
+
+    def _image(self, family: type[Image], version: str) -> Image:
+        key = (family.name, version)
+        if key not in self._made:
+            self._made[key] = family(version)
+        return self._made[key]

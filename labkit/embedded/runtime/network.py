@@ -1,0 +1,541 @@
+"""The network of a sandbox: real sockets on loopback addresses of its own.
+
+Linux owns all of 127.0.0.0/8. A sandbox claims one block 127.S.0.0/16 of it, and every machine, container and virtual
+IP gets an address there on which it really listens. Where that cannot be (macOS has 127.0.0.1 only, ports below 1024
+need a privilege, another program holds the port on all addresses) the listener sits elsewhere, :meth:`Network.real`
+knows where, and ``notes`` says so in words.
+
+Connections *inside* the sandbox go through :meth:`Network.connect`, which obeys the plugs of the machines. Whoever
+comes from outside (a browser, curl) is connected by the operating system, as to machines on the same desk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import resource
+import socket
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from labkit.embedded.runtime.addresses import AddressPool
+from labkit.embedded.runtime.clock import Clock
+from labkit.embedded.runtime.machines import Fleet, Machine, Unreachable
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
+ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+Handler = Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
+
+BLOCKS = range(16, 251)  # S of 127.S: below are what people use by hand (127.0.0.1, 127.0.1.1, 127.0.0.53)
+CLAIM_PORT = 20127  # below Linux's range of ephemeral ports, so nobody gets it by chance
+CONNECT_TIMEOUT = 130.0  # seconds after which Linux gives up sending SYNs (tcp_syn_retries 6)
+BACKLOG = 128
+
+
+class AddressInUse(OSError):
+    """Something in this sandbox listens there already."""
+
+    def __init__(self, ip: str, port: int) -> None:
+        super().__init__(errno.EADDRINUSE, f"listen tcp {ip}:{port}: bind: address already in use")
+
+
+class Listener:
+    """One listening socket of the sandbox. ``ip:port`` is its place in the sandbox, ``real_*`` where it really is."""
+
+    __slots__ = (
+        "_connections",
+        "_factory",
+        "_held",
+        "_network",
+        "_tasks",
+        "handler",
+        "ip",
+        "machine",
+        "port",
+        "real_host",
+        "real_port",
+        "sock",
+    )
+
+    def __init__(self, network: Network, machine: str, ip: str, port: int, sock: socket.socket) -> None:
+        self._network = network
+        self.machine = machine
+        self.ip = ip
+        self.real_host, self.real_port = sock.getsockname()[:2]
+        self.port = port or self.real_port
+        self.sock = sock
+        self.handler: Handler | None = None  # of an HTTP listener
+        self._factory: ProtocolFactory | None = None
+        self._connections: weakref.WeakSet[asyncio.BaseTransport] | None = None
+        self._tasks: set[asyncio.Task[Any]] | None = None
+        self._held = 0
+
+    @property
+    def closed(self) -> bool:
+        return self.sock.fileno() < 0
+
+    def _serve(self, factory: ProtocolFactory) -> None:
+        self._factory = factory
+        if not self._held:
+            asyncio.get_running_loop().add_reader(self.sock.fileno(), self._accept)
+
+    def hold(self) -> None:
+        """Answer nobody until :meth:`release`: who connects waits in the backlog. Holds are counted."""
+        self._held += 1
+        if self._held == 1 and not self.closed and self._factory is not None:
+            asyncio.get_running_loop().remove_reader(self.sock.fileno())
+
+    def release(self) -> None:
+        self._held = max(0, self._held - 1)
+        if not self._held and not self.closed and self._factory is not None:
+            asyncio.get_running_loop().add_reader(self.sock.fileno(), self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(BACKLOG):
+            try:
+                conn, _peer = self.sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._network.trouble(self, error)
+                return
+            conn.setblocking(False)
+            self._run(self._connect(conn))
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Keep a reference to the task while it runs: the loop holds only weak ones."""
+        if self._tasks is None:
+            self._tasks = set()
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, conn: socket.socket) -> None:
+        try:
+            await self._network.latency(self.machine, conn)
+            assert self._factory is not None
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._factory, conn)
+        except (OSError, asyncio.CancelledError):
+            conn.close()
+            return
+        if self.closed:
+            transport.abort()
+            return
+        if self._connections is None:
+            self._connections = weakref.WeakSet()
+        self._connections.add(transport)
+
+    def abort_connections(self) -> None:
+        """Reset all connections that were accepted here."""
+        for transport in tuple(self._connections or ()):
+            if isinstance(transport, asyncio.WriteTransport):
+                transport.abort()
+
+    async def close(self) -> None:
+        """Stop listening and reset what is connected."""
+        self.shut()
+
+    def shut(self) -> None:
+        """:meth:`close` for those who cannot wait; there is nothing to wait for."""
+        if self.closed:
+            return
+        if not self._held and self._factory is not None:
+            asyncio.get_running_loop().remove_reader(self.sock.fileno())
+        self.sock.close()
+        for task in tuple(self._tasks or ()):
+            task.cancel()
+        self.abort_connections()
+        self._network._forget(self)
+
+
+class Network:
+    """All sockets of one sandbox."""
+
+    def __init__(self, fleet: Fleet, clock: Clock) -> None:
+        self.fleet = fleet
+        self.clock = clock
+        self.block = ""
+        self.notes: list[str] = []
+        self._claim: socket.socket | None = None
+        self._loopbacks = True  # may all of 127.0.0.0/8 be bound?
+        self._low_ports = True
+        self._listeners: dict[tuple[str, int], Listener] = {}
+        self._by_real: dict[tuple[str, int], Listener] = {}
+        self._datagrams: dict[tuple[str, int], tuple[str, asyncio.DatagramTransport]] = {}
+        self._of_machine: dict[str, set[Listener]] = {}
+        self._places: dict[str, str] = {}  # address -> machine on which it is
+        self._open: dict[tuple[str, str], weakref.WeakSet[asyncio.StreamWriter]] = {}
+        self._pools: dict[str, AddressPool] = {}
+        self._http: web.Server | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    @classmethod
+    async def open(cls, fleet: Fleet, clock: Clock, preferred: int | None = None) -> Network:
+        """Claim a free block (``preferred`` if it is: then all addresses are those of before a restart)."""
+        network = cls(fleet, clock)
+        _raise_file_limit()
+        network._find_out()
+        network._claim_block(preferred)
+        network._unsubscribe = fleet.subscribe(network._plug_changed)
+        return network
+
+    async def close(self) -> None:
+        """Close every socket and give the block back."""
+        self._unsubscribe()
+        for listener in tuple(self._listeners.values()):
+            listener.shut()
+        for _, transport in self._datagrams.values():
+            transport.abort()
+        self._datagrams.clear()
+        for writers in self._open.values():
+            for writer in tuple(writers):
+                writer.transport.abort()
+        if self._http is not None:
+            await self._http.shutdown(0)
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+
+    def note(self, words: str) -> None:
+        """Something is not where one would look for it: say so, once."""
+        if words not in self.notes:
+            self.notes.append(words)
+
+    # addresses ------------------------------------------------------------------------------------------------
+
+    def _find_out(self) -> None:
+        """What does this computer let us bind? Asked by trying."""
+        self._loopbacks = _can_bind("127.77.0.1", 0)
+        # A port that hardly anybody uses; EADDRINUSE would mean that it may be bound.
+        self._low_ports = _can_bind("127.0.0.1", 11)
+        if not self._loopbacks:
+            self.note(
+                "This computer has no loopback addresses beside 127.0.0.1, so every machine and container listens "
+                "there on a port of its own; 'labkit status' says where."
+            )
+        elif not self._low_ports:
+            self.note(
+                "Ports below 1024 may not be opened without a privilege here, so a container that listens on port 80 "
+                "is found from outside on a higher port of its address; 'labkit status' says where."
+            )
+
+    def _claim_block(self, preferred: int | None) -> None:
+        candidates = list(BLOCKS)
+        if preferred is not None and preferred in BLOCKS:
+            candidates.insert(0, preferred)
+        for number in candidates:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                # Bound but never listening: nobody can connect, and it is free at once when this process dies.
+                sock.bind((f"127.{number}.255.254", CLAIM_PORT) if self._loopbacks else ("127.0.0.1", 20200 + number))
+            except OSError:
+                sock.close()
+                continue
+            self._claim, self.block = sock, f"127.{number}"
+            return
+        raise OSError(errno.EADDRINUSE, "all 235 loopback blocks 127.16 to 127.250 are taken by other sandboxes")
+
+    def machine_address(self, index: int) -> str:
+        """The address of the ``index``-th machine."""
+        return f"{self.block}.0.{10 + index}" if index < 240 else f"{self.block}.1.{index - 240}"
+
+    def pool(self, cidr_or_name: str, size: int = 4094) -> AddressPool:
+        """The pool of a network, made when it is first asked for.
+
+        ``127.S.16.0/20`` is taken as it is; a name gets a free part of the block with room for ``size`` addresses.
+        """
+        if cidr_or_name not in self._pools:
+            taken = [pool.network for pool in self._pools.values()]
+            self._pools[cidr_or_name] = (
+                AddressPool(cidr_or_name) if "/" in cidr_or_name else AddressPool.within(self.block, size, taken)
+            )
+        return self._pools[cidr_or_name]
+
+    def drop_pool(self, cidr_or_name: str) -> None:
+        """The network is gone; its addresses may be given to another."""
+        self._pools.pop(cidr_or_name, None)
+
+    def place(self, ip: str, machine: str) -> None:
+        """Say on which machine an address is, so that a port nobody listens on is refused rather than unknown."""
+        self._places[ip] = machine
+
+    def unplace(self, ip: str) -> None:
+        self._places.pop(ip, None)
+
+    def where(self, ip: str) -> str | None:
+        """The name of the machine that has this address, if any has."""
+        placed = self._places.get(ip)
+        if placed is None:
+            return next((m.name for m in self.fleet.machines.values() if m.address == ip), None)
+        return placed
+
+    def real(self, ip: str, port: int) -> tuple[str, int] | None:
+        """Where the listener of ``ip:port`` is found from outside the sandbox, None if nobody listens there."""
+        listener = self._listeners.get((ip, port))
+        return None if listener is None else (listener.real_host, listener.real_port)
+
+    # listening ------------------------------------------------------------------------------------------------
+
+    async def listen(
+        self, machine: Machine | str, ip: str, port: int, connected: Connected, *, limit: int = 2**16
+    ) -> Listener:
+        """Accept connections for ``ip:port`` on ``machine``; each runs ``connected(reader, writer)``."""
+        listener = self._bind(machine, ip, port)
+        loop = asyncio.get_running_loop()
+
+        def factory() -> asyncio.BaseProtocol:
+            reader = asyncio.StreamReader(limit=limit, loop=loop)
+            return asyncio.StreamReaderProtocol(
+                reader, lambda r, w: listener._run(_converse(connected, r, w)), loop=loop
+            )
+
+        listener._serve(factory)
+        return listener
+
+    async def listen_protocol(self, machine: Machine | str, ip: str, port: int, factory: ProtocolFactory) -> Listener:
+        """Accept connections for ``ip:port``, each spoken to by a protocol that ``factory`` makes."""
+        listener = self._bind(machine, ip, port)
+        listener._serve(factory)
+        return listener
+
+    async def listen_http(self, machine: Machine | str, ip: str, port: int, handler: Handler) -> Listener:
+        """Serve HTTP on ``ip:port``. All HTTP listeners share one aiohttp server, so each costs little."""
+        listener = self._bind(machine, ip, port)
+        listener.handler = handler
+        listener._serve(self._http_server())
+        return listener
+
+    def _http_server(self) -> web.Server:
+        if self._http is None:
+            from aiohttp import web
+
+            async def dispatch(request: web.BaseRequest) -> web.StreamResponse:
+                name = request.transport.get_extra_info("sockname") if request.transport else None
+                listener = self._by_real.get(name[:2]) if name else None
+                if listener is None or listener.handler is None:
+                    raise web.HTTPServiceUnavailable
+                return await listener.handler(request)
+
+            self._http = web.Server(dispatch, access_log=None, keepalive_timeout=30.0)
+        return self._http
+
+    def _bind(self, machine: Machine | str, ip: str, port: int) -> Listener:
+        name = machine if isinstance(machine, str) else machine.name
+        if port and (ip, port) in self._listeners:
+            raise AddressInUse(ip, port)
+        sock = self._socket(socket.SOCK_STREAM, ip, port)
+        sock.listen(BACKLOG)
+        listener = Listener(self, name, ip, port, sock)
+        self._listeners[ip, listener.port] = listener
+        self._by_real[listener.real_host, listener.real_port] = listener
+        self._of_machine.setdefault(name, set()).add(listener)
+        if self.fleet.machine(name).power == "paused":
+            listener._held = 1
+        return listener
+
+    def _socket(self, kind: socket.SocketKind, ip: str, port: int) -> socket.socket:
+        """A socket bound to ``ip:port``, or as near to it as this computer allows."""
+        host = ip if self._loopbacks else "127.0.0.1"
+        wanted = port if self._loopbacks and (port >= 1024 or self._low_ports) else 0
+        while True:
+            sock = socket.socket(socket.AF_INET, kind)
+            sock.setblocking(False)
+            if kind == socket.SOCK_STREAM:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((host, wanted))
+                return sock
+            except OSError as error:
+                sock.close()
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EPERM) or not wanted:
+                    raise
+                reason = (
+                    f"another program of this computer holds port {port} on all addresses"
+                    if error.errno == errno.EADDRINUSE
+                    else f"port {port} may not be opened without a privilege here"
+                )
+                reason = reason[0].upper() + reason[1:]
+                self.note(f"{reason}, so {ip}:{port} is found elsewhere; 'labkit status' says where.")
+                wanted = 0
+
+    def _forget(self, listener: Listener) -> None:
+        self._listeners.pop((listener.ip, listener.port), None)
+        self._by_real.pop((listener.real_host, listener.real_port), None)
+        self._of_machine.get(listener.machine, set()).discard(listener)
+
+    def trouble(self, listener: Listener, error: OSError) -> None:
+        """Accepting failed, in practice because files ran out: let the listener rest a moment, as asyncio does."""
+        self.note(f"Accepting a connection failed: {error.strerror}.")
+        listener.hold()
+        asyncio.get_running_loop().call_later(1.0, listener.release)
+
+    async def latency(self, machine: str, conn: socket.socket) -> None:
+        """What a slow machine adds for those who come from outside; insiders have waited in :meth:`connect`."""
+        if (delay := self.fleet.latency(machine)) and conn.getpeername()[0] == "127.0.0.1":
+            await self.clock.sleep(delay)
+
+    # datagrams ------------------------------------------------------------------------------------------------
+
+    async def listen_udp(
+        self, machine: Machine | str, ip: str, port: int, received: Callable[[bytes], Awaitable[bytes | None]]
+    ) -> tuple[str, int]:
+        """Answer each datagram to ``ip:port`` with what ``received`` returns. Returns where it really is."""
+        name = machine if isinstance(machine, str) else machine.name
+        if (ip, port) in self._datagrams:
+            raise AddressInUse(ip, port)
+        sock = self._socket(socket.SOCK_DGRAM, ip, port)
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _Datagrams(received, lambda: self.fleet.machine(name).power == "on"), sock=sock
+        )
+        self._datagrams[ip, port] = (name, transport)
+        host, number = sock.getsockname()[:2]
+        return host, number
+
+    def real_udp(self, ip: str, port: int) -> tuple[str, int] | None:
+        """As :meth:`real`, for datagrams."""
+        entry = self._datagrams.get((ip, port))
+        return None if entry is None else entry[1].get_extra_info("sockname")[:2]
+
+    def close_udp(self, ip: str, port: int) -> None:
+        entry = self._datagrams.pop((ip, port), None)
+        if entry is not None:
+            entry[1].abort()
+
+    # connecting -----------------------------------------------------------------------------------------------
+
+    async def connect(
+        self, machine: str, ip: str, port: int, *, source: str | None = None, timeout: float | None = CONNECT_TIMEOUT
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect from ``machine`` (as ``source``, an address there) to ``ip:port`` of the sandbox.
+
+        Raises ConnectionRefusedError when nobody listens, TimeoutError after ``timeout`` sandbox seconds when the
+        other machine is off, cut off or paused, and :class:`Unreachable` (``No route to host``) for an address that
+        nobody has. Addresses outside of the sandbox are never connected to.
+        """
+        target = self.where(ip)
+        listener = self._listeners.get((ip, port))
+        if listener is not None:
+            target = listener.machine
+        if target is None:
+            raise Unreachable(errno.EHOSTUNREACH, "No route to host")
+        async with self.clock.timeout(timeout):
+            await self._pass(machine, target)
+            listener = self._listeners.get((ip, port))
+            if listener is None:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+            reader, writer = await self._open_connection(listener, source)
+        pair = (machine, target)
+        if pair not in self._open:
+            self._open[pair] = weakref.WeakSet()
+        self._open[pair].add(writer)
+        return reader, writer
+
+    async def _pass(self, src: str, dst: str) -> None:
+        """Wait as the first packet would: its delay, a frozen machine, and for ever at a cut."""
+        delay = self.fleet.delay(src, dst)
+        if delay:
+            await self.clock.sleep(2 * delay)
+        while not self.fleet.connected(src, dst) or self.fleet.gate(dst).closed:
+            if self.fleet.gate(dst).closed:
+                await self.fleet.gate(dst).wait()
+            else:  # SYNs go out again now and then, so a wire that is mended in time carries the next one
+                await self.clock.sleep(1.0)
+
+    async def _open_connection(
+        self, listener: Listener, source: str | None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if source is None or not self._loopbacks:
+            return await asyncio.open_connection(listener.real_host, listener.real_port)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if _BIND_NO_PORT is not None:
+                sock.setsockopt(socket.IPPROTO_IP, _BIND_NO_PORT, 1)
+            sock.bind((source, 0))
+            await asyncio.get_running_loop().sock_connect(sock, (listener.real_host, listener.real_port))
+            return await asyncio.open_connection(sock=sock)
+        except BaseException:
+            sock.close()
+            raise
+
+    # plugs ----------------------------------------------------------------------------------------------------
+
+    def _plug_changed(self, name: str, what: str) -> None:
+        listeners = tuple(self._of_machine.get(name, ()))
+        if what == "fail":
+            for listener in listeners:
+                listener.shut()
+            for place in [place for place, (machine, _) in self._datagrams.items() if machine == name]:
+                self.close_udp(*place)
+        elif what == "pause":
+            for listener in listeners:
+                listener.hold()
+        elif what == "unpause":
+            for listener in listeners:
+                listener.release()
+        if what in ("fail", "partition"):
+            # A real connection over a cut wire hangs until somebody's patience ends; here it ends at once, so that
+            # proxies do not pile up dead pairs of sockets.
+            for (src, dst), writers in self._open.items():
+                if name in (src, dst) and not self.fleet.connected(src, dst):
+                    for writer in tuple(writers):
+                        writer.transport.abort()
+
+
+_BIND_NO_PORT: int | None = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if hasattr(socket, "SO_REUSEPORT") else None)
+
+
+async def _converse(connected: Connected, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        await connected(reader, writer)
+    except (OSError, EOFError, asyncio.IncompleteReadError):
+        pass  # the other side went away
+    finally:
+        writer.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, received: Callable[[bytes], Awaitable[bytes | None]], alive: Callable[[], bool]) -> None:
+        self._received = received
+        self._alive = alive
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        if self._alive() and len(self._tasks) < 256:
+            task = asyncio.get_running_loop().create_task(self._answer(data, addr))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, data: bytes, addr: Any) -> None:
+        answer = await self._received(data)
+        if answer is not None and isinstance(self._transport, asyncio.DatagramTransport):
+            self._transport.sendto(answer, addr)
+
+
+def _can_bind(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return True
+
+
+def _raise_file_limit() -> None:
+    """Every container is a listening socket: take all file descriptors that the system grants without asking."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        # macOS says "unlimited" but means 10,240 (OPEN_MAX).
+        for limit in (hard, 10240):
+            try:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+                return
+            except (ValueError, OSError):
+                continue

@@ -1,0 +1,670 @@
+"""The processes of a container: Python coroutines that live, write, listen and die as Linux processes do.
+
+A :class:`Namespace` is what the processes of one container share; a :class:`Process` is its main one or one that
+``exec`` started in it. What they run is a *program* of the image: ``async def program(process) -> exit code``.
+Nothing of it is ever executed on the computer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from labkit.embedded.runtime import signals
+from labkit.embedded.runtime.clock import Clock
+from labkit.embedded.runtime.files import Files, Layer
+from labkit.embedded.runtime.gates import Gate, Held
+from labkit.embedded.runtime.logs import Log, LogLine
+from labkit.embedded.runtime.machines import Machine
+from labkit.embedded.runtime.network import AddressInUse, Connected, Listener, Network
+from labkit.embedded.runtime.proc import virtual_file
+from labkit.embedded.runtime.streams import Bytes, Sink, Source, Tap
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from labkit.embedded.runtime.dns import Resolver
+    from labkit.embedded.runtime.images.base import Image, Program
+
+__all__ = ["ExecutableNotFound", "Exit", "Limits", "Log", "LogLine", "NameNotFound", "Namespace", "Process"]
+
+MAX_PROCESSES = 256  # in one container, when it has no limit of its own: a fork bomb ends here
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_pids = itertools.count(2001)  # as the machine would count them; a container counts its own from 1
+
+
+class ExecutableNotFound(Exception):
+    """The image has no such program. ``str()`` is what runc says, ``exit_code`` what Docker records (127 or 126)."""
+
+    def __init__(self, name: str, reason: str = "", exit_code: int = 127) -> None:
+        self.name = name
+        self.exit_code = exit_code
+        if not reason:
+            reason = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
+        super().__init__(f'exec: "{name}": {reason}')
+
+
+class Exit(BaseException):
+    """Raised by a program to end at once with this code, as ``exit(2)``. Not an error."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class NameNotFound(OSError):
+    """A host name that no DNS server of the container knows."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"bad address '{name}'")
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a container may use; 0 is no limit."""
+
+    memory: int = 0  # bytes; the OOM killer comes beyond
+    cpus: float = 0.0
+    pids: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A line of the container's process table, as ``ps`` shows it."""
+
+    pid: int
+    ppid: int
+    args: list[str]
+    started: float
+    kill: Callable[[int], object]
+    process: Process | None = None  # None for what a shell runs inside itself
+
+
+class Namespace:
+    """What the processes of one container have in common."""
+
+    __slots__ = (
+        "_next_pid",
+        "_virtual",
+        "addresses",
+        "clock",
+        "files",
+        "gate",
+        "hostname",
+        "image",
+        "limits",
+        "listeners",
+        "machine",
+        "main",
+        "network",
+        "resolver",
+        "rng",
+        "table",
+    )
+
+    def __init__(
+        self,
+        image: Image,
+        *,
+        hostname: str,
+        machine: Machine,
+        addresses: list[str],
+        network: Network,
+        clock: Clock,
+        resolver: Resolver | None = None,
+        files: Layer | Files | None = None,
+        rng: random.Random | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.image = image
+        self.hostname = hostname
+        self.machine = machine
+        self.addresses = addresses
+        self.network = network
+        self.clock = clock
+        self.resolver = resolver
+        self.rng = rng or random.Random(hostname)
+        self.limits = limits or Limits()
+        self.gate = Gate()  # closed while the container is paused
+        self.listeners: dict[int, list[Listener]] = {}  # by the port that the programs know
+        self.table: dict[int, Entry] = {}
+        self.main: Process | None = None
+        self._next_pid = 1
+        self.files = files if isinstance(files, Files) else Files(files)
+        self.files.base = image.files
+        self.files.virtual = self._virtual_file
+
+    def _virtual_file(self, path: str) -> bytes | None:
+        return virtual_file(self, path)
+
+    # processes ------------------------------------------------------------------------------------------------
+
+    def enter(
+        self, args: list[str], kill: Callable[[int], object], ppid: int = 0, process: Process | None = None
+    ) -> Entry:
+        """Take a process id and a line in the table; BlockingIOError (``EAGAIN``) when there are too many."""
+        if len(self.table) >= (self.limits.pids or MAX_PROCESSES):
+            raise BlockingIOError("Resource temporarily unavailable")
+        entry = Entry(self._next_pid, ppid, args, self.clock.time(), kill, process)
+        self._next_pid += 1
+        self.table[entry.pid] = entry
+        return entry
+
+    def leave(self, entry: Entry) -> None:
+        self.table.pop(entry.pid, None)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that all its processes use."""
+        return sum(entry.process.memory for entry in self.table.values() if entry.process is not None)
+
+    # network --------------------------------------------------------------------------------------------------
+
+    def own(self, ip: str) -> bool:
+        """Is this an address of the container itself?"""
+        return ip in self.addresses or (ip.startswith("127.") and not ip.startswith(self.network.block + "."))
+
+    def resolve(self, name: str) -> list[str]:
+        """The addresses of a name: ``/etc/hosts`` first, then the container's DNS. :class:`NameNotFound`."""
+        if _is_address(name):
+            return [name]
+        if name in ("localhost", "localhost.localdomain"):
+            return ["127.0.0.1"]
+        if name == self.hostname and self.addresses:
+            return list(self.addresses)
+        for line in (self.files._get("/etc/hosts") or b"").decode("utf-8", "replace").splitlines():
+            address, *names = line.split("#", 1)[0].split() or [""]
+            if name in names and ":" not in address:
+                return [address]
+        found = self.resolver.resolve(name) if self.resolver is not None else None
+        if not found:
+            raise NameNotFound(name)
+        return found
+
+    async def connect(
+        self, host: str, port: int, timeout: float | None = 130.0
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect from this container to a name or address, trying each address in turn."""
+        error: OSError | None = None
+        for ip in self.resolve(host):
+            try:
+                if self.own(ip):
+                    return await self._connect_own(ip, port)
+                source = self.addresses[0] if self.addresses else None
+                return await self.network.connect(self.machine.name, ip, port, source=source, timeout=timeout)
+            except OSError as failed:
+                error = failed
+        assert error is not None
+        raise error
+
+    async def _connect_own(self, ip: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        listeners = self.listeners.get(port)
+        if not listeners:
+            raise ConnectionRefusedError(111, "Connection refused")
+        listener = next((one for one in listeners if one.ip == ip), listeners[0])
+        return await asyncio.open_connection(listener.real_host, listener.real_port)
+
+    async def listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
+        """Listen on ``port`` of all addresses. A container without a network still has its own loopback."""
+        if port in self.listeners:
+            raise AddressInUse("0.0.0.0", port)
+        opened: list[Listener] = []
+        try:
+            for ip in self.addresses:
+                opened.append(await start(ip, port))
+            if not opened:
+                opened.append(await start(f"{self.network.block}.0.1", 0))
+        except OSError:
+            for listener in opened:
+                listener.shut()
+            raise
+        self.listeners[port] = opened
+
+    def end(self) -> None:
+        """The main process is gone: the kernel kills all others and closes what is open."""
+        for entry in tuple(self.table.values()):
+            entry.kill(signals.SIGKILL)
+        self.table.clear()
+        for listeners in self.listeners.values():
+            for listener in listeners:
+                listener.shut()
+        self.listeners.clear()
+        self.gate.open()
+
+
+class Process:
+    """A container's main process, or one that was started in it with :meth:`exec`."""
+
+    __slots__ = (
+        "_ballast",
+        "_busy",
+        "_children",
+        "_exited",
+        "_handlers",
+        "_owned",
+        "_pending",
+        "_stderr",
+        "_stdout",
+        "_stopped",
+        "_task",
+        "args",
+        "cwd",
+        "entry",
+        "env",
+        "exit_code",
+        "finished_at",
+        "image",
+        "log",
+        "ns",
+        "oom",
+        "pid",
+        "started_at",
+        "stdin",
+        "tty",
+        "user",
+    )
+
+    def __init__(
+        self,
+        image: Image,
+        *,
+        args: list[str],
+        env: dict[str, str] | None = None,
+        hostname: str = "",
+        machine: Machine | None = None,
+        addresses: list[str] | None = None,
+        network: Network | None = None,
+        clock: Clock | None = None,
+        resolver: Resolver | None = None,
+        log: Log | None = None,
+        files: Layer | Files | None = None,
+        stdin: Source | None = None,
+        tty: bool = False,
+        rng: random.Random | None = None,
+        limits: Limits | None = None,
+        workdir: str = "",
+        user: str = "",
+        ns: Namespace | None = None,
+    ) -> None:
+        """``ns`` is given for a process that joins a container; else it is made from what is given instead."""
+        if ns is None:
+            if machine is None or network is None or clock is None:
+                raise TypeError("a main process needs a machine, a network and a clock")
+            ns = Namespace(
+                image,
+                hostname=hostname,
+                machine=machine,
+                addresses=addresses or [],
+                network=network,
+                clock=clock,
+                resolver=resolver,
+                files=files,
+                rng=rng,
+                limits=limits,
+            )
+        self.ns = ns
+        self.image = image
+        self.args = args
+        self.env = {"PATH": DEFAULT_PATH, "HOSTNAME": ns.hostname, "HOME": "/root"} if env is None else env
+        self.log = log or Log(ns.clock)
+        self.stdin: Source = stdin or Bytes()
+        self.tty = tty
+        self.cwd = workdir or image.workdir or "/"
+        self.user = user or image.user
+        self.pid = 0  # as the machine counts; 0 before start and after the end
+        self.entry: Entry | None = None  # its line in the container's table
+        self.exit_code: int | None = None
+        self.oom = False
+        self.started_at = 0.0
+        self.finished_at = 0.0
+        self._ballast = 0
+        self._busy = 0.0
+        self._task: asyncio.Task[int] | None = None
+        self._exited: asyncio.Future[int] | None = None
+        self._handlers: dict[int, Callable[[], object]] | None = None
+        self._pending: list[int] | None = None
+        self._children: set[asyncio.Task[Any]] | None = None
+        self._owned: list[int] | None = None  # ports
+        self._stopped: Gate | None = None
+        self._stdout: Sink | None = None
+        self._stderr: Sink | None = None
+
+    # life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Run the program that ``args`` names. Raises :class:`ExecutableNotFound` when the image has none."""
+        program = self.image.program(self.args, self)
+        loop = asyncio.get_running_loop()
+        self.entry = self.ns.enter(self.args, self.kill, process=self)
+        if self.ns.main is None:
+            self.ns.main = self
+            for ip in self.ns.addresses:
+                self.ns.network.place(ip, self.ns.machine.name)
+        self.pid = next(_pids)
+        self.started_at = self.clock.time()
+        self.log.open()
+        self._exited = loop.create_future()
+        self._task = loop.create_task(self._run(program))
+
+    async def _run(self, program: Program) -> int:
+        code = 1
+        try:
+            code = int(await Held(_coroutine(program(self)), *self._gates()) or 0)
+        except Exit as ended:
+            code = ended.code
+        except asyncio.CancelledError:
+            code = 128 + signals.SIGKILL
+        except BrokenPipeError:
+            code = 128 + signals.SIGPIPE
+        except MemoryError:
+            code = 128 + signals.SIGKILL
+        except Exception as error:  # a program that crashes takes its container down, never the engine
+            self.err(f"{self.args[0]}: {type(error).__name__}: {error}\n")
+        self._task = None
+        self._end(code)
+        return code
+
+    def _gates(self) -> tuple[Gate, ...]:
+        return (self.ns.gate, self.ns.network.fleet.gate(self.ns.machine.name))
+
+    def _end(self, code: int) -> None:
+        if self.exit_code is not None:
+            return
+        self.exit_code = code & 0xFF
+        self.finished_at = self.clock.time()
+        self.pid = 0
+        if self.entry is not None:
+            self.ns.leave(self.entry)
+        for port in self._owned or ():
+            for listener in self.ns.listeners.pop(port, ()):
+                listener.shut()
+        for child in tuple(self._children or ()):
+            child.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        self.stdin.close()
+        if self.ns.main is self:
+            self.ns.end()
+            for ip in self.ns.addresses:
+                self.ns.network.unplace(ip)
+        self.log.close()
+        self._handlers = None
+        if self._exited is not None and not self._exited.done():
+            self._exited.set_result(self.exit_code)
+
+    @property
+    def running(self) -> bool:
+        return self.pid != 0
+
+    @property
+    def paused(self) -> bool:
+        return self.running and self.ns.gate.closed
+
+    async def wait(self) -> int:
+        """The exit code, as soon as there is one: 128 + signal when a signal ended it."""
+        if self.exit_code is not None:
+            return self.exit_code
+        if self._exited is None:
+            raise RuntimeError("the process has not been started")
+        return await asyncio.shield(self._exited)
+
+    def exit(self, code: int) -> None:
+        """End at once with this code; for handlers of signals and of requests. Programs just return."""
+        self._end(code)
+
+    def kill(self, signal: int) -> None:
+        """Send a signal. A container's first process is not ended by one that it does not handle, except SIGKILL."""
+        if not self.running:
+            return
+        if signal == signals.SIGKILL:
+            self._end(128 + signals.SIGKILL)
+        elif any(gate.closed for gate in self._gates()):  # frozen: it finds it when it thaws
+            if self._pending is None:
+                self._pending = []
+                self.spawn(self._deliver())
+            self._pending.append(signal)
+        else:
+            self._receive(signal)
+
+    async def _deliver(self) -> None:
+        pending, self._pending = self._pending or [], None
+        for signal in pending:
+            self._receive(signal)
+
+    def _receive(self, signal: int) -> None:
+        handler = (self._handlers or {}).get(signal)
+        if handler is not None:
+            result = handler()
+            if inspect.iscoroutine(result):
+                self.spawn(result)
+        elif (self.entry is None or self.entry.pid != 1) and signal not in signals.IGNORED | signals.STOPPING:
+            self._end(128 + signal)
+
+    async def stop(self, signal: int = signals.SIGTERM, grace: float = 10.0) -> int:
+        """Send ``signal``, and SIGKILL after ``grace`` sandbox seconds. Returns the exit code.
+
+        A negative grace waits for ever, as ``docker stop -t -1``.
+        """
+        self.kill(signal)
+        try:
+            async with self.clock.timeout(None if grace < 0 else grace):
+                return await self.wait()
+        except TimeoutError:
+            self.kill(signals.SIGKILL)
+            return await self.wait()
+
+    def pause(self) -> None:
+        """Freeze all processes of the container; those who connect wait."""
+        if self.running and not self.ns.gate.closed:
+            self.ns.gate.close()
+            for listeners in self.ns.listeners.values():
+                for listener in listeners:
+                    listener.hold()
+
+    def resume(self) -> None:
+        if self.ns.gate.closed:
+            self.ns.gate.open()
+            for listeners in self.ns.listeners.values():
+                for listener in listeners:
+                    listener.release()
+
+    async def exec(
+        self,
+        args: list[str],
+        env: dict[str, str] | None = None,
+        stdin: Source | None = None,
+        *,
+        log: Log | None = None,
+        tty: bool = False,
+        workdir: str = "",
+        user: str = "",
+    ) -> Process:
+        """Start another process in this container; its output goes to a log of its own unless ``log`` is given."""
+        process = Process(
+            self.image,
+            args=args,
+            env={**self.env, **(env or {})},
+            log=log,
+            stdin=stdin,
+            tty=tty,
+            workdir=workdir or self.cwd,
+            user=user or self.user,
+            ns=self.ns,
+        )
+        await process.start()
+        return process
+
+    # what programs use ----------------------------------------------------------------------------------------
+
+    @property
+    def clock(self) -> Clock:
+        return self.ns.clock
+
+    @property
+    def files(self) -> Files:
+        return self.ns.files
+
+    @property
+    def hostname(self) -> str:
+        return self.ns.hostname
+
+    @property
+    def machine(self) -> Machine:
+        return self.ns.machine
+
+    @property
+    def addresses(self) -> list[str]:
+        return self.ns.addresses
+
+    @property
+    def network(self) -> Network:
+        return self.ns.network
+
+    @property
+    def rng(self) -> random.Random:
+        return self.ns.rng
+
+    def out(self, text: str | bytes) -> None:
+        """Write to standard output."""
+        self._write("stdout", text)
+
+    def err(self, text: str | bytes) -> None:
+        """Write to standard error; with a terminal both are the same."""
+        self._write("stdout" if self.tty else "stderr", text)
+
+    def _write(self, stream: str, text: str | bytes) -> None:
+        if self.exit_code is None:
+            data = text.encode() if isinstance(text, str) else text
+            self.log.write(stream, data.replace(b"\n", b"\r\n") if self.tty else data)
+
+    @property
+    def stdout(self) -> Sink:
+        """Standard output as a stream, for what may write without end."""
+        if self._stdout is None:
+            self._stdout = Tap(self.out)
+        return self._stdout
+
+    @property
+    def stderr(self) -> Sink:
+        if self._stderr is None:
+            self._stderr = Tap(self.err)
+        return self._stderr
+
+    async def sleep(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+
+    def on_signal(self, signal: int, handler: Callable[[], object] | None) -> None:
+        """Call ``handler`` (plain or async) when the signal comes; None goes back to the default."""
+        if self._handlers is None:
+            self._handlers = {}
+        if handler is None:
+            self._handlers.pop(signal, None)
+        else:
+            self._handlers[signal] = handler
+
+    def exits_on(self, *numbers: int, code: int = 0, say: str = "") -> None:
+        """End with ``code`` on these signals, after ``say`` has gone to standard error: what most servers do."""
+
+        def leave() -> None:
+            if say:
+                self.err(say)
+            self.exit(code)
+
+        for signal in numbers:
+            self.on_signal(signal, leave)
+
+    def spawn(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something beside; it is frozen and ends with the process. What it raises ends the process."""
+        if self._children is None:
+            self._children = set()
+        task = asyncio.get_running_loop().create_task(self._beside(coro))
+        self._children.add(task)
+        task.add_done_callback(self._children.discard)
+        return task
+
+    async def _beside(self, coro: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await Held(coro, *self._gates())
+        except Exit as ended:
+            self._end(ended.code)
+        except OSError:
+            pass  # a peer that went away
+        except Exception as error:
+            self.err(f"{self.args[0]}: {type(error).__name__}: {error}\n")
+            self._end(1)
+
+    async def forever(self) -> int:
+        """Wait for the signal that ends it: the main loop of a server."""
+        await asyncio.get_running_loop().create_future()
+        return 0
+
+    async def listen(self, port: int, connected: Connected) -> None:
+        """Accept connections on ``port`` of all addresses of the container."""
+
+        async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await Held(_coroutine(connected(reader, writer)), *self._gates())
+
+        await self._listen(port, lambda ip, number: self.network.listen(self.machine, ip, number, held))
+
+    async def listen_http(
+        self, port: int, handler: Callable[[web.BaseRequest], Coroutine[Any, Any, web.StreamResponse]]
+    ) -> None:
+        """Serve HTTP on ``port`` of all addresses of the container."""
+
+        async def held(request: web.BaseRequest) -> web.StreamResponse:
+            return await Held(handler(request), *self._gates())
+
+        await self._listen(port, lambda ip, number: self.network.listen_http(self.machine, ip, number, held))
+
+    async def _listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
+        await self.ns.listen(port, start)
+        if self._owned is None:
+            self._owned = []
+        self._owned.append(port)
+
+    async def connect(
+        self, host: str, port: int, timeout: float | None = 130.0
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to a name or address as this container sees it; obeys the plugs."""
+        return await self.ns.connect(host, port, timeout)
+
+    def allocate(self, size: int) -> None:
+        """Use ``size`` more bytes of (pretended) memory. Beyond the container's limit the OOM killer ends it: 137."""
+        self._ballast = max(0, self._ballast + size)
+        limit = self.ns.limits.memory or self.machine.memory
+        if self.ns.memory > limit:
+            self.oom = True
+            if self.ns.main is not None:
+                self.ns.main.oom = True
+            self._end(128 + signals.SIGKILL)
+            raise MemoryError
+
+    @property
+    def memory(self) -> int:
+        """Bytes it uses: what its image usually takes and what it allocated."""
+        return self.image.memory + self._ballast if self.running else 0
+
+    def busy(self, seconds: float) -> None:
+        """Account for ``seconds`` of processor time."""
+        self._busy += seconds
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that it has used so far, for ``docker stats``."""
+        until = self.clock.time() if self.running else self.finished_at
+        return self._busy + self.image.idle_cpu * max(0.0, until - self.started_at)
+
+
+async def _coroutine(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+def _is_address(name: str) -> bool:
+    parts = name.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
