@@ -130,7 +130,7 @@ class OpenLab:
 
     def solution(self, step_id: str) -> str:
         """The source of the step's solution: Python that the tests run. Noted in the progress."""
-        text = solution_text(self.lab.step(step_id).solution)
+        text = solution_text(self.lab.step(step_id).solution, self.lab.orchestrator)
         self._note(step_id, solution=True)
         self._refresh(step_id)
         return text

@@ -70,7 +70,7 @@ def step_view(opened: OpenLab, step_id: str) -> dict[str, Any]:
         "why": markdown(step.why) if status == "passed" else "",
         "hints": [inline(step.hints[i].text) for i in facts.get("hints", []) if i < len(step.hints)],
         "more_hints": status == "open" and len(facts.get("hints", [])) < len(step.hints),
-        "solution": solution_text(step.solution) if facts.get("solution") else "",
+        "solution": solution_text(step.solution, opened.lab.orchestrator) if facts.get("solution") else "",
         "note": inline(step.engines.get(getattr(opened.sandbox, "engine", ""), "")),
         "ask": None,
         "prediction": None,
