@@ -211,8 +211,6 @@ def _start(registry: Registry, known: Record | None, request: Request, engine: s
     machinery = engine_named(chosen)
     if known is not None and known.ready and machinery.alive(known):
         return known
-    if known is not None and known.engine == "attached":
-        raise UsageError(f"“{known.name}” is an attached cluster that does not answer; labkit cannot start it")
     registry.paths.check_socket_length(request.name)
     registry.paths.make_runtime()
     if known is not None and not known.ready:
