@@ -17,15 +17,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from labkit.embedded.swarm.engine import API_VERSION, MIN_API_VERSION, VERSION
 from labkit.embedded.swarm.errors import ApiError
 
 from .request import Answer, Handler, Reply, Request, Route
 
 log = logging.getLogger(__name__)
-
-ENGINE_VERSION = "28.2.2"
-API_VERSION = (1, 50)
-MIN_API_VERSION = (1, 24)
 
 # Each module exports ROUTES. Order matters only where two patterns fit one path: the first wins.
 MODULES = (
@@ -115,10 +112,10 @@ class Api:
         if host is None:
             return _render(Reply(404, {"message": "page not found"}))
         headers = {
-            "Api-Version": _dotted(API_VERSION),
+            "Api-Version": dotted(API_VERSION),
             "Docker-Experimental": "false",
             "Ostype": "linux",
-            "Server": f"Docker/{ENGINE_VERSION} (linux)",
+            "Server": f"Docker/{VERSION} (linux)",
         }
         version = _parse_version(version_text) if version_text else API_VERSION
         refusal = _refuse(version, version_text)
@@ -144,6 +141,7 @@ class Api:
             answer = Reply(500, {"message": f"{type(error).__name__}: {error}"})
         if isinstance(answer, web.StreamResponse):
             return answer
+        host.keeper.flush()  # what is acknowledged is on disk
         if raw.body_exists and not raw.content.at_eof():
             await _drain(raw)
         return _render(answer, headers)
@@ -187,7 +185,8 @@ async def _drain(raw: web.Request) -> None:
         pass
 
 
-def _dotted(version: tuple[int, ...]) -> str:
+def dotted(version: tuple[int, ...]) -> str:
+    """``1.50``."""
     return ".".join(str(part) for part in version)
 
 
@@ -199,12 +198,12 @@ def _parse_version(text: str) -> tuple[int, int]:
 def _refuse(version: tuple[int, int], text: str) -> Reply | None:
     if version < MIN_API_VERSION:
         words = (
-            f"client version {text} is too old. Minimum supported API version is {_dotted(MIN_API_VERSION)}, "
+            f"client version {text} is too old. Minimum supported API version is {dotted(MIN_API_VERSION)}, "
             "please upgrade your client to a newer version"
         )
         # Clients this old expect plain text.
         return Reply(400, words + "\n", {"X-Content-Type-Options": "nosniff"})
     if version > API_VERSION:
-        words = f"client version {text} is too new. Maximum supported API version is {_dotted(API_VERSION)}"
+        words = f"client version {text} is too new. Maximum supported API version is {dotted(API_VERSION)}"
         return Reply(400, {"message": words})
     return None

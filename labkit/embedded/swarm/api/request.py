@@ -26,6 +26,8 @@ _Int = int  # Request has a method of that name
 _FALSE = frozenset(("", "0", "no", "false", "none"))  # httputils.BoolValue: everything else is true
 _TRUE_FILTER = frozenset(("1", "true", "True"))  # "True" is what docker-py makes of a bool
 _FALSE_FILTER = frozenset(("0", "false", "False"))
+_GO_TRUE = frozenset(("1", "t", "T", "true", "TRUE", "True"))  # strconv.ParseBool
+_GO_FALSE = frozenset(("", "0", "f", "F", "false", "FALSE", "False"))
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,17 @@ class Request:
         text = self.query.get(name, "")
         return go_int(text, "ParseInt", -(2**63), 2**63 - 1) if text else default
 
+    def go_bool(self, name: str, *, why: bool = True) -> bool:
+        """A yes or no of the query where dockerd is strict.
+
+        Raises BadRequest ``invalid value for x: y``, followed by Go's complaint unless ``why`` is False.
+        """
+        value = self.query.get(name, "")
+        if value not in _GO_TRUE and value not in _GO_FALSE:
+            go = f': strconv.ParseBool: parsing "{value}": invalid syntax' if why else ""
+            raise BadRequest(f"invalid value for {name}: {value}{go}")
+        return value in _GO_TRUE
+
     def filters(self, allowed: Iterable[str] | None = None) -> Filters:
         """The ``filters`` parameter, checked against the names allowed (None: not checked)."""
         filters = Filters.parse(self.query.get("filters", ""))
@@ -259,3 +272,17 @@ def go_int(text: str, function: str, low: int, high: int) -> int:
     if not low <= value <= high:
         raise BadRequest(f'strconv.{function}: parsing "{text}": value out of range')
     return value
+
+
+def version_of(request: Request, what: str, words: str | None = None) -> int:
+    """The ``version`` parameter that every update carries.
+
+    Raises BadRequest ``invalid service version 'x': strconv.ParseUint: parsing "x": invalid syntax``.
+    ``words``: what follows the type instead of the value and Go's complaint.
+    """
+    text = request.query.get("version", "")
+    try:
+        return go_int(text, "ParseUint", 0, 2**64 - 1)
+    except BadRequest as error:
+        tail = f" '{text}': {error.message}" if words is None else words
+        raise BadRequest(f"invalid {what} version{tail}") from None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from labkit.embedded.swarm.errors import RpcError
+from labkit.embedded.swarm.leader import constraint
 
 _DNS_NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")
 _SECRET_NAME = re.compile(r"[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?")
@@ -19,10 +20,6 @@ _REFERENCE = re.compile(
     r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
 )
 _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
-
-_CONSTRAINT_KEY = re.compile(r"[a-z_][a-z0-9\-_.]+", re.IGNORECASE)
-_CONSTRAINT_VALUE = re.compile(r"[a-z0-9:\-_\s.*()?+\[\]\\^$|/]+", re.IGNORECASE)
-_OPERATORS = ("==", "!=")
 
 
 def check_name(name: str) -> None:
@@ -54,12 +51,7 @@ def is_reference(image: str) -> bool:
 
 def check_constraints(constraints: Iterable[str]) -> None:
     """Placement constraints parse. Raises RpcError Unknown: SwarmKit gives these no code, so they are a 500."""
-    for constraint in constraints:
-        operator = next((operator for operator in _OPERATORS if operator in constraint), None)
-        if operator is None:
-            raise RpcError("Unknown", f"constraint expected one operator from {', '.join(_OPERATORS)}")
-        key, _, value = (part.strip() for part in constraint.partition(operator))
-        if not _CONSTRAINT_KEY.fullmatch(key):
-            raise RpcError("Unknown", f"key '{key}' is invalid")
-        if not _CONSTRAINT_VALUE.fullmatch(value):
-            raise RpcError("Unknown", f"value '{value}' is invalid")
+    try:
+        constraint.parse(constraints)
+    except constraint.InvalidConstraint as error:
+        raise RpcError("Unknown", str(error)) from None

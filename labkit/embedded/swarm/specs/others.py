@@ -68,33 +68,17 @@ def check_config(spec: Json) -> None:
 
 
 def network_spec(create: Json) -> Json:
-    """The body of ``POST /networks/create``, decoded, as the spec of a swarm-scoped network."""
+    """The body of ``POST /networks/create``, decoded, as the spec of a swarm-scoped network: it keeps that form."""
     spec: Json = {
         "Name": create.get("Name", ""),
         "Labels": create.get("Labels") or {},
-        "DriverConfiguration": {"Name": create.get("Driver", "")},
+        "Driver": create.get("Driver", ""),
     }
-    if create.get("Options"):
-        spec["DriverConfiguration"]["Options"] = create["Options"]
-    for ours, theirs in (
-        ("IPv6Enabled", "EnableIPv6"),
-        ("Internal", "Internal"),
-        ("Attachable", "Attachable"),
-        ("Ingress", "Ingress"),
-    ):
-        if create.get(theirs):
-            spec[ours] = True
+    for key in ("Options", "EnableIPv6", "Internal", "Attachable", "Ingress"):
+        if create.get(key):
+            spec[key] = create[key]
     if "IPAM" in create:
-        ipam = create["IPAM"]
-        spec["IPAMOptions"] = {"Driver": {"Name": ipam.get("Driver") or "default"}}
-        if ipam.get("Options"):
-            spec["IPAMOptions"]["Driver"]["Options"] = ipam["Options"]
-        if ipam.get("Config"):
-            names = (("Subnet", "Subnet"), ("Range", "IPRange"), ("Gateway", "Gateway"))
-            spec["IPAMOptions"]["Configs"] = [
-                {ours: config[theirs] for ours, theirs in names if config.get(theirs)} for config in ipam["Config"]
-            ]
-    spec["Scope"] = "swarm"
+        spec["IPAM"] = {**create["IPAM"], "Driver": create["IPAM"].get("Driver") or "default"}
     return spec
 
 
@@ -103,12 +87,12 @@ def check_network(spec: Json) -> None:
     if spec.get("Attachable") and spec.get("Ingress"):
         raise RpcError("InvalidArgument", "ingress network cannot be attachable")
     check_name(spec["Name"])
-    driver = spec["DriverConfiguration"]["Name"]
+    driver = spec["Driver"]
     if not driver:
         raise RpcError("InvalidArgument", "driver name: if driver is specified name is required")
     if driver != "overlay":
         raise RpcError("NotFound", f'plugin "{driver}" not found')
-    for config in (spec.get("IPAMOptions") or {}).get("Configs") or ():
+    for config in (spec.get("IPAM") or {}).get("Config") or ():
         _check_ipam(config)
 
 
@@ -116,12 +100,12 @@ def _check_ipam(config: Json) -> None:
     subnet = _network(config.get("Subnet", ""))
     if subnet is None:
         raise RpcError("InvalidArgument", f"ipam configuration: invalid subnet {config.get('Subnet', '')}")
-    if "Range" in config:
-        inner = _network(config["Range"])
+    if "IPRange" in config:
+        inner = _network(config["IPRange"])
         if inner is None:
-            raise RpcError("InvalidArgument", f"ipam configuration: invalid range {config['Range']}")
-        if ipaddress.ip_address(config["Range"].partition("/")[0]) not in subnet:
-            words = f"ipam configuration: subnet {config['Subnet']} does not contain range {config['Range']}"
+            raise RpcError("InvalidArgument", f"ipam configuration: invalid range {config['IPRange']}")
+        if ipaddress.ip_address(config["IPRange"].partition("/")[0]) not in subnet:
+            words = f"ipam configuration: subnet {config['Subnet']} does not contain range {config['IPRange']}"
             raise RpcError("InvalidArgument", words)
     if "Gateway" in config:
         try:
