@@ -64,12 +64,33 @@ def _client_arguments(env: Mapping[str, str]) -> dict[str, Any]:
     return arguments
 
 
+def _api_client(timeout: float | None, arguments: Mapping[str, Any]) -> docker.APIClient:
+    """docker-py's low-level client, which believes the CA of this endpoint whatever the machine's own is.
+
+    In requests, REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE (set on many a company's machine) win over a session's CA, and an
+    engine whose certificate is its own is then refused.
+    """
+    import docker
+
+    class Api(docker.APIClient):
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            chosen = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
+    return Api(timeout=timeout, **arguments)  # type: ignore[arg-type]
+
+
 def docker_client(env: Mapping[str, str], timeout: float = 60.0) -> docker.DockerClient:
     """A ``docker.DockerClient`` for an environment; ClusterError if nobody answers there."""
     import docker
 
     try:
-        return docker.DockerClient(timeout=int(timeout), **_client_arguments(env))
+        arguments = _client_arguments(env)
+        # With a version given it asks nobody anything before its low-level client is replaced.
+        client = docker.DockerClient(**{**arguments, "version": "1.41"})
+        client.api.close()
+        client.api = _api_client(int(timeout), arguments)
+        return client
     except docker.errors.DockerException as error:
         raise ClusterError(f"Cannot connect to the Docker daemon at {env.get('DOCKER_HOST')}: {error}") from error
 
@@ -87,11 +108,10 @@ class Connection:
         self._lock = threading.Lock()
 
     def _client(self) -> Any:
-        import docker
 
         with self._lock:
             if self._api is None:
-                api = docker.APIClient(timeout=self._timeout, **_client_arguments(self._env))  # type: ignore[arg-type]
+                api = _api_client(self._timeout, _client_arguments(self._env))
                 if self.host.startswith("unix:"):
                     api.trust_env = False  # no proxy and no ~/.netrc is looked up for every request on a socket
                 self._api = api
@@ -143,12 +163,11 @@ class Connection:
 
     def events(self) -> Any:
         """docker-py's stream of this machine's events, with a ``close()`` that another thread may call."""
-        import docker
 
         # A client of its own, without a read timeout: a quiet cluster says nothing for hours.
         arguments = _client_arguments(self._env)
         arguments["version"] = self._client().api_version
-        api = docker.APIClient(timeout=None, **arguments)  # type: ignore[arg-type]
+        api = _api_client(None, arguments)
         return api.events()
 
     def close(self) -> None:
