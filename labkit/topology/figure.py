@@ -1,0 +1,437 @@
+"""The scene as a plotly figure that is kept up to date by the byte.
+
+The figure has a fixed set of traces whose points never move; :class:`FigureRenderer` sends the arrays of what changed,
+in one message a frame. Validation by plotly is skipped for them (it looks at every element of a symbol array, 20 ms
+for 1,000 tasks): they are made here, of codes from :mod:`style`, and the tests let plotly validate them once.
+"""
+
+from __future__ import annotations
+
+import functools
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from . import style, svg
+from .layout import LEGEND_HEIGHT, MARGIN, WIDTH
+from .scene import Block, Scene, Text
+
+# The traces, by what they draw. Their order is their number and, within bars and within marks, what covers what.
+TRACES = ("boxes", "hatches", "tracks", "bars", "links", "broken", "slots", "titles", "strong", "notes", "right", "key")
+NUMBER = {name: index for index, name in enumerate(TRACES)}
+BAR_HEIGHT = 5.0
+FONT_SIZES = {"titles": 13, "strong": 13, "notes": 11, "right": 11}
+
+Props = dict[str, Any]
+Restyle = dict[int, Props]  # trace number -> {"marker.color": array, …}
+
+
+def _f32(values: list[float]) -> Any:
+    return np.array(values, np.float32)
+
+
+def _u8(values: list[int]) -> Any:
+    return np.array(values, np.uint8)
+
+
+# From scene to arrays: one function a trace, pure ---------------------------------------------------------------
+
+
+def boxes(scene: Scene) -> Props:
+    """Node boxes, cards and the tray; last the colour swatches of the cards."""
+    blocks = _ordered(scene)
+    swatches = [b for b in blocks if b.swatch >= 0]
+    rects = [b.rect for b in blocks]
+    codes = [style.NODE_CODES[b.look] for b in blocks]
+    x = [r.x + r.w / 2 for r in rects] + [b.rect.x + 8.5 for b in swatches]
+    base = [r.y for r in rects] + [b.rect.y + 8 for b in swatches]
+    codes += [len(style.NODES) + b.swatch for b in swatches]
+    return {
+        "x": _f32(x),
+        "y": _f32([r.h for r in rects] + [b.rect.h - 16 for b in swatches]),
+        "base": _f32(base),
+        "width": _f32([r.w for r in rects] + [5.0 for _ in swatches]),
+        "marker.color": _u8(codes),
+        "marker.line.color": _u8(codes),
+    }
+
+
+def hatches(scene: Scene) -> Props:
+    """The same boxes again where they are hatched: a pattern for each trace is cheap, one for each point is not."""
+    hatched = [b for b in _ordered(scene) if style.NODES[b.look].hatch]
+    return {
+        "x": _f32([b.rect.x + b.rect.w / 2 for b in hatched]),
+        "y": _f32([b.rect.h for b in hatched]),
+        "base": _f32([b.rect.y for b in hatched]),
+        "width": _f32([b.rect.w for b in hatched]),
+        "marker.pattern.shape": [style.NODES[b.look].hatch for b in hatched],
+        "marker.pattern.fgcolor": [style.NODES[b.look].line for b in hatched],
+    }
+
+
+def tracks(scene: Scene) -> Props:
+    found = _bars(scene)
+    return {
+        "base": _f32([b.x for b in found]),
+        "x": _f32([b.w for b in found]),
+        "y": _f32([b.y for b in found]),
+    }
+
+
+def bars(scene: Scene) -> Props:
+    found = _bars(scene)
+    return {
+        "base": _f32([b.x for b in found]),
+        "x": _f32([max(BAR_HEIGHT, b.w * b.part) if b.part else 0.0 for b in found]),
+        "y": _f32([b.y for b in found]),
+        "marker.color": _u8([b.code for b in found]),
+    }
+
+
+def links(scene: Scene) -> Props:
+    return _polylines(scene.links.whole)
+
+
+def broken(scene: Scene) -> Props:
+    return _polylines(scene.links.broken)
+
+
+def _polylines(lines: tuple[tuple[tuple[float, float], ...], ...]) -> Props:
+    gap = float("nan")
+    points = [p for line in lines for p in (*line, (gap, gap))]
+    return {"x": _f32([x for x, _ in points]), "y": _f32([y for _, y in points])}
+
+
+def slots(scene: Scene) -> Props:
+    """Every slot, taken or not."""
+    return {
+        "x": scene.layout.x.copy(),
+        "y": scene.layout.y.copy(),
+        "marker.color": scene.state.copy(),
+        "marker.line.color": scene.border.copy(),
+        "marker.symbol": scene.symbol.copy(),
+        "text": _labels(scene),
+        "hovertext": list(scene.hover),
+    }
+
+
+def slot_look(scene: Scene) -> Props:
+    """What is the same for all slots of a level."""
+    level = scene.layout.level
+    named = level.label == "name"
+    return {
+        "marker.size": level.size,
+        "marker.line.width": level.border,
+        "textposition": "middle right" if named else "middle center",
+        "textfont.size": 11 if named else round(level.size * 0.58, 1),
+    }
+
+
+def _labels(scene: Scene) -> list[str]:
+    if not scene.with_labels:
+        return []
+    # Plotly sets text close to the mark; a thin space at the front keeps the distance that the SVG has.
+    return [f" {label}" if label and scene.layout.level.label == "name" else label for label in scene.labels]
+
+
+def texts(scene: Scene, *roles: str) -> Props:
+    found = [t for b in _ordered(scene) for t in b.texts if t.role in roles]
+    return {
+        "x": _f32([t.x for t in found]),
+        "y": _f32([t.y for t in found]),
+        "text": [_markup(t) for t in found],
+    }
+
+
+def key(scene: Scene) -> Props:
+    """The legend: a mark and a word for each state."""
+    y = scene.height - LEGEND_HEIGHT / 2 - 2
+    places = svg.legend_places()
+    note = [(WIDTH - MARGIN, "middle left", svg.LEGEND_NOTE)]
+    return {
+        "x": _f32([x for x, _ in places] + [x for x, _, _ in note]),
+        "y": _f32([y] * (len(places) + 1)),
+        "marker.color": _u8([int(s) for _, s in places] + [style.HIDDEN]),
+        "marker.symbol": _u8([style.TASKS[s].code for _, s in places] + [0]),
+        "text": [f" {style.TASKS[s].word}" for _, s in places] + [text for _, _, text in note],
+        "textposition": ["middle right"] * len(places) + [side for _, side, _ in note],
+    }
+
+
+MAKERS: dict[str, Any] = {
+    "boxes": boxes,
+    "hatches": hatches,
+    "tracks": tracks,
+    "bars": bars,
+    "links": links,
+    "broken": broken,
+    "slots": slots,
+    "titles": functools.partial(texts),
+    "strong": functools.partial(texts),
+    "notes": functools.partial(texts),
+    "right": functools.partial(texts),
+    "key": key,
+}
+ROLES = {"titles": ("title",), "strong": ("strong",), "notes": ("note",), "right": ("right",)}
+
+# Which traces a changed part of the scene touches.
+PARTS = {
+    "blocks": ("boxes", "hatches", "tracks", "bars", *ROLES),
+    "texts": tuple(ROLES),
+    "bars": ("tracks", "bars"),
+    "links": ("links", "broken"),
+}
+SLOT_PARTS = {
+    "state": "marker.color",
+    "border": "marker.line.color",
+    "symbol": "marker.symbol",
+    "labels": "text",
+    "hover": "hovertext",
+}
+
+
+def make(name: str, scene: Scene) -> Props:
+    """The arrays of a trace."""
+    return texts(scene, *ROLES[name]) if name in ROLES else MAKERS[name](scene)
+
+
+def _ordered(scene: Scene) -> list[Block]:
+    return list(scene.blocks.values())
+
+
+def _bars(scene: Scene) -> list[Any]:
+    return [bar for block in scene.blocks.values() for bar in block.bars]
+
+
+def _markup(text: Text) -> str:
+    plain = text.text.replace("&", "&amp;").replace("<", "&lt;")
+    return f"<b>{plain}</b>" if text.role in ("title", "strong") else plain
+
+
+# The figure ------------------------------------------------------------------------------------------------------
+
+
+def traces(theme: style.Theme) -> list[Props]:
+    """The fixed traces, still without arrays."""
+    box_lines = [*(n.line for n in style.NODES.values()), *style.WORKLOADS]
+    box_fills = [*(n.fill for n in style.NODES.values()), *style.WORKLOADS]
+    quiet: Props = {"hoverinfo": "skip", "showlegend": False}
+    thin: Props = {**quiet, "type": "bar", "orientation": "h", "width": BAR_HEIGHT}
+    writing: Props = {**quiet, "type": "scatter", "mode": "text", "cliponaxis": False}
+    return [
+        {
+            **quiet,
+            "type": "bar",
+            "marker": {
+                **_coded(box_fills),
+                "cornerradius": 10,
+                "line": {**_coded(box_lines), "width": 1.5},
+            },
+        },
+        {
+            **quiet,
+            "type": "bar",
+            "marker": {
+                "color": "rgba(0,0,0,0)",
+                "line": {"width": 0},
+                "cornerradius": 10,
+                "pattern": {"fillmode": "overlay", "fgopacity": 0.16, "size": 12, "solidity": 0.1},
+            },
+        },
+        {**thin, "marker": {"color": style.BAR_TRACK, "cornerradius": 2.5, "line": {"width": 0}}},
+        {**thin, "marker": {**_coded(list(style.BARS)), "cornerradius": 2.5, "line": {"width": 0}}},
+        {**quiet, "type": "scatter", "mode": "lines", "line": {"color": style.LINK, "width": 1.5}},
+        {
+            **quiet,
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"color": style.LINK_BROKEN, "width": 1.5, "dash": "3px,5px"},
+        },
+        {
+            "type": "scatter",
+            "mode": "markers+text",
+            "showlegend": False,
+            "hoverinfo": "text",
+            "cliponaxis": False,
+            "marker": {
+                "opacity": 1.0,  # plotly would thin out overlapping marks
+                **_coded(style.colours(tasks=True)),
+                "line": _coded(style.colours(tasks=False)),
+            },
+            "textfont": {"color": theme.text},
+        },
+        *(
+            {
+                **writing,
+                "textposition": "middle left" if name in ("right", "strong") else "middle right",
+                "textfont": {
+                    "size": FONT_SIZES[name],
+                    "color": theme.text if name in ("titles", "strong") else theme.muted,
+                },
+            }
+            for name in ROLES
+        ),
+        {
+            **quiet,
+            "type": "scatter",
+            "mode": "markers+text",
+            "cliponaxis": False,
+            "marker": {"size": 11, "opacity": 1.0, **_coded(style.colours(tasks=True)), "line": {"width": 0}},
+            "textfont": {"size": 11, "color": theme.muted},
+        },
+    ]
+
+
+def _coded(colours: list[str]) -> Props:
+    return {"cmin": 0, "cmax": len(colours) - 1, "colorscale": style.scale(colours)}
+
+
+def layout(scene: Scene, theme: style.Theme) -> Props:
+    """Axes are the scene's canvas and do not move: a zoom survives every update."""
+    clear = "rgba(0,0,0,0)"
+    axis: Props = {"visible": False, "fixedrange": False, "zeroline": False, "showgrid": False}
+    return {
+        "height": round(scene.height),
+        "autosize": True,
+        "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+        "barmode": "overlay",
+        "bargap": 0,
+        "hovermode": "closest",
+        "dragmode": "pan",
+        "clickmode": "event",
+        "uirevision": "labkit",
+        "paper_bgcolor": clear if theme.background == "transparent" else theme.background,
+        "plot_bgcolor": clear,
+        "font": {"family": style.FONT},
+        "hoverlabel": {"font": {"family": style.FONT, "size": 12}},
+        "xaxis": {**axis, "range": [0, WIDTH]},
+        "yaxis": {**axis, "range": [round(scene.height), 0]},
+    }
+
+
+def build(scene: Scene, theme: str = "light") -> Props:
+    """A whole figure as plotly's JSON-like dicts, arrays as numpy.
+
+    Plotly knows no CSS variables: for "auto" it writes in a grey that reads on both, and the widget's style sheet
+    puts the page's own colours over it.
+    """
+    look = style.THEMES[theme]
+    if theme == "auto":
+        look = replace(look, text=style.GREY, muted=style.GREY)
+    data = traces(look)
+    for name, trace in zip(TRACES, data, strict=True):
+        for path, value in {**make(name, scene), **(slot_look(scene) if name == "slots" else {})}.items():
+            put(trace, path, value)
+        trace["name"] = name
+    return {"data": data, "layout": layout(scene, look)}
+
+
+def figure(scene: Scene, theme: str = "light") -> go.Figure:
+    """A plain, validated plotly figure of a scene."""
+    return go.Figure(build(scene, theme))
+
+
+def put(trace: Props, path: str, value: Any) -> None:
+    """Set ``marker.line.color`` in nested dicts."""
+    *parents, last = path.split(".")
+    for parent in parents:
+        trace = trace.setdefault(parent, {})
+    trace[last] = value
+
+
+def changes(scene: Scene, dirty: set[str]) -> tuple[Restyle, Props]:
+    """What to send for the changed parts of a scene: (arrays by trace, layout)."""
+    if "canvas" in dirty:
+        everything = {NUMBER[name]: make(name, scene) for name in TRACES}
+        everything[NUMBER["slots"]].update(slot_look(scene))
+        height = round(scene.height)
+        return everything, {"height": height, "yaxis.range": [height, 0]}
+    restyle: Restyle = {}
+    for part, names in PARTS.items():
+        if part in dirty:
+            for name in names:
+                restyle[NUMBER[name]] = make(name, scene)
+    if "points" in dirty:
+        restyle[NUMBER["slots"]] = slots(scene)
+    else:
+        everything_of_slots = {SLOT_PARTS[part] for part in dirty & SLOT_PARTS.keys()}
+        if everything_of_slots:
+            arrays = slots(scene)
+            restyle[NUMBER["slots"]] = {path: arrays[path] for path in everything_of_slots}
+    return restyle, {}
+
+
+class FigureRenderer:
+    """Keeps a figure widget like its scene.
+
+    :meth:`update` must not run on two threads at once; the widgets' one renderer thread sees to that.
+    """
+
+    def __init__(self, widget: Any, scene: Scene) -> None:
+        self.widget = widget
+        self.scene = scene
+
+    def update(self, dirty: set[str]) -> None:
+        """Send the changed parts. Names under the mouse of a big cluster are left for :meth:`update_hover`."""
+        if not self.scene.with_labels:
+            dirty = dirty - {"hover"} if "canvas" not in dirty else dirty
+        if dirty:
+            restyle, relayout = changes(self.scene, dirty)
+            self._send(restyle, relayout)
+
+    def update_hover(self) -> None:
+        """The names under the mouse: 10 KB for 1,000 tasks, so not in every frame."""
+        self._send({NUMBER["slots"]: {"hovertext": list(self.scene.hover)}}, {})
+
+    def _send(self, restyle: Restyle, relayout: Props) -> None:
+        kept: Restyle = {}
+        for number, props in restyle.items():
+            trace = self.widget._data[number]
+            changed = {path: value for path, value in props.items() if not _same(_get(trace, path), value)}
+            for path, value in changed.items():
+                put(trace, path, value)
+            if changed:
+                kept[number] = changed
+        for path, value in relayout.items():
+            put(self.widget._layout, path, value)
+        if not kept and not relayout:
+            return
+        numbers = sorted(kept)
+        paths = sorted({path for props in kept.values() for path in props})
+        style_data = {path: [kept[n].get(path, _UNDEFINED) for n in numbers] for path in paths}
+        self.widget._send_update_msg(style_data, relayout, numbers)
+
+
+def _undefined() -> Any:
+    from plotly.basedatatypes import Undefined
+
+    return Undefined
+
+
+_UNDEFINED = _undefined()
+
+
+def _get(trace: Props, path: str) -> Any:
+    value: Any = trace
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _same(old: Any, new: Any) -> bool:
+    if isinstance(new, np.ndarray):
+        # NaN separates lines, and is not equal to itself.
+        return (
+            isinstance(old, np.ndarray)
+            and old.dtype == new.dtype
+            and np.array_equal(old, new, equal_nan=new.dtype.kind == "f")
+        )
+    return bool(old == new)
+
+
+def keyframe(widget: Any) -> tuple[list[Props], Props]:
+    """The figure as it is now, for a page that was loaded anew."""
+    return deepcopy(widget._data), deepcopy(widget._layout)

@@ -1,0 +1,102 @@
+"""The words in a picture: amounts, shortened names, what a box says of its node and a card of its workload. Pure."""
+
+from __future__ import annotations
+
+from labkit.model import Endpoint, Node, Resources, State, Task, Workload
+
+from . import style
+
+
+def memory(size: float) -> str:
+    """Bytes for people: ``128M``, ``1.5G``."""
+    for unit, factor in (("T", 2**40), ("G", 2**30), ("M", 2**20), ("K", 2**10)):
+        if size >= factor:
+            return f"{size / factor:.1f}".removesuffix(".0") + unit
+    return f"{size:.0f}"
+
+
+def number(value: float) -> str:
+    """At most two decimals, no trailing zeros."""
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def short(name: str, width: float, per_character: float = 6.4) -> str:
+    """A name that fits ``width`` pixels; the replica's number at its end stays readable."""
+    room = max(2, int(width / per_character))
+    if len(name) <= room:
+        return name
+    head, dot, tail = name.rpartition(".")
+    if dot and len(tail) + 3 <= room:
+        return f"{head[: room - len(tail) - 2]}….{tail}"
+    return name[: room - 1] + "…"
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
+def task_name(task: Task) -> str:
+    return task.name or task.id[:8]
+
+
+def task_hover(task: Task) -> str:
+    return f"{task_name(task)} · {style.TASKS[task.state].word}"
+
+
+def task_label(task: Task, kind: str, width: float, faded: bool) -> str:
+    """What stands beside ("name") or in ("sign") a task's mark."""
+    if kind == "name":
+        return short(task_name(task), width)
+    if kind != "sign" or faded:
+        return ""
+    sign = style.TASKS[task.state].sign
+    return sign or (str(task.slot) if 0 < task.slot < 100 else "")
+
+
+def node_title(node: Node) -> str:
+    sign = "★ " if node.leader else ""
+    look = style.NODES[style.condition(node)]
+    if look.sign and look.sign != "★":
+        sign = f"{look.sign} "
+    return sign + node.name
+
+
+def node_role(node: Node) -> str:
+    return "leader" if node.leader else node.role
+
+
+def node_note(node: Node, plug: str) -> str:
+    """Its condition, what happened to its machine if we know, else where it is."""
+    look = style.NODES[style.condition(node)]
+    parts = [look.word] if look.word != "ready" else []
+    if plug in style.PLUGS:
+        parts.append(style.PLUGS[plug])
+    return " · ".join(parts) or node.address or "ready"
+
+
+def capacity(reserved: Resources, total: Resources) -> tuple[str, str]:
+    """("cpu 0.5 / 4", "mem 128M / 8G")."""
+    return (
+        f"cpu {number(reserved.cpus)} / {number(total.cpus)}",
+        f"mem {memory(reserved.memory)} / {memory(total.memory)}",
+    )
+
+
+def desired(workload: Workload) -> str:
+    return f"{workload.running} / {workload.desired}"
+
+
+def ports(endpoints: list[Endpoint]) -> str:
+    """ ":8080→80" for each published port; internal addresses are left to the details."""
+    return " ".join(f":{e.port}→{e.target_port}" for e in endpoints if e.port and e.kind in ("ingress", "host"))
+
+
+def image(reference: str) -> str:
+    """An image without its digest."""
+    return reference.split("@", 1)[0]
+
+
+def describe(state: State) -> str:
+    """For the legend: shape and meaning."""
+    look = style.TASKS[state]
+    return look.word
