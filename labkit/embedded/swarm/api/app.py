@@ -123,6 +123,8 @@ class Api:
             await _drain(raw)
             return _render(refusal, headers)
         handler, match = found
+        # A paused machine takes the connection and the request, and answers when it goes on.
+        await host.world.fleet.gate(host.name).wait()
         return await self._answer(handler, host, Request(raw, match, version), headers)
 
     async def _answer(
@@ -142,6 +144,7 @@ class Api:
         if isinstance(answer, web.StreamResponse):
             return answer
         host.keeper.flush()  # what is acknowledged is on disk
+        await host.world.fleet.gate(host.name).wait()
         if raw.body_exists and not raw.content.at_eof():
             await _drain(raw)
         return _render(answer, headers)

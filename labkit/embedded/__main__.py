@@ -1,0 +1,175 @@
+"""``python -m labkit.embedded swarm …``: the process of one sandbox.
+
+It takes its state from ``--state``, opens its sockets in ``--run``, writes one JSON line to ``--ready-fd`` when it is
+ready (or ``{"error": …}``, and ends with status 1), logs to stderr, and ends on SIGTERM or SIGINT with everything kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from labkit.embedded.swarm.world import World
+
+log = logging.getLogger("labkit.embedded")
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class StartError(Exception):
+    """The sandbox cannot start; the message is for the person who asked, in one line."""
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m labkit.embedded",
+        description="Runs one sandbox in the foreground. People use `labkit up`, which starts this in the background.",
+    )
+    orchestrators = parser.add_subparsers(dest="orchestrator", required=True, metavar="ORCHESTRATOR")
+    swarm = orchestrators.add_parser("swarm", help="Docker Swarm: every machine a Docker host with its own socket")
+    swarm.add_argument("--name", default="swarm", help="the sandbox's name")
+    swarm.add_argument("--state", type=Path, required=True, help="folder of the database")
+    swarm.add_argument("--run", type=Path, required=True, help="folder of the sockets; short, on a local disk")
+    swarm.add_argument("--managers", type=_count(1), default=3)
+    swarm.add_argument("--workers", type=_count(0), default=2)
+    swarm.add_argument("--plain", action="store_true", help="machines node-1…N in no swarm")
+    swarm.add_argument("--cpus", type=float, default=4.0, help="of each machine")
+    swarm.add_argument("--memory", type=int, default=8, help="of each machine, in GiB")
+    swarm.add_argument("--speed", type=float, default=1.0, help="sandbox seconds a second")
+    swarm.add_argument("--ready-fd", type=int, help="file descriptor that is told when it is ready")
+    swarm.add_argument("--log-level", choices=LEVELS, default=os.environ.get("LABKIT_LOG", "info"))
+    return parser.parse_args(argv)
+
+
+def _count(least: int) -> type[int]:
+    def read(text: str) -> int:
+        value = int(text)
+        if not least <= value <= 99:
+            raise argparse.ArgumentTypeError(f"must be between {least} and 99")
+        return value
+
+    return read  # type: ignore[return-value]  # argparse takes any callable
+
+
+class Lock:
+    """One process a state folder. The lock is the kernel's: it goes with the process, however that ends."""
+
+    def __init__(self, folder: Path) -> None:
+        import fcntl
+
+        path = folder / "lock"
+        self._file = open(path, "a+", encoding="ascii")  # noqa: SIM115  # held for the life of the process
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.seek(0)
+            pid = self._file.read().strip() or "unknown"
+            raise StartError(f"another process (pid {pid}) runs the sandbox in {folder} already") from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()))
+        self._file.flush()
+
+
+async def run(arguments: argparse.Namespace) -> None:
+    """Bring the sandbox up, tell, serve until told to end."""
+    from labkit.embedded.control import Control
+    from labkit.embedded.runtime.storage import Storage, StorageError
+    from labkit.embedded.sockets import HttpSocket, SocketError, make_runner, prepare_folder
+    from labkit.embedded.swarm.errors import ApiError
+    from labkit.embedded.swarm.world import GIB, Options, World, WorldError
+
+    options = Options(
+        name=arguments.name,
+        run=arguments.run.absolute(),
+        managers=arguments.managers,
+        workers=arguments.workers,
+        plain=arguments.plain,
+        speed=arguments.speed,
+        cpus=arguments.cpus,
+        memory=arguments.memory * GIB,
+    )
+    storage: Storage | None = None
+    world: World | None = None
+    control: HttpSocket | None = None
+    runner = None
+    try:
+        arguments.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = Lock(arguments.state)
+        prepare_folder(options.run)
+        storage = Storage(arguments.state / "sandbox.db")
+        world = await World.open(options, storage)
+        _handle_signals(world)
+        await world.bring_up()
+        runner = await make_runner(Control(world).application())
+        control = HttpSocket(runner, options.run / "control.sock")
+        await control.open()
+        gc.collect()
+        gc.freeze()  # what is here now stays: no later collection needs to walk it
+        log.info("sandbox %s is ready: %s", world.name, ", ".join(world.hosts))
+        _tell(arguments.ready_fd, world.status())
+        await world.shutdown.wait()
+        log.info("sandbox %s ends; its state stays in %s", world.name, arguments.state)
+    except (SocketError, StorageError, WorldError, ApiError, OSError, ValueError) as error:
+        raise StartError(str(error)) from error
+    finally:
+        if control is not None:
+            control.close()
+        if runner is not None:
+            await runner.cleanup()
+        if world is not None:
+            await world.close()
+        if storage is not None:
+            storage.close()
+    del lock
+
+
+def _handle_signals(world: World) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, world.request_shutdown)
+
+
+def _tell(fd: int | None, message: dict[str, object]) -> None:
+    if fd is None:
+        return
+    try:
+        os.write(fd, json.dumps(message).encode() + b"\n")
+        os.close(fd)
+    except OSError as error:  # whoever started us has stopped waiting: the sandbox runs all the same
+        log.warning("nobody reads --ready-fd %d: %s", fd, error.strerror)
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Run it; ends with status 0 when told to end, 1 when it could not start, 2 for wrong arguments."""
+    arguments = parse(argv)
+    logging.basicConfig(
+        level=arguments.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal that started it may be closed
+    try:
+        asyncio.run(run(arguments))
+    except StartError as error:
+        log.error("%s", error)
+        _tell(arguments.ready_fd, {"error": str(error)})
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        log.exception("the sandbox failed")
+        _tell(arguments.ready_fd, {"error": f"{type(error).__name__}: {error}"})
+        sys.exit(1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
