@@ -36,3 +36,7 @@ class Refused(LabkitError):
 
 class EngineFailed(LabkitError):
     """A sandbox could not be started or stopped; the message carries the engine's own last words."""
+
+
+class ClusterError(LabkitError):
+    """The cluster did not do it; the message is the orchestrator's own."""

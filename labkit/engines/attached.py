@@ -161,7 +161,7 @@ def _of_host(host: str, tls: str | os.PathLike[str] | None) -> dict[str, str]:
         folder = Path(tls).expanduser().absolute()
         missing = [name for name in ("ca.pem", "cert.pem", "key.pem") if not (folder / name).is_file()]
         if missing:
-            raise UsageError(f"{folder} has no {', '.join(missing)}; tls= takes a folder with ca.pem, cert.pem, key.pem")
+            raise UsageError(f"{folder} has no {', '.join(missing)}; tls= needs ca.pem, cert.pem and key.pem")
         env |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
     return env
 

@@ -1,0 +1,278 @@
+"""up, ls, status, env, down, attach: the life of a sandbox."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated, Any
+
+import typer
+
+from labkit.cli import output
+from labkit.errors import EngineFailed, LabkitError, NotFound, UsageError
+
+_JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def _names() -> list[str]:
+    from labkit.registry import Registry
+
+    return Registry().names()
+
+
+_MAYBE_NAME = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="The sandbox; not needed if there is only one.", autocompletion=_names),
+]
+
+
+def _orchestrators() -> list[str]:
+    from labkit.orchestrators.base import ORCHESTRATORS
+
+    return list(ORCHESTRATORS)
+
+
+_ORCHESTRATOR = Annotated[
+    str, typer.Argument(metavar="ORCHESTRATOR", help="What to run: swarm.", autocompletion=_orchestrators)
+]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (up, ls, status, env, down, attach):
+        app.command()(command)
+
+
+def up(
+    orchestrator: _ORCHESTRATOR,
+    managers: Annotated[int | None, typer.Option(help="How many managers; 3 unless given.", show_default=False)] = None,
+    workers: Annotated[int | None, typer.Option(help="How many workers; 2 unless given.", show_default=False)] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="embedded: labkit's own servers, no Docker needed (the default). docker: real dockerds in containers.",
+            autocompletion=lambda: ["embedded", "docker"],
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it; the orchestrator's name unless given.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Sandbox seconds that pass in a second (embedded only).", show_default=False)
+    ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Docker hosts that joined nothing, to do `docker swarm init` by hand.")
+    ] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds after which a start counts as failed.", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+    json: _JSON = False,
+) -> None:
+    """Start a cluster, or bring back one whose process died. One that is up already is left as it is.
+
+    Examples:
+
+    labkit up swarm
+
+    labkit up swarm --managers 1 --workers 4 --name demo --speed 10
+
+    labkit up swarm --engine docker
+    """
+    from labkit.lifecycle import up as start
+
+    sandbox = start(
+        orchestrator,
+        engine=engine,
+        name=name,
+        managers=managers,
+        workers=workers,
+        plain=True if plain else None,
+        speed=speed,
+        timeout=timeout,
+        progress=None if quiet else output.progress,
+    )
+    status = sandbox.status()
+    if json:
+        output.as_json(status)
+    elif not quiet:
+        _summary(sandbox, status)
+
+
+def _summary(sandbox: Any, status: dict[str, Any]) -> None:
+    from labkit.sandbox import machines_in_words
+
+    lab, name = output.called(), sandbox.name
+    print(f"“{name}” is up on the {sandbox.engine} engine: {machines_in_words(sandbox.record)}.\n")
+    _machine_table(status, indent="  ")
+    steps = [
+        (f'eval "$({lab} env {name})"', "point the docker CLI of this shell at it"),
+        ("docker node ls" if sandbox.record.machines[0].role else "docker swarm init", ""),
+        (f"{lab} fail {name} {status['machines'][-1]['name']}", "pull a machine's plug; `heal` puts it back"),
+        (f"{lab} down {name}", "take it down and remove everything it had"),
+    ]
+    width = max(len(command) for command, _ in steps)
+    print("\nNext:")
+    for command, meaning in steps:
+        print(f"  {command.ljust(width)}   {meaning}".rstrip())
+
+
+def _machine_table(status: dict[str, Any], indent: str = "") -> None:
+    rows = [
+        (m["name"], m["role"] or "(none yet)", m["state"], m["address"] or "-", m["docker_host"] or "-")
+        for m in status["machines"]
+    ]
+    output.table(("MACHINE", "ROLE", "STATE", "ADDRESS", "DOCKER_HOST"), rows, indent)
+
+
+def ls(json: _JSON = False) -> None:
+    """List the sandboxes, also those whose process has stopped."""
+    from labkit.lifecycle import sandboxes
+    from labkit.sandbox import machines_in_words
+
+    found = [(sandbox, sandbox.state) for sandbox in sandboxes()]
+    if json:
+        keys = ("name", "orchestrator", "engine", "created")
+        output.as_json([{**{key: getattr(s.record, key) for key in keys}, "state": state} for s, state in found])
+        return
+    if not found:
+        print(f"There is no sandbox. Start one with: {output.called()} up swarm")
+        return
+    now = time.time()
+    rows = [
+        (s.name, s.orchestrator, s.engine, state, machines_in_words(s.record), output.ago(now - s.record.created))
+        for s, state in found
+    ]
+    output.table(("NAME", "ORCHESTRATOR", "ENGINE", "STATE", "MACHINES", "AGE"), rows)
+
+
+def status(name: _MAYBE_NAME = None, json: _JSON = False) -> None:
+    """Show a sandbox: its endpoints and every machine. Leaves with 0 if it is up, with 1 if it is not."""
+    from labkit.lifecycle import choose
+    from labkit.registry import Registry
+    from labkit.sandbox import Sandbox
+
+    sandbox = Sandbox(choose(Registry(), name))
+    found = sandbox.status()
+    if json:
+        output.as_json(found)
+    else:
+        process = f", process {found['pid']}" if found["pid"] else ""
+        print(f"“{sandbox.name}”: {sandbox.orchestrator} on the {sandbox.engine} engine, {found['state']}{process}")
+        for note in found.get("notes", ()):
+            print(f"note: {note}")
+        print()
+        _machine_table(found)
+        if found["state"] == "stopped":
+            print(f"\nIts process has stopped; `{_up_again(sandbox.record)}` brings everything back.")
+    if found["state"] != "up":
+        raise typer.Exit(1)
+
+
+def _up_again(record: Any) -> str:
+    named = "" if record.name == record.orchestrator else f" --name {record.name}"
+    return f"{output.called()} up {record.orchestrator}{named}"
+
+
+def env(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="The sandbox; the newest unless given.", autocompletion=_names),
+    ] = None,
+    shell: Annotated[
+        str, typer.Option(help="sh, bash, zsh, fish or powershell.", autocompletion=lambda: _shells())
+    ] = "sh",
+    machine: Annotated[
+        str | None, typer.Option(help="Point at this machine's own engine instead of the first one's.")
+    ] = None,
+) -> None:
+    """Print the lines that point a shell's docker CLI at a sandbox. Nothing else goes to stdout.
+
+    Examples:
+
+    eval "$(labkit env swarm)"
+
+    labkit env swarm --shell fish | source
+
+    eval "$(labkit env swarm --machine worker-1)"
+    """
+    from labkit.environment import shell_lines
+    from labkit.lifecycle import choose
+    from labkit.registry import Registry
+    from labkit.sandbox import Sandbox
+
+    registry = Registry()
+    records = registry.all()
+    record = records[-1] if name is None and records else choose(registry, name)
+    lines = shell_lines(record.machine(machine).env if machine else record.env, shell)
+    if Sandbox(record).state != "up":
+        raise EngineFailed(f"“{record.name}” has stopped; `{_up_again(record)}` brings it back")
+    print(lines)
+
+
+def _shells() -> list[str]:
+    from labkit.environment import SHELLS
+
+    return list(SHELLS)
+
+
+def down(
+    name: _MAYBE_NAME = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every sandbox.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")] = False,
+) -> None:
+    """Take a sandbox down and remove everything it had. An attached cluster is only forgotten.
+
+    Examples:
+
+    labkit down swarm
+
+    labkit down --all
+    """
+    from labkit.lifecycle import down as end
+
+    say = None if quiet else output.progress
+    if name is not None and all_:
+        raise UsageError("say either a NAME or --all")
+    if not all_:
+        end(name, progress=say)
+        return
+    failed: LabkitError | None = None
+    for one in _names():
+        try:
+            end(one, progress=say)
+        except NotFound:
+            continue  # somebody else was quicker
+        except LabkitError as error:
+            print(f"labkit: {error}", file=sys.stderr)
+            failed = error
+    if failed is not None:
+        raise typer.Exit(failed.exit_code)
+
+
+def attach(
+    orchestrator: _ORCHESTRATOR,
+    context: Annotated[str | None, typer.Option(help="A docker context (`docker context ls`).")] = None,
+    host: Annotated[str | None, typer.Option(help="A manager's URL: ssh://me@manager, tcp://manager:2376.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
+    tls: Annotated[str | None, typer.Option(help="Folder with ca.pem, cert.pem and key.pem, for tcp://.")] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="A drill that may be done to it: drain, kill, remove, scale, update. May be repeated."),
+    ] = None,
+    json: _JSON = False,
+) -> None:
+    """Look at a cluster that exists elsewhere. labkit reads it; what takes tasks away must be allowed by name.
+
+    Examples:
+
+    labkit attach swarm --context training
+
+    labkit attach swarm --host ssh://me@manager-1 --name lab --allow drain --allow kill
+    """
+    from labkit.lifecycle import attach as attach_to
+
+    sandbox = attach_to(orchestrator, context=context, host=host, name=name, tls=tls, allow=allow or ())
+    if json:
+        output.as_json(sandbox.status())
+    else:
+        print(f"Attached “{sandbox.name}” at {sandbox.env['DOCKER_HOST']}.")
+        print(f'Next: eval "$({output.called()} env {sandbox.name})"')
