@@ -20,7 +20,7 @@ import psutil
 
 from labkit.engines.base import MachineInfo, Progress, Record, Request, check_verb
 from labkit.engines.control import call
-from labkit.errors import EngineFailed
+from labkit.errors import EngineFailed, UsageError
 from labkit.registry import process_runs, start_time
 
 _GRACE = 5.0  # seconds that a shutdown may take before it is forced
@@ -100,8 +100,12 @@ class EmbeddedEngine:
         body: dict[str, Any] = {}
         if verb == "slow":
             body["seconds"] = options.get("seconds", 0.5)
-        if verb == "partition" and options.get("others"):
-            body["with"] = options["others"]
+        if verb == "partition":
+            # The engine wants to hear whom it is cut off from; whoever is not named stays with it.
+            together = {machine, *options.get("others", ())}
+            body["from"] = [m.name for m in record.machines if m.name not in together]
+            if not body["from"]:
+                raise UsageError("a partition has two sides: name some of the machines, not all")
         self._ask(record, f"/machines/{machine}/{verb}", body)
 
     def set_speed(self, record: Record, factor: float) -> None:
@@ -174,9 +178,7 @@ def _spawn(request: Request) -> tuple[subprocess.Popen[bytes], int]:
     return process, reading
 
 
-def _await_ready(
-    process: subprocess.Popen[bytes], ready: int, request: Request, progress: Progress
-) -> dict[str, Any]:
+def _await_ready(process: subprocess.Popen[bytes], ready: int, request: Request, progress: Progress) -> dict[str, Any]:
     """The status that the engine announces; EngineFailed with its last words if it announces none."""
     deadline = time.monotonic() + request.timeout
     line = b""
