@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # The file is written by `up`, `attach` and `down`, and acts once for each time it was written: a DOCKER_HOST that was set
 # by hand stays until then. `down` of the last sandbox removes it.
 __labkit_env() {
