@@ -57,7 +57,7 @@ class RpcError(ApiError):
     """An error of SwarmKit's gRPC API, as dockerd shows it.
 
     ``code`` is gRPC's name of it; dockerd maps it to an HTTP status (``InvalidArgument`` 400, ``NotFound`` 404,
-    ``AlreadyExists`` 409, ``FailedPrecondition`` 503, ``Unavailable`` 503, else 500).
+    ``AlreadyExists`` 409, ``FailedPrecondition`` 400, ``Unavailable`` 503, else 500).
     """
 
     def __init__(self, code: str, desc: str) -> None:
@@ -71,7 +71,8 @@ _GRPC_STATUS = {
     "InvalidArgument": 400,
     "NotFound": 404,
     "AlreadyExists": 409,
-    "FailedPrecondition": 503,
+    "FailedPrecondition": 400,
+    "OutOfRange": 400,
     "PermissionDenied": 403,
     "Unauthenticated": 401,
     "Unavailable": 503,

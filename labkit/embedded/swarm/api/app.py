@@ -125,13 +125,10 @@ class Api:
         handler, match = found
         # A paused machine takes the connection and the request, and answers when it goes on.
         await host.world.fleet.gate(host.name).wait()
-        return await self._answer(handler, host, Request(raw, match, version), headers)
+        return await self._answer(handler, host, Request(raw, match, version, headers))
 
-    async def _answer(
-        self, handler: Handler, host: Any, request: Request, headers: dict[str, str]
-    ) -> web.StreamResponse:
+    async def _answer(self, handler: Handler, host: Any, request: Request) -> web.StreamResponse:
         raw = request.raw
-        raw["docker_headers"] = headers  # for handlers that answer with a stream of their own
         try:
             answer = await handler(host, request)
         except ApiError as error:
@@ -147,7 +144,7 @@ class Api:
         await host.world.fleet.gate(host.name).wait()
         if raw.body_exists and not raw.content.at_eof():
             await _drain(raw)
-        return _render(answer, headers)
+        return _render(answer, request.answer_headers)
 
     def _host(self, raw: web.Request) -> Any | None:
         transport = raw.transport
@@ -159,7 +156,7 @@ class Api:
 
 def stream_headers(request: Request, **more: str) -> dict[str, str]:
     """Headers for a handler that prepares its own StreamResponse: the daemon's, and ``more`` (``_`` for ``-``)."""
-    return {**request.raw["docker_headers"], **{name.replace("_", "-"): value for name, value in more.items()}}
+    return {**request.answer_headers, **{name.replace("_", "-"): value for name, value in more.items()}}
 
 
 def _render(answer: Answer, headers: dict[str, str] | None = None) -> web.Response:

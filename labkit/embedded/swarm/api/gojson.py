@@ -14,7 +14,6 @@ _SPACE = b" \t\r\n"
 _DIGITS = b"0123456789"
 _HEX = b"0123456789abcdefABCDEF"
 _ESCAPES = b'bfnrt\\/"'
-_MAX_DEPTH = 10_000  # Go's own
 
 
 class JsonError(ValueError):
@@ -40,7 +39,7 @@ def explain(data: bytes, *, whole: bool = True) -> str:
         whole: ``data`` is all there is. If False only its beginning is there, and running out of text is no mistake.
     """
     try:
-        end = _Scanner(data).value(0, 0)
+        end = _Scanner(data).value(0)
         end = _skip(data, end)
         if end < len(data):
             return _invalid(data, end, "after top-level value")
@@ -48,6 +47,8 @@ def explain(data: bytes, *, whole: bool = True) -> str:
         return str(mistake)
     except _End:
         return "unexpected EOF" if whole else ""
+    except RecursionError:
+        return "exceeded max depth"
     return ""
 
 
@@ -100,15 +101,13 @@ class _Scanner:
     def fail(self, index: int, context: str) -> _Mistake:
         return _Mistake(_invalid(self.data, index, context))
 
-    def value(self, at: int, depth: int) -> int:
-        if depth > min(_MAX_DEPTH, 900):
-            raise _Mistake("exceeded max depth")
+    def value(self, at: int) -> int:
         at = _skip(self.data, at)
         byte = self.at(at)
         if byte == ord("{"):
-            return self.object(at + 1, depth)
+            return self.object(at + 1)
         if byte == ord("["):
-            return self.array(at + 1, depth)
+            return self.array(at + 1)
         if byte == ord('"'):
             return self.string(at + 1)
         if byte == ord("-") or byte in _DIGITS:
@@ -118,7 +117,7 @@ class _Scanner:
                 return self.literal(at, word)
         raise self.fail(at, "looking for beginning of value")
 
-    def object(self, at: int, depth: int) -> int:
+    def object(self, at: int) -> int:
         at = _skip(self.data, at)
         if self.at(at) == ord("}"):
             return at + 1
@@ -129,19 +128,19 @@ class _Scanner:
             at = _skip(self.data, self.string(at + 1))
             if self.at(at) != ord(":"):
                 raise self.fail(at, "after object key")
-            at = _skip(self.data, self.value(at + 1, depth + 1))
+            at = _skip(self.data, self.value(at + 1))
             if self.at(at) == ord("}"):
                 return at + 1
             if self.at(at) != ord(","):
                 raise self.fail(at, "after object key:value pair")
             at += 1
 
-    def array(self, at: int, depth: int) -> int:
+    def array(self, at: int) -> int:
         at = _skip(self.data, at)
         if self.at(at) == ord("]"):
             return at + 1
         while True:
-            at = _skip(self.data, self.value(at, depth + 1))
+            at = _skip(self.data, self.value(at))
             if self.at(at) == ord("]"):
                 return at + 1
             if self.at(at) != ord(","):

@@ -149,13 +149,21 @@ class Request:
     """One request to one Docker host.
 
     ``raw`` is aiohttp's request (for streams and hijacking), ``match`` the path parameters, ``query`` the query
-    string's, ``api_version`` the version that was asked for, ``(1, 50)`` if none was.
+    string's, ``api_version`` the version that was asked for, ``(1, 50)`` if none was. ``answer_headers`` are those
+    that every answer carries; a handler that prepares a stream of its own puts them there (``stream_headers``).
     """
 
-    def __init__(self, raw: web.Request, match: Mapping[str, str], api_version: tuple[_Int, _Int]) -> None:
+    def __init__(
+        self,
+        raw: web.Request,
+        match: Mapping[str, str],
+        api_version: tuple[_Int, _Int],
+        answer_headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.raw = raw
         self.match = match
         self.api_version = api_version
+        self.answer_headers = dict(answer_headers or {})
 
     @property
     def method(self) -> str:
