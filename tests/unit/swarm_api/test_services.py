@@ -267,3 +267,19 @@ async def test_managers_without_a_leader_and_workers_say_so(client: Any) -> None
     client.host.swarm.error = NotManager(NotManager.NO_SWARM)
     assert (await client.get("/services"))[0] == 503
     assert (await client.get("/networks")) == (200, [])
+
+
+async def test_messages_that_are_too_long_for_the_managers(client: Any) -> None:
+    def body(size: int) -> dict[str, Any]:
+        return {"Name": "big", "Labels": {"a": "x" * size}, "TaskTemplate": T}
+
+    status, answer = await client.post("/services/create", body(6 * 1024 * 1024))
+    assert status == 500
+    assert answer["message"].startswith(
+        "rpc error: code = ResourceExhausted desc = grpc: received message larger than max ("
+    )
+    assert await client.post("/services/create", body(2 * 1024 * 1024)) == (
+        500,
+        rpc("Unknown", "raft: raft message is too large and can't be sent"),
+    )
+    assert client.store.all(Service) == []

@@ -102,7 +102,7 @@ def _services(store: Store, network: Network) -> Json:
 
 async def create(host: Any, request: Request) -> Reply:
     """``docker network create``; overlays and whatever has the swarm's scope are made by the leader."""
-    body = decode(await request.json(), tables.NETWORK_CREATE)
+    body = decode(await request.spec(), tables.NETWORK_CREATE)
     name = body.get("Name", "")
     store = await _store(host)
     if name and store is not None and store.by_name(Network, name) is not None:

@@ -62,7 +62,7 @@ async def inspect(host: Any, request: Request) -> Json:
 
 async def update(host: Any, request: Request) -> None:
     """``docker node update``, ``promote``, ``demote``."""
-    body = await request.json()
+    body = await request.spec()
     version = version_of(request, "node")
     store = await host.swarm.leader_store()
     spec = node_spec(body)

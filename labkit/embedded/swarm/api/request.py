@@ -13,13 +13,15 @@ from typing import Any
 
 from aiohttp import web
 
-from labkit.embedded.swarm.errors import BadRequest, TooLarge
+from labkit.embedded.swarm.errors import BadRequest, RpcError, TooLarge
 
 from . import gojson
 
-# dockerd itself sets no limit; SwarmKit's gRPC refuses messages above 4 MiB, and nothing a client of ours sends
-# comes near. What is longer is refused without keeping it, so that no body can fill the engine's memory.
+# dockerd itself sets no limit, but nothing that is sent to it as JSON comes near this. What is longer is refused
+# without keeping it, so that no body can fill the engine's memory.
 MAX_BODY = 8 * 1024 * 1024
+MAX_GRPC = 4 * 1024 * 1024  # what SwarmKit's managers take from dockerd in one message
+MAX_RAFT = 3 * 1024 * 1024 // 2  # and what they write to the log in one entry
 
 _Int = int  # Request has a method of that name
 
@@ -226,6 +228,22 @@ class Request:
             raise _Oversize(bytes(kept[:4096]), seen, limit)
         return bytes(kept)
 
+    async def spec(self) -> Any:
+        """The JSON body of a call that goes on to the managers, whose messages are limited.
+
+        Raises:
+            BadRequest: as :meth:`json`.
+            RpcError: 500, as dockerd passes on what gRPC and Raft say of a message that is too long.
+        """
+        try:
+            value = await self.json(MAX_GRPC)
+        except _Oversize as error:
+            words = f"grpc: received message larger than max ({error.size} vs. {MAX_GRPC})"
+            raise RpcError("ResourceExhausted", words) from None
+        if (self.raw.content_length or 0) > MAX_RAFT:
+            raise RpcError("Unknown", "raft: raft message is too large and can't be sent")
+        return value
+
     async def json(self, limit: _Int = MAX_BODY) -> Any:
         """The JSON body as it came; ``{}`` when there is none.
 
@@ -261,6 +279,7 @@ class _Oversize(TooLarge):
     def __init__(self, start: bytes, size: int, limit: int) -> None:
         super().__init__(f"request body too large: {size} bytes, the limit is {limit}")
         self.start = start
+        self.size = size
 
 
 def _check_content_type(text: str) -> None:

@@ -29,13 +29,13 @@ def _routes(
         return shown(find(store, kind.cls, request.match["id"]))
 
     async def create(host: Any, request: Request) -> Reply:
-        spec = decode(await request.json())
+        spec = decode(await request.spec())
         store = await host.swarm.leader_store()
         made = await store.update(lambda tx: secrets.create(tx, kind, spec, host.world.ids.swarm_id()))
         return Reply(201, {"ID": made.id})
 
     async def update(host: Any, request: Request) -> None:
-        spec = decode(await request.json())
+        spec = decode(await request.spec())
         version = version_of(request, kind.word, words="")
         store = await host.swarm.leader_store()
         found = find(store, kind.cls, request.match["id"])

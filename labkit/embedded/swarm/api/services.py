@@ -56,7 +56,7 @@ async def inspect(host: Any, request: Request) -> Json:
 
 async def create(host: Any, request: Request) -> Reply:
     """``docker service create``."""
-    decoded = decode_service(await request.json(), request.api_version)
+    decoded = decode_service(await request.spec(), request.api_version)
     store = await host.swarm.leader_store()
     world = host.world
     spec = complete_service(decoded, random_name(world.rng))
@@ -98,7 +98,7 @@ def _local_networks(host: Any) -> list[str]:
 
 async def update(host: Any, request: Request) -> Json:
     """``docker service update``, ``scale``, ``rollback``."""
-    decoded = decode_service(await request.json(), request.api_version)
+    decoded = decode_service(await request.spec(), request.api_version)
     version = version_of(request, "service")
     auth_from = request.query.get("registryAuthFrom", "")
     rollback = request.query.get("rollback", "")

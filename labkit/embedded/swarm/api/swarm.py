@@ -12,7 +12,7 @@ from .request import Reply, Request, Route, version_of
 
 async def init(host: Any, request: Request) -> Reply:
     """Start a swarm; answers the node's id as a JSON string."""
-    body = decode(await request.json(), tables.INIT_REQUEST)
+    body = decode(await request.spec(), tables.INIT_REQUEST)
     return Reply(200, _json_string(await host.swarm.init(body)), {"Content-Type": "application/json"})
 
 
@@ -22,7 +22,7 @@ def _json_string(text: str) -> str:
 
 async def join(host: Any, request: Request) -> None:
     """Join one."""
-    await host.swarm.join(decode(await request.json(), tables.JOIN_REQUEST))
+    await host.swarm.join(decode(await request.spec(), tables.JOIN_REQUEST))
 
 
 async def leave(host: Any, request: Request) -> None:
@@ -37,7 +37,7 @@ async def inspect(host: Any, request: Request) -> Json:
 
 async def update(host: Any, request: Request) -> None:
     """Change the cluster's spec, rotate tokens or the unlock key."""
-    spec = decode(await request.json(), tables.CLUSTER_SPEC)
+    spec = decode(await request.spec(), tables.CLUSTER_SPEC)
     version = version_of(request, "swarm")
     rotate = {
         ours: request.go_bool(theirs, why=False)
@@ -57,7 +57,7 @@ async def unlock_key(host: Any, request: Request) -> Json:
 
 async def unlock(host: Any, request: Request) -> None:
     """Unlock this manager."""
-    body = decode(await request.json(), tables.UNLOCK_REQUEST)
+    body = decode(await request.spec(), tables.UNLOCK_REQUEST)
     await host.swarm.unlock(body.get("UnlockKey", ""))
 
 
