@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 
 def called() -> str:
     """How labkit was called, for commands that are suggested to be typed next: "labkit", or "./lab"."""
-    return os.environ.get("LABKIT_CALLED_AS") or "labkit"
+    return shlex.quote(os.environ.get("LABKIT_CALLED_AS") or "labkit")
 
 
 def progress(text: str) -> None:
