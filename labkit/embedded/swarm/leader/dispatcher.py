@@ -248,8 +248,11 @@ class Dispatcher(Loop):
 
     async def _write_reports(self) -> None:
         await self._ready.wait()
+        not_before = 0.0
         while True:
             await self._flush.wait()
+            while not self._node_updates and self.clock.time() < not_before:
+                await self._flush.wait(not_before)  # tasks may wait for others; a node that registers may not
             await self._awake()
             if not self._task_updates and not self._node_updates:
                 continue
@@ -274,7 +277,7 @@ class Dispatcher(Loop):
             for future in written:
                 if not future.done():
                     future.set_result(None)
-            await self.clock.sleep(BATCH_INTERVAL)
+            not_before = self.clock.time() + BATCH_INTERVAL
 
     # -- nodes that fall silent
 

@@ -22,7 +22,7 @@ class Resources:
 
     cpus: int = 0
     memory: int = 0
-    generic: Mapping[str, int] = field(default=_NOTHING)
+    generic: Mapping[str, int] = field(default_factory=lambda: _NOTHING)
 
     @classmethod
     def of_node(cls, node: Node) -> Resources:
