@@ -24,8 +24,11 @@ from labkit.embedded.runtime.storage import Storage
 from labkit.embedded.sockets import HttpSocket, make_runner
 from labkit.embedded.swarm.api.app import Api
 from labkit.embedded.swarm.errors import ApiError
+from labkit.embedded.swarm.host.front import Front
+from labkit.embedded.swarm.host.front import Front
 from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.host.networkdb import NetworkDB
+from labkit.embedded.swarm.host.virtualips import VirtualIPs
 from labkit.embedded.swarm.objects import Json, Node
 
 log = logging.getLogger(__name__)
@@ -77,6 +80,9 @@ class World:
         self.ids = Ids(self.rng)
         self.catalogue = Catalogue()
         self.networkdb = NetworkDB(fleet, clock)
+        self.front = Front(network)
+        self.virtual_ips = VirtualIPs(self)
+        self.front = Front(network)
         self.hosts: dict[str, Host] = {}
         self.notes: list[str] = []
         self.ready = False
@@ -138,8 +144,7 @@ class World:
             path = self.socket_path(machine.name)
             self._api.hosts[str(path)] = host
             self._sockets[machine.name] = HttpSocket(self._runner, path)
-        for host in self.hosts.values():
-            await host.start()
+        await asyncio.gather(*(host.start() for host in self.hosts.values()))
         self.fleet.subscribe(self._plugged)
         for machine in self.fleet.machines.values():
             if machine.power != "off":
@@ -316,7 +321,10 @@ class World:
                 await host.stop()
             except (ApiError, OSError) as error:
                 log.warning("%s did not stop cleanly: %s", host.name, error)
+        self.front.shut()
+        self.virtual_ips.shut()
         if self._runner is not None:
             await self._runner.cleanup()
+        self.front.shut()
         await self.network.close()
         self._save_clock()

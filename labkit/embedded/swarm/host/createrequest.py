@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ApiError, BadRequest
-from ..objects import Json
+from labkit.embedded.swarm.errors import ApiError, BadRequest
+from labkit.embedded.swarm.objects import Json
+
 from .fields import CONFIG, HOST, take
 from .restarts import check_policy
 from .wording import go_duration, quoted
@@ -85,7 +86,7 @@ def _check_network_mode(config: Json, host: Json) -> None:
     if mode.startswith("container:"):
         for field_name, words in (
             (config.get("Hostname"), "hostname and the network mode"),
-            (host.get("PortBindings") or host.get("PublishAllPorts"), "port publishing and the container type network mode"),
+            (host.get("PortBindings"), "port publishing and the container type network mode"),
             (config.get("ExposedPorts"), "port exposing and the container type network mode"),
             (host.get("ExtraHosts"), "custom host-to-IP mapping and the network mode"),
             (host.get("Dns"), "dns and the network mode"),
@@ -240,7 +241,7 @@ def _bind(raw: str) -> MountPoint:
     if not target.startswith("/"):
         raise BadRequest(
             f"invalid volume specification: '{raw}': invalid mount config for type "
-            f'"{_kind(source)}": invalid mount path: \'{target}\' mount path must be absolute'
+            f"\"{_kind(source)}\": invalid mount path: '{target}' mount path must be absolute"
         )
     _check_source(_kind(source), source)
     return MountPoint(_kind(source), source, posixpath.normpath(target), "ro" in mode.split(","), mode)
@@ -317,7 +318,7 @@ def check_name(name: str) -> None:
 
 
 def merge_image(config: Json, image_config: Json) -> Json:
-    """``config`` completed from the image's, as ``runconfig.Merge`` does. Raises :class:`BadRequest` with no command."""
+    """``config`` completed from the image's, as moby's ``Merge``. Raises :class:`BadRequest` with no command."""
     out = dict(config)
     for name in ("User", "WorkingDir", "StopSignal"):
         if not out.get(name) and image_config.get(name):
@@ -368,4 +369,6 @@ def host_port_range(text: str) -> tuple[int, int]:
     try:
         return int(first), int(last or first)
     except ValueError:
-        raise ApiError(f"error parsing HostPort value ({text}): strconv.ParseUint: parsing {quoted(first)}: invalid syntax") from None  # noqa: E501
+        raise ApiError(
+            f"error parsing HostPort value ({text}): strconv.ParseUint: parsing {quoted(first)}: invalid syntax"
+        ) from None

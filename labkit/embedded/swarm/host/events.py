@@ -8,21 +8,36 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..objects import Json
+from labkit.embedded.swarm.objects import Json
+
 from .wording import nanoseconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labkit.embedded.runtime.clock import Clock
-
-    from ..api.request import Filters
+    from labkit.embedded.swarm.api.request import Filters
 
 HISTORY = 256  # moby's eventsLimit
 _BACKLOG = 4096  # events a client may lag behind before it is cut off
 
 FILTERS = frozenset(
-    "config container daemon event image label network node plugin scope secret service type volume".split()
+    [
+        "config",
+        "container",
+        "daemon",
+        "event",
+        "image",
+        "label",
+        "network",
+        "node",
+        "plugin",
+        "scope",
+        "secret",
+        "service",
+        "type",
+        "volume",
+    ]
 )
 _BY_NAME = ("daemon", "container", "plugin", "volume", "network", "service", "node", "secret", "config")
 _WITH_ARGUMENT = frozenset(("health_status", "exec_create", "exec_start"))

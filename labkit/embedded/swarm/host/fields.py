@@ -8,8 +8,8 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from ..errors import BadRequest
-from ..objects import Json
+from labkit.embedded.swarm.errors import BadRequest
+from labkit.embedded.swarm.objects import Json
 
 
 class Field(NamedTuple):
@@ -132,9 +132,7 @@ HOST: dict[str, Field] = {
             "/sys/devices/virtual/powercap",
         ],
     ),
-    "ReadonlyPaths": Field(
-        "[]string", ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
-    ),
+    "ReadonlyPaths": Field("[]string", ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
 }
 
 _KINDS: tuple[tuple[type, str], ...] = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import BadRequest
-from ..objects import Json
+from labkit.embedded.swarm.errors import BadRequest
+from labkit.embedded.swarm.objects import Json
 
 FIRST_DELAY = 0.1  # doubles with every quick failure
 LONGEST_DELAY = 60.0

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from ..errors import BadRequest
+from labkit.embedded.runtime.signals import NUMBERS as _PLAIN
+from labkit.embedded.swarm.errors import BadRequest
 
-# Linux on x86-64. The real-time signals are those glibc leaves to programs.
+# The real-time signals are those that glibc leaves to programs.
 NUMBERS: dict[str, int] = {
-    name: number
-    for number, name in enumerate(
-        "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
-        "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(),
-        start=1,
-    )
+    **_PLAIN,
+    "IOT": 6,
+    "CLD": 17,
+    "POLL": 29,
+    "UNUSED": 31,
+    "RTMIN": 34,
+    "RTMAX": 64,
+    **{f"RTMIN+{n}": 34 + n for n in range(1, 16)},
+    **{f"RTMAX-{n}": 64 - n for n in range(1, 15)},
 }
-NUMBERS |= {"IOT": 6, "CLD": 17, "POLL": 29, "UNUSED": 31, "RTMIN": 34, "RTMAX": 64}
-NUMBERS |= {f"RTMIN+{n}": 34 + n for n in range(1, 16)} | {f"RTMAX-{n}": 64 - n for n in range(1, 15)}
-
 SIGKILL = NUMBERS["KILL"]
-SIGTERM = NUMBERS["TERM"]
 _VALID = frozenset(range(1, 32)) | frozenset(range(34, 65))
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..objects import Json, Task
+from labkit.embedded.swarm.objects import Json, Task
+
 from .wording import quoted
 
 _ACTION = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
@@ -58,7 +59,7 @@ def _evaluate(action: str, values: Json) -> str:
 
 
 def _operand(word: str, values: Json) -> Any:
-    if word[0] in "\"`":
+    if word[0] in '"`':
         return word[1:-1]
     found: Any = values
     path = ""

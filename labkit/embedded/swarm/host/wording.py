@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from ..errors import ApiError
+from labkit.embedded.swarm.errors import ApiError
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0

@@ -1,0 +1,87 @@
+"""What a container's embedded DNS (127.0.0.11) knows: names on the networks that it is on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labkit.embedded.runtime.dns import Resolver, Scope
+
+from .container import Container
+
+if TYPE_CHECKING:
+    from .host import Host
+
+_TASKS = "tasks."
+
+
+class Discovery:
+    """The names of one host's networks, one scope a network, shared by all containers on it."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._scopes: dict[str, Scope] = {}
+
+    def resolver(self, container: Container) -> Resolver:
+        """What ``container`` can find. The default bridge has no names, as in Docker."""
+        resolver = Resolver()
+        self.refresh(resolver, container)
+        return resolver
+
+    def refresh(self, resolver: Resolver, container: Container) -> None:
+        """The container's networks have changed."""
+        resolver.scopes = [
+            self._scope(attachment.network_id, attachment.network)
+            for attachment in container.networks.values()
+            if attachment.ip and attachment.network != "bridge"
+        ]
+
+    def _scope(self, network_id: str, name: str) -> Scope:
+        if network_id not in self._scopes:
+            self._scopes[network_id] = Scope(
+                name,
+                lambda asked: self.lookup(network_id, asked),
+                reverse=lambda ip: self.reverse(network_id, name, ip),
+            )
+        return self._scopes[network_id]
+
+    def lookup(self, network_id: str, name: str) -> list[str] | None:
+        """The addresses of a name on a network: a service (its VIP), ``tasks.service``, a task or a container."""
+        host = self._host
+        of_tasks = name.startswith(_TASKS)
+        wanted = name.removeprefix(_TASKS)
+        for _, records in host.world.networkdb.services(network_id):
+            known = [record for record in records if host.world.networkdb.knows(host.name, record.machine)]
+            for record in known:
+                if not record.service_id:
+                    if name in (record.task_name.lower(), record.container_id[:12], *record.aliases):
+                        return [record.ip]
+                elif wanted == record.service_name.lower() or wanted in record.aliases:
+                    if record.vip and not of_tasks:
+                        return [record.vip]
+                    return [task.ip for task in known]
+                elif name in (record.task_name.lower(), record.container_id[:12]):
+                    return [record.ip]
+                elif len(known) > 1 and not _dotted_task(name, record.service_name):
+                    break  # another service: its other tasks cannot match either
+        for container in host.containers:
+            attachment = next((a for a in container.networks.values() if a.network_id == network_id), None)
+            if attachment is not None and attachment.ip and name in (n.lower() for n in attachment.dns_names):
+                return [attachment.ip]
+        return None
+
+    def reverse(self, network_id: str, network: str, ip: str) -> str | None:
+        """``web.1.<task id>.<network>``."""
+        host = self._host
+        for record in host.world.networkdb.on_network(host.name, network_id):
+            if record.ip == ip:
+                return f"{record.task_name}.{network}"
+        for container in host.containers:
+            for attachment in container.networks.values():
+                if attachment.network_id == network_id and attachment.ip == ip:
+                    return f"{container.name}.{network}"
+        return None
+
+
+def _dotted_task(name: str, service: str) -> bool:
+    """Could ``name`` be a task of ``service`` (``web.1.x``) or a container's id?"""
+    return name.startswith(f"{service.lower()}.") or len(name) == 12

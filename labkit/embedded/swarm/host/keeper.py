@@ -1,0 +1,102 @@
+"""Rows of one host in the sandbox's storage, written together at the end of the event loop's turn.
+
+A thousand containers that are created and started in one go are a thousand dirty rows and a few transactions. Whoever
+answers a client calls :meth:`Keeper.flush` first, so that what is acknowledged is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, cast
+
+from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.swarm.objects import Json
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """``kind`` is this host's word (``container``); in the storage it is ``host/<machine>/container``."""
+
+    def __init__(self, storage: Storage, machine: str) -> None:
+        self._storage = storage
+        self._prefix = f"host/{machine}/"
+        self._dirty: dict[tuple[str, str], Callable[[], Json] | None] = {}
+        self._due = False
+
+    def put(self, kind: str, key: str, make: Callable[[], Json]) -> None:
+        """The row has changed; ``make`` tells what it is when it is written."""
+        self._dirty[kind, key] = make
+        self._wake()
+
+    def delete(self, kind: str, key: str) -> None:
+        self._dirty[kind, key] = None
+        self._wake()
+
+    def all(self, kind: str) -> dict[str, Json]:
+        """The rows as they were written."""
+        return self._storage.all(self._prefix + kind)
+
+    def get(self, kind: str, key: str) -> Json | None:
+        """One row as it was written, None if there is none."""
+        row: Json | None = self._storage.get(self._prefix + kind, key)
+        return row
+
+    def flush(self) -> None:
+        """Write what is dirty now."""
+        dirty, self._dirty = self._dirty, {}
+        if not dirty:
+            return
+        with self._storage.transaction():
+            for (kind, key), make in dirty.items():
+                if make is None:
+                    self._storage.delete(self._prefix + kind, key)
+                else:
+                    self._storage.put(self._prefix + kind, key, make())
+
+    def _wake(self) -> None:
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._due = False
+        try:
+            self.flush()
+        except Exception:
+            log.exception("%s could not be written", self._prefix)
+
+
+class KeptLayer(dict[str, "bytes | None"]):
+    """A layer of files that says when it has changed (:class:`labkit.embedded.runtime.files.Layer`)."""
+
+    __slots__ = ("_changed",)
+
+    def __init__(self, changed: Callable[[], None], content: Iterable[tuple[str, bytes | None]] = ()) -> None:
+        super().__init__(content)
+        self._changed = changed
+
+    def __setitem__(self, path: str, data: bytes | None) -> None:
+        super().__setitem__(path, data)
+        self._changed()
+
+    def __delitem__(self, path: str) -> None:
+        super().__delitem__(path)
+        self._changed()
+
+    def pop(self, path: str, *default: Any) -> Any:
+        value = super().pop(path, *default)
+        self._changed()
+        return value
+
+
+def to_text(layer: dict[str, bytes | None] | None) -> Json:
+    """A layer as JSON; Latin-1 carries any byte as one character."""
+    return {path: None if data is None else data.decode("latin-1") for path, data in (layer or {}).items()}
+
+
+def from_text(row: Json) -> Iterator[tuple[str, bytes | None]]:
+    for path, text in row.items():
+        yield path, None if text is None else cast(str, text).encode("latin-1")

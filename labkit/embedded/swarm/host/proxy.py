@@ -1,0 +1,106 @@
+"""Carrying bytes between two connections, as docker-proxy and IPVS do for published ports and virtual IPs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from labkit.embedded.runtime.machines import Fleet
+from labkit.embedded.runtime.network import Network
+
+from .networkdb import Endpoint
+
+PATIENCE = 2.0  # sandbox seconds for one task to answer before the next one is tried
+_CHUNK = 64 * 1024
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def splice(one: Stream, other: Stream) -> None:
+    """Copy both ways until both sides have finished. A half-close is passed on; a reset ends both."""
+    there = asyncio.create_task(_copy(one[0], other[1]))
+    try:
+        await _copy(other[0], one[1])
+        await there
+    except OSError:
+        for _, writer in (one, other):
+            writer.transport.abort()
+    finally:
+        there.cancel()
+        one[1].close()
+        other[1].close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof() and not writer.is_closing():
+        writer.write_eof()
+
+
+async def connect_any(
+    network: Network, fleet: Fleet, machine: str, candidates: Sequence[tuple[Endpoint, int]], start: int, source: str
+) -> Stream | None:
+    """Connect from ``machine`` to the first of ``candidates`` (task and port) that answers, beginning at ``start``.
+
+    None when nobody does. A task on a machine that does not answer costs no time: its turn goes to the next.
+    """
+    count = len(candidates)
+    for step in range(count):
+        endpoint, port = candidates[(start + step) % count]
+        if endpoint.machine != machine and not fleet.reachable(machine, endpoint.machine):
+            continue
+        try:
+            return await network.connect(machine, endpoint.ip, port, source=source or None, timeout=PATIENCE)
+        except OSError:  # refused, timed out, unreachable: all of them are OSErrors
+            continue
+    return None
+
+
+class Balancer:
+    """Hands each connection to the next task of a service, round robin."""
+
+    def __init__(
+        self,
+        network: Network,
+        fleet: Fleet,
+        candidates: Callable[[str], list[tuple[Endpoint, int]]],
+    ) -> None:
+        """``candidates(machine)`` are the tasks that a connection from that machine may go to, with their port."""
+        self._network = network
+        self._fleet = fleet
+        self._candidates = candidates
+        self._turn = 0
+
+    async def serve(self, client: Stream, machine: str, source: str = "") -> None:
+        """Serve one connection that came in on (or from) ``machine``; nobody to serve it resets it."""
+        candidates = self._candidates(machine)
+        self._turn += 1
+        stream = None
+        if candidates:
+            stream = await connect_any(
+                self._network, self._fleet, machine, candidates, self._turn % len(candidates), source
+            )
+        if stream is None:
+            client[1].transport.abort()
+            return
+        await splice(client, stream)
+
+
+class Chores:
+    """Keeps tasks that nobody waits for alive, and ends them together."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def cancel(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
