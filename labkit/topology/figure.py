@@ -7,7 +7,6 @@ for 1,000 tasks): they are made here, of codes from :mod:`style`, and the tests 
 
 from __future__ import annotations
 
-import functools
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -16,14 +15,31 @@ import numpy as np
 import plotly.graph_objects as go
 
 from . import style, svg
-from .layout import LEGEND_HEIGHT, MARGIN, WIDTH
+from .layout import LEGEND_HEIGHT, WIDTH
 from .scene import Block, Scene, Text
 
 # The traces, by what they draw. Their order is their number and, within bars and within marks, what covers what.
-TRACES = ("boxes", "hatches", "tracks", "bars", "links", "broken", "slots", "titles", "strong", "notes", "right", "key")
+TRACES = (
+    "boxes",
+    "hatches",
+    "tracks",
+    "bars",
+    "links",
+    "broken",
+    "slots",
+    "titles",
+    "strong",
+    "notes",
+    "right",
+    "alert",
+    "key",
+)
 NUMBER = {name: index for index, name in enumerate(TRACES)}
 BAR_HEIGHT = 5.0
-FONT_SIZES = {"titles": 13, "strong": 13, "notes": 11, "right": 11}
+FONT_SIZES = {"titles": 13, "strong": 13, "notes": 11, "right": 11, "alert": 12}
+
+# What a text is, told by its weight: the style sheet of the widget colours by it (widgets/static/figure.css).
+WEIGHTS = {"notes": 400, "right": 400, "name": 500, "sign": 600, "titles": 700, "strong": 700, "alert": 800}
 
 Props = dict[str, Any]
 Restyle = dict[int, Props]  # trace number -> {"marker.color": array, …}
@@ -118,15 +134,18 @@ def slots(scene: Scene) -> Props:
     }
 
 
-def slot_look(scene: Scene) -> Props:
-    """What is the same for all slots of a level."""
+def slot_look(scene: Scene, theme: style.Theme | None = None) -> Props:
+    """What is the same for all slots of a level; colours too where no style sheet gives them."""
     level = scene.layout.level
     named = level.label == "name"
+    ink = {"textfont.color": theme.text if named else theme.on_fill} if theme else {}
     return {
+        **ink,
         "marker.size": level.size,
         "marker.line.width": level.border,
         "textposition": "middle right" if named else "middle center",
         "textfont.size": 11 if named else round(level.size * 0.58, 1),
+        "textfont.weight": WEIGHTS["name"] if named else WEIGHTS["sign"],
     }
 
 
@@ -139,6 +158,8 @@ def _labels(scene: Scene) -> list[str]:
 
 def texts(scene: Scene, *roles: str) -> Props:
     found = [t for b in _ordered(scene) for t in b.texts if t.role in roles]
+    if scene.status.text and scene.status.role in roles:
+        found.append(scene.status)
     return {
         "x": _f32([t.x for t in found]),
         "y": _f32([t.y for t in found]),
@@ -150,7 +171,7 @@ def key(scene: Scene) -> Props:
     """The legend: a mark and a word for each state."""
     y = scene.height - LEGEND_HEIGHT / 2 - 2
     places = svg.legend_places()
-    note = [(WIDTH - MARGIN, "middle left", svg.LEGEND_NOTE)]
+    note = [(svg.LEGEND_NOTE_AT, "middle right", svg.LEGEND_NOTE)]
     return {
         "x": _f32([x for x, _ in places] + [x for x, _, _ in note]),
         "y": _f32([y] * (len(places) + 1)),
@@ -169,13 +190,9 @@ MAKERS: dict[str, Any] = {
     "links": links,
     "broken": broken,
     "slots": slots,
-    "titles": functools.partial(texts),
-    "strong": functools.partial(texts),
-    "notes": functools.partial(texts),
-    "right": functools.partial(texts),
     "key": key,
 }
-ROLES = {"titles": ("title",), "strong": ("strong",), "notes": ("note",), "right": ("right",)}
+ROLES = {"titles": ("title",), "strong": ("strong",), "notes": ("note",), "right": ("right",), "alert": ("alert",)}
 
 # Which traces a changed part of the scene touches.
 PARTS = {
@@ -207,8 +224,7 @@ def _bars(scene: Scene) -> list[Any]:
 
 
 def _markup(text: Text) -> str:
-    plain = text.text.replace("&", "&amp;").replace("<", "&lt;")
-    return f"<b>{plain}</b>" if text.role in ("title", "strong") else plain
+    return text.text.replace("&", "&amp;").replace("<", "&lt;")
 
 
 # The figure ------------------------------------------------------------------------------------------------------
@@ -219,11 +235,12 @@ def traces(theme: style.Theme) -> list[Props]:
     box_lines = [*(n.line for n in style.NODES.values()), *style.WORKLOADS]
     box_fills = [*(n.fill for n in style.NODES.values()), *style.WORKLOADS]
     quiet: Props = {"hoverinfo": "skip", "showlegend": False}
+    clickable: Props = {"hoverinfo": "none", "showlegend": False}
     thin: Props = {**quiet, "type": "bar", "orientation": "h", "width": BAR_HEIGHT}
     writing: Props = {**quiet, "type": "scatter", "mode": "text", "cliponaxis": False}
     return [
         {
-            **quiet,
+            **clickable,
             "type": "bar",
             "marker": {
                 **_coded(box_fills),
@@ -261,15 +278,16 @@ def traces(theme: style.Theme) -> list[Props]:
                 **_coded(style.colours(tasks=True)),
                 "line": _coded(style.colours(tasks=False)),
             },
-            "textfont": {"color": theme.text},
+            "textfont": {},
         },
         *(
             {
                 **writing,
-                "textposition": "middle left" if name in ("right", "strong") else "middle right",
+                "textposition": "middle left" if name in ("right", "strong", "alert") else "middle right",
                 "textfont": {
                     "size": FONT_SIZES[name],
-                    "color": theme.text if name in ("titles", "strong") else theme.muted,
+                    "color": _ink(name, theme),
+                    "weight": WEIGHTS[name],
                 },
             }
             for name in ROLES
@@ -280,9 +298,15 @@ def traces(theme: style.Theme) -> list[Props]:
             "mode": "markers+text",
             "cliponaxis": False,
             "marker": {"size": 11, "opacity": 1.0, **_coded(style.colours(tasks=True)), "line": {"width": 0}},
-            "textfont": {"size": 11, "color": theme.muted},
+            "textfont": {"size": 11, "color": theme.muted, "weight": WEIGHTS["notes"]},
         },
     ]
+
+
+def _ink(name: str, theme: style.Theme) -> str:
+    if name == "alert":
+        return style.VERMILLION
+    return theme.text if name in ("titles", "strong") else theme.muted
 
 
 def _coded(colours: list[str]) -> Props:
@@ -323,7 +347,7 @@ def build(scene: Scene, theme: str = "light") -> Props:
         look = replace(look, text=style.GREY, muted=style.GREY)
     data = traces(look)
     for name, trace in zip(TRACES, data, strict=True):
-        for path, value in {**make(name, scene), **(slot_look(scene) if name == "slots" else {})}.items():
+        for path, value in {**make(name, scene), **(slot_look(scene, look) if name == "slots" else {})}.items():
             put(trace, path, value)
         trace["name"] = name
     return {"data": data, "layout": layout(scene, look)}

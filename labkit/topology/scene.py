@@ -16,7 +16,7 @@ import numpy.typing as npt
 from labkit.model import Diff, Node, Resources, Snapshot, State, Task, Workload, diff
 
 from . import style, words
-from .layout import CARD_HEIGHT, LEVELS, MARGIN, TRAY, Layout, Rect
+from .layout import CARD_HEIGHT, LEGEND_HEIGHT, LEVELS, MARGIN, TRAY, WIDTH, Layout, Rect
 from .tally import Tally, common_state
 
 FRESH = 2.5  # seconds that a task which died is drawn in full colour
@@ -32,7 +32,7 @@ class Text:
     x: float
     y: float
     text: str
-    role: str  # "title" | "note" | "right" | "strong" (right-aligned title)
+    role: str  # "title" | "note" | "right" | "strong" (right-aligned title) | "alert" (right-aligned, bad news)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class Scene:
         self.blocks: dict[str, Block] = {}
         self.links = Links()
         self.with_labels = True
+        self.status = Text(0, 0, "", "right")  # at the foot: how fresh the picture is
         self._version = -1
         self._died: dict[str, float] = {}
         self._deadlines: list[tuple[float, str]] = []
@@ -109,6 +110,15 @@ class Scene:
     def task_at(self, point: int) -> str:
         """The id of the task in a slot ("node/workload" when aggregated); empty for an empty slot."""
         return self.occupant[point] if 0 <= point < len(self.occupant) else ""
+
+    def say(self, text: str, alert: bool = False) -> set[str]:
+        """Put a line at the foot of the picture ("updated 12:30:05"); the changed parts, as :meth:`update`."""
+        place = (WIDTH - MARGIN, self.height - LEGEND_HEIGHT / 2 - 2)
+        status = Text(*place, text, "alert" if alert else "right")
+        if status == self.status:
+            return set()
+        self.status = status
+        return {"texts"}
 
     # Updating -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 from math import cos, pi, sin
 
@@ -11,7 +12,7 @@ from . import style, words
 from .layout import LEGEND_HEIGHT, MARGIN, WIDTH, Rect
 from .scene import Block, Scene, Text
 
-SIZES = {"title": 13, "strong": 13, "note": 11, "right": 11, "name": 11}
+SIZES = {"title": 13, "strong": 13, "note": 11, "right": 11, "name": 11, "alert": 12}
 LEGEND = (
     State.RUNNING,
     State.STARTING,
@@ -29,6 +30,8 @@ def svg(snapshot: Snapshot, theme: str = "light", show_dead: bool = False) -> st
     """A picture of a snapshot as SVG text. ``theme``: "light", "dark", or "auto" (follows the page it is in)."""
     scene = Scene(show_dead=show_dead)
     scene.update(snapshot, now=0.0)
+    when = f"{datetime.fromtimestamp(snapshot.at):%Y-%m-%d %H:%M:%S}"
+    scene.say(f"as last seen {when}: {snapshot.error}"[:60] if snapshot.error else when, alert=bool(snapshot.error))
     return render(scene, theme)
 
 
@@ -49,7 +52,7 @@ def render(scene: Scene, theme: str = "light") -> str:
     parts.extend(_links(scene))
     parts.extend(_block(block, look) for block in scene.blocks.values())
     parts.extend(_tasks(scene, look))
-    parts.extend(_legend(height, look))
+    parts.extend(_legend(height, look, scene.status))
     parts.append("</svg>")
     return "\n".join(parts)
 
@@ -138,9 +141,10 @@ def _block(block: Block, theme: style.Theme) -> str:
 
 
 def _text(text: Text, theme: style.Theme) -> str:
-    bold = ' font-weight="bold"' if text.role in ("title", "strong") else ""
+    bold = ' font-weight="bold"' if text.role in ("title", "strong", "alert") else ""
     colour = theme.text if text.role in ("title", "strong", "name") else theme.muted
-    anchor = ' text-anchor="end"' if text.role in ("right", "strong") else ""
+    colour = style.VERMILLION if text.role == "alert" else colour
+    anchor = ' text-anchor="end"' if text.role in ("right", "strong", "alert") else ""
     # Colours as style, not attribute: var() works only there.
     return (
         f'<text x="{text.x:.1f}" y="{text.y:.1f}" dy="0.35em" font-size="{SIZES[text.role]}"{bold}{anchor} '
@@ -174,18 +178,21 @@ def _tasks(scene: Scene, theme: style.Theme) -> list[str]:
     return parts
 
 
-def _legend(height: float, theme: style.Theme) -> list[str]:
+def _legend(height: float, theme: style.Theme, status: Text) -> list[str]:
     y = height - LEGEND_HEIGHT / 2 - 2
     parts = []
     for x, state in legend_places():
         look = style.TASKS[state]
         parts.append(f'<path d="{shape(look.symbol, x, y, 6)}" fill="{look.fill}"/>')
         parts.append(_text(Text(x + 12, y, look.word, "note"), theme))
-    parts.append(_text(Text(WIDTH - MARGIN, y, LEGEND_NOTE, "right"), theme))
+    parts.append(_text(Text(LEGEND_NOTE_AT, y, LEGEND_NOTE, "note"), theme))
+    if status.text:
+        parts.append(_text(status, theme))
     return parts
 
 
-LEGEND_NOTE = "fill and shape: state   ·   border: workload   ·   ★ leader"
+LEGEND_NOTE = "border: workload"
+LEGEND_NOTE_AT = MARGIN + len(LEGEND) * LEGEND_STEP + 8
 
 
 def legend_places() -> list[tuple[float, State]]:

@@ -1,0 +1,48 @@
+"""What shows a sandbox in a notebook: :func:`graph` (the live picture) and :func:`dashboard` (picture and controls).
+
+Both give the same widget for the same sandbox each time: a figure sends 5 MB of JavaScript to the page, so one is
+shown in several places rather than made again.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+if TYPE_CHECKING:
+    from .dashboard import Dashboard
+    from .figurewidget import GraphWidget
+    from .protocol import SandboxLike
+    from .view import GraphView
+
+__all__ = ["dashboard", "graph"]
+
+_lock = threading.Lock()
+_views: WeakKeyDictionary[SandboxLike, GraphView] = WeakKeyDictionary()
+_dashboards: WeakKeyDictionary[SandboxLike, Dashboard] = WeakKeyDictionary()
+
+
+def graph(sandbox: SandboxLike) -> GraphWidget:
+    """The live network graph of a sandbox: a plotly ``FigureWidget`` that keeps itself up to date."""
+    return _view(sandbox).widget
+
+
+def dashboard(sandbox: SandboxLike) -> Dashboard:
+    """Graph, controls, event log and history of a sandbox."""
+    from .dashboard import Dashboard
+
+    view = _view(sandbox)
+    with _lock:
+        if sandbox not in _dashboards:
+            _dashboards[sandbox] = Dashboard(sandbox, view)
+        return _dashboards[sandbox]
+
+
+def _view(sandbox: SandboxLike) -> GraphView:
+    from .view import GraphView
+
+    with _lock:
+        if sandbox not in _views:
+            _views[sandbox] = GraphView(sandbox)
+        return _views[sandbox]
