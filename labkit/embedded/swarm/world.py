@@ -25,7 +25,6 @@ from labkit.embedded.sockets import HttpSocket, make_runner
 from labkit.embedded.swarm.api.app import Api
 from labkit.embedded.swarm.errors import ApiError
 from labkit.embedded.swarm.host.front import Front
-from labkit.embedded.swarm.host.front import Front
 from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.host.networkdb import NetworkDB
 from labkit.embedded.swarm.host.virtualips import VirtualIPs
@@ -82,7 +81,6 @@ class World:
         self.networkdb = NetworkDB(fleet, clock)
         self.front = Front(network)
         self.virtual_ips = VirtualIPs(self)
-        self.front = Front(network)
         self.hosts: dict[str, Host] = {}
         self.notes: list[str] = []
         self.ready = False
@@ -325,6 +323,5 @@ class World:
         self.virtual_ips.shut()
         if self._runner is not None:
             await self._runner.cleanup()
-        self.front.shut()
         await self.network.close()
         self._save_clock()

@@ -38,6 +38,7 @@ MODULES = (
     "exec",
     "images",
     "volumes",
+    "absent",  # last: it must not shadow what there is
 )
 
 _VERSIONED = re.compile(r"/v([0-9.]+)(/.*)")

@@ -79,15 +79,16 @@ def _pin(host: Any, request: Request, spec: Json) -> tuple[Json, list[str]]:
         return spec, []
     container = spec["TaskTemplate"]["ContainerSpec"]
     image = container.get("Image", "")
-    digest = host.images.digest(image)
-    if digest is None:
+    try:
+        _, found = host.images.look_up(image)
+    except ApiError:
         return spec, [
             f"image {image} could not be accessed on a registry to record\n"
             f"its digest. Each node will access {image} independently,\n"
             "possibly leading to different nodes running different\n"
             "versions of the image.\n"
         ]
-    pinned = image if "@" in image else f"{image}@{digest}"
+    pinned = image if "@" in image else f"{image}@{found.digest}"
     task = {**spec["TaskTemplate"], "ContainerSpec": {**container, "Image": pinned}}
     return {**spec, "TaskTemplate": task}, []
 

@@ -13,7 +13,7 @@ from labkit.embedded.swarm.host.wording import parse_timestamp, rfc3339nano
 from labkit.embedded.swarm.objects import Json
 
 from .app import dotted, dumps, stream_headers
-from .request import Reply, Request, Route
+from .request import Filters, Reply, Request, Route
 
 _GIT_COMMIT = "45873be"
 _GO = "go1.24.3"
@@ -213,7 +213,7 @@ async def disk_usage(host: Any, request: Request) -> Json:
         if given not in _DF_TYPES:
             raise BadRequest(f"unknown object type: {given}")
     wanted = types or _DF_TYPES
-    images = host.images.list()
+    images = host.images.list(Filters(), request.api_version)
     return {
         "LayersSize": sum(image["Size"] for image in images) if "image" in wanted else 0,
         "Images": images if "image" in wanted else None,
