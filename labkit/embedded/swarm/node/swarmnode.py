@@ -1,46 +1,278 @@
-"""One Docker host's part in a swarm: what dockerd calls its ``cluster`` component. (Signatures; the body follows.)"""
+"""One Docker host's part in a swarm: what dockerd calls its ``cluster`` component.
+
+A node is in one of the states that ``docker info`` shows: *inactive*, *pending* (a join that goes on in the
+background), *active*, *locked* (an autolocked manager whose machine has been off), *error*. While it is active it has
+an :class:`~labkit.embedded.swarm.agent.agent.Agent`, and a :class:`~labkit.embedded.swarm.node.manager.Manager` if its
+role is that. What it must remember is one row of the storage, written as it changes.
+
+Calls between nodes go over the fleet, so that a plug that is pulled cuts them. An API call on a manager that does not
+lead is answered from the leader's store, as SwarmKit's ``raftproxy`` does; how long such a call waits for a leader,
+and with which words it gives up, is that of the real one.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
-from labkit.embedded.swarm.errors import NotManager
-from labkit.embedded.swarm.objects import Json
+from labkit.embedded.runtime.machines import Unreachable
+from labkit.embedded.swarm.errors import NoLeader, NotManager
+from labkit.embedded.swarm.node import addresses as addr
+from labkit.embedded.swarm.node import clusterspec, control, info, joining, manager, words
+from labkit.embedded.swarm.node.manager import Manager
+from labkit.embedded.swarm.node.registry import Registry
+from labkit.embedded.swarm.node.tokens import check_unlock_key
+from labkit.embedded.swarm.objects import Cluster, Json, Node
+from labkit.embedded.swarm.raft.messages import Membership
 from labkit.embedded.swarm.store import Store
 
 if TYPE_CHECKING:
+    from labkit.embedded.swarm.agent.agent import Agent
     from labkit.embedded.swarm.leader.leader import Leader
+
+KIND = "swarm/node"  # rows of the storage, by machine
+REQUEST_TIMEOUT = 20.0  # seconds that dockerd gives a call to the managers
+LOST_QUORUM_TICKS = 10  # ticks without a leader after which a call fails at once
+_JOIN_TIMEOUT = 20.0
+_READY_TIMEOUT = 20.0
+
+_log = logging.getLogger("labkit.swarm.node")
+
+
+def make_agent(node: SwarmNode, world: Any) -> Agent:
+    """The agent of a node; imported when first needed."""
+    from labkit.embedded.swarm.agent.agent import Agent
+
+    return Agent(node, node.host.executor, world)
 
 
 class SwarmNode:
-    """The swarm membership of one host. One a host, made with it, whether or not it is in a swarm."""
+    """The swarm membership of one host. Made with the host, whether or not it is in a swarm."""
 
     def __init__(self, host: Any, world: Any) -> None:
         self.host = host
         self.world = world
-        self.local_state = "inactive"  # inactive | pending | active | error | locked
-        self.node_id = ""
-        self.is_manager = False
-        self.store: Store | None = None  # this manager's own copy
-        self.leader: Leader | None = None  # while this manager leads
+        self.machine: str = host.machine.name
+        self.registry = Registry.of(world)
+        self.registry.add(self)
+        self.agent: Agent | None = None
+        self._control = asyncio.Lock()  # init, join, leave and unlock, one at a time
+        self._background: set[asyncio.Task[Any]] = set()
+        self._powered = True
+        self._clear()
 
-    # -- what the API calls
+    def _clear(self) -> None:
+        self.local_state = "inactive"
+        self.error = ""
+        self.node_id = ""
+        self.group_id = ""
+        self.role = ""  # what this node is, once it is something
+        self.listen_addr = ""
+        self.advertise_addr = ""
+        self.data_path_addr = ""
+        self.manager: Manager | None = None
+        self._raft_id = 0
+        self._join: Json | None = None  # the request that is still being tried
+        self._remotes: dict[str, tuple[str, str]] = {}  # node id -> address, machine: managers, as last heard
+
+    # -- what it is
+
+    @property
+    def is_manager(self) -> bool:
+        """Whether it takes part in Raft now."""
+        return self.manager is not None and self.manager.member.running
+
+    @property
+    def store(self) -> Store | None:
+        """This manager's own copy."""
+        return self.manager.store if self.manager is not None else None
+
+    @property
+    def leader(self) -> Leader | None:
+        """The leader's loops, while this manager leads and they run."""
+        return self.manager.leader if self.manager is not None else None
+
+    @property
+    def serves(self) -> bool:
+        """Whether it answers calls of agents and other managers."""
+        return self._powered and self.is_manager
+
+    @property
+    def address(self) -> str:
+        """The address that the others use, without the port; empty when it is in no swarm."""
+        return addr.split(self.advertise_addr)[0] if self.advertise_addr else ""
+
+    # -- docker swarm init
 
     async def init(self, req: Json) -> str:
-        """``POST /swarm/init``; returns the node id."""
-        raise NotImplementedError
+        """``POST /swarm/init``; returns the node id.
+
+        With ``ForceNewCluster`` on a manager: begin a new group with this manager's state and no other member.
+        Raises ApiError in the engine's words.
+        """
+        async with self._control:
+            again = self.local_state != "inactive"
+            if again and not req.get("ForceNewCluster"):
+                raise words.SwarmExists
+            if again and not self.is_manager:
+                raise NotManager(NotManager.IN_SWARM)
+            listen = addr.with_port("ListenAddr", req.get("ListenAddr", ""))
+            clusterspec.check_name(req.get("Spec") or {})
+            self._take_addresses(req, listen)
+            pools = [str(pool) for pool in req.get("DefaultAddrPool") or ()]
+            addr.check_pools(pools, req.get("SubnetSize", 0))
+            port = addr.data_path_port(req.get("DataPathPort", 0))
+            availability = manager.check_availability(req.get("Availability", ""))
+            if again:
+                await self._force_new_cluster()
+            else:
+                await self._found(req, availability, pools, port)
+            if self.manager is None:
+                raise NoLeader
+            await self._merge_spec(self.manager.store, req.get("Spec") or {})
+            await self._until_ready()
+            return self.node_id
+
+    async def _found(self, req: Json, availability: str, pools: list[str], port: int) -> None:
+        world = self.world
+        self.node_id = world.ids.swarm_id()
+        self.role = "manager"
+        cluster = clusterspec.new_cluster(
+            world.ids.swarm_id(),
+            world.rng,
+            world.clock.time(),
+            pools=pools,
+            subnet_size=req.get("SubnetSize", 0),
+            data_path_port=port,
+            lock=bool(req.get("AutoLockManagers")),
+        )
+        self.group_id = world.ids.swarm_id()
+        node = manager.new_node(self.node_id, "manager", availability)
+        fill = manager.seed(node, cluster, world.ids.swarm_id())
+        await self._manage(Manager.found(self, self.registry.exchange.group(self.group_id), fill))
+        await self._activate()
+
+    async def _force_new_cluster(self) -> None:
+        """What ``--force-new-cluster`` keeps is this manager's state; what it drops are the other members."""
+        old = self.manager
+        assert old is not None
+        snapshot, term, was = old.store.snapshot(), old.member.raft.term, old.member.membership
+        await old.destroy()
+        self.group_id = self.world.ids.swarm_id()
+        group = self.registry.exchange.group(self.group_id)
+        others = frozenset(was.members) - {old.member.id} | was.removed
+        group.found(snapshot, term, Membership({old.member.id: old.context}, others))
+        self._remotes = {}
+        await self._manage(Manager.restore(self, group, old.member.id))
+        self._keep()
+
+    async def _merge_spec(self, store: Store, spec: Json) -> None:
+        cluster = store.cluster()
+        if cluster is not None and (merged := clusterspec.merged(spec, cluster.spec)) != cluster.spec:
+            await store.update(lambda tx: clusterspec.set_spec(tx, self.world.rng, merged))
+
+    def _take_addresses(self, req: Json, listen: str) -> None:
+        own = self.host.machine.address
+        host, port = addr.listen(listen, own)
+        advertise = addr.advertise(req.get("AdvertiseAddr", ""), own, port)
+        data_path = addr.data_path(req.get("DataPathAddr", ""), own)
+        self.listen_addr, self.advertise_addr, self.data_path_addr = addr.join(host, port), advertise, data_path
+
+    # -- docker swarm join
 
     async def join(self, req: Json) -> None:
-        """``POST /swarm/join``."""
-        raise NotImplementedError
+        """``POST /swarm/join``. After 20 s without success it goes on in the background (``JoinTimeout``)."""
+        async with self._control:
+            if self.local_state != "inactive":
+                raise words.SwarmExists
+            req = joining.checked(req)
+            manager.check_availability(req.get("Availability", ""))
+            self._take_addresses(req, req["ListenAddr"])
+            self.local_state, self._join = "pending", req
+            self._keep()
+            attempt = self._spawn(self._joining(req))
+            try:
+                async with self.world.clock.timeout(_JOIN_TIMEOUT):
+                    await asyncio.shield(attempt)
+            except TimeoutError:
+                raise words.JoinTimeout from None
+            except BaseException:
+                if attempt.done():
+                    self._clear()
+                    self._keep()
+                raise
+
+    async def _joining(self, req: Json) -> None:
+        """Get an id and a role with the token, become that, and tell nobody before it is done."""
+        issued = await joining.get_certificate(self, req)
+        self.node_id, self.role, self.group_id = issued.node_id, issued.role, issued.group_id
+        self._remotes = dict(issued.managers)
+        self._join = None
+        if self.role == "manager":
+            await self._become_manager()
+        await self._activate()
+        await self._until_ready()
+
+    async def _become_manager(self) -> None:
+        """Become a member of the Raft group; tried until it works or the role is another one."""
+        while self.role == "manager" and self.manager is None and self._powered:
+            leading = self._find_leading()
+            if leading is not None and leading.manager is not None:
+                args = (self.node_id, self.advertise_addr, self.machine)
+                try:
+                    raft_id = await self._call(leading, leading.manager.admit, *args)
+                except (Unreachable, NoLeader) as error:
+                    _log.info("%s cannot join the managers yet: %s", self.machine, error)
+                else:
+                    group = self.registry.exchange.group(self.group_id)
+                    await self._manage(Manager.joining(self, group, raft_id), settled=False)
+                    self._keep()
+                    return
+            await self.world.clock.sleep(0.1)
+
+    # -- docker swarm leave
 
     async def leave(self, force: bool = False) -> None:
-        """``POST /swarm/leave``."""
-        raise NotImplementedError
+        """``POST /swarm/leave``. A manager only goes with ``force``; without, the words tell what it would cost."""
+        async with self._control:
+            if self.local_state == "inactive":
+                raise words.NoSwarm
+            if self.local_state == "locked" and not force:
+                raise words.LeaveLocked
+            if self.manager is not None and self.local_state != "locked" and not force:
+                raise self._leave_warning()
+            self._cancel_background()
+            agent, self.agent = self.agent, None
+            if self.manager is not None:
+                await self.manager.destroy()
+            if agent is not None:
+                await agent.leave()
+            self._clear()
+            self._keep()
+
+    def _leave_warning(self) -> words.LeaveManager:
+        store = self.leaders_store()
+        members = self.manager.member.membership.members if self.manager is not None else {}
+        states = [self.reachability(context[0]) for context in members.values()]
+        return words.LeaveManager.warning(
+            ready=self.is_manager,
+            reachable=states.count("reachable"),
+            unreachable=states.count("unreachable"),
+            counted=store is not None and self.reachability(self.node_id) == "reachable",
+        )
+
+    # -- docker swarm inspect, update, unlock
 
     async def inspect(self) -> Json:
-        """``GET /swarm``."""
-        raise NotImplementedError
+        """``GET /swarm``: the cluster with its join tokens."""
+        return info.swarm(await self._cluster(await self.leader_store()))
+
+    async def _cluster(self, store: Store) -> Cluster:
+        cluster = store.cluster()
+        if cluster is None:
+            raise NoLeader
+        return cluster
 
     async def update_cluster(
         self,
@@ -51,69 +283,343 @@ class SwarmNode:
         rotate_manager: bool = False,
         rotate_unlock: bool = False,
     ) -> None:
-        """``POST /swarm/update``."""
-        raise NotImplementedError
+        """``POST /swarm/update``: replaces the whole spec. Raises BadRequest, RpcError, ``OutOfSequence``."""
+        store = await self.leader_store()
+        completed = clusterspec.completed(spec)
+        await store.update(
+            lambda tx: clusterspec.update(
+                tx,
+                self.world.rng,
+                version,
+                completed,
+                worker=rotate_worker,
+                manager=rotate_manager,
+                unlock=rotate_unlock,
+            )
+        )
 
     async def unlock_key(self) -> str:
-        """``GET /swarm/unlockkey``: empty when the swarm is not locked."""
-        raise NotImplementedError
+        """``GET /swarm/unlockkey``: empty when managers are not locked."""
+        return (await self._cluster(await self.leader_store())).unlock_key
 
     async def unlock(self, key: str) -> None:
-        """``POST /swarm/unlock``."""
-        raise NotImplementedError
+        """``POST /swarm/unlock``: a locked manager takes part again."""
+        async with self._control:
+            if self.local_state != "locked":
+                self._require_inactive_words()
+                raise words.NotLocked
+            check_unlock_key(key)
+            cluster = self.store.cluster() if self.store is not None else None
+            if cluster is not None and cluster.unlock_key != key:
+                raise words.InvalidUnlockKey
+            self.local_state = "active"
+            self._keep()
+            await self._start()
+
+    def _require_inactive_words(self) -> None:
+        if not self.is_manager:
+            raise self._not_a_manager()
+
+    # -- docker node update, promote, demote, rm
 
     async def update_node(self, node_id: str, version: int, spec: Json) -> None:
-        """``POST /nodes/{id}/update``: ``node_id`` is a whole id, resolved by the handler."""
-        raise NotImplementedError
+        """``POST /nodes/{id}/update``: ``node_id`` is a whole id, ``spec`` checked. The role manager does the rest."""
+        store = await self.leader_store()
+        member = self.leading_manager(store).member
+        await store.update(lambda tx: control.update_node(tx, member, node_id, version, spec))
 
     async def remove_node(self, node_id: str, force: bool) -> None:
-        """``DELETE /nodes/{id}``: ``node_id`` is a whole id, resolved by the handler."""
-        raise NotImplementedError
+        """``DELETE /nodes/{id}``: ``node_id`` is a whole id."""
+        store = await self.leader_store()
+        member = self.leading_manager(store).member
+        await store.update(lambda tx: control.remove_node(tx, member, node_id, force))
+
+    def leading_manager(self, store: Store) -> Manager:
+        """The manager whose store this is. Raises ``NoLeader`` when it is not reached any more."""
+        for node in self._known_managers():
+            if node.manager is not None and node.manager.store is store:
+                return node.manager
+        raise NoLeader
+
+    # -- docker info
 
     def info(self) -> Json:
         """The ``Swarm`` object of ``GET /info``."""
-        return {
-            "NodeID": "",
-            "NodeAddr": "",
-            "LocalNodeState": "inactive",
-            "ControlAvailable": False,
-            "Error": "",
-            "RemoteManagers": None,
-        }
+        return info.info(self)
 
     def ping_status(self) -> str:
-        """The ``Swarm`` header of ``/_ping``: ``inactive``, ``active/manager``, ``active/worker``…"""
-        return self.local_state
+        """The ``Swarm`` header of ``/_ping``: ``inactive``, ``active/manager``, ``active/worker``, ``locked``…"""
+        if self.local_state != "active":
+            return self.local_state
+        return "active/manager" if self.is_manager else "active/worker"
+
+    # -- the way to the leader
 
     async def leader_store(self) -> Store:
-        """The leader's store, as this manager's API handlers reach it. Raises ``NotManager`` or ``NoLeader``."""
-        raise NotManager(NotManager.NO_SWARM)
+        """The leader's store, as this manager's API handlers reach it.
 
-    # -- what loops, agents and renderers ask
+        Waits up to 20 s for a leader, as dockerd does, unless there has been none for 10 ticks. Raises ``NotManager``,
+        ``NoLeader``, ``DeadlineExceeded``.
+        """
+        if not self.is_manager:
+            raise self._not_a_manager()
+        deadline = self.world.clock.time() + REQUEST_TIMEOUT
+        while True:
+            me = self.manager
+            if me is None or not me.member.running:
+                raise self._not_a_manager()
+            if me.member.leads:
+                return me.store
+            leading = self._leader_by(self)
+            if leading is not None and leading is not self and leading.manager is not None:
+                try:
+                    return await self._call(leading, lambda m=leading.manager: m.store)
+                except Unreachable:
+                    pass
+            elif me.member.ticks_without_leader > LOST_QUORUM_TICKS:
+                raise NoLeader
+            if self.world.clock.time() >= deadline:
+                raise words.DeadlineExceeded
+            await self.world.clock.sleep(0.1)
 
-    def reachability(self, node_id: str) -> str:
-        """``ManagerStatus.Reachability`` of a manager as the leader sees it: ``reachable | unreachable | unknown``."""
-        return "unknown"
+    def _leader_by(self, via: SwarmNode) -> SwarmNode | None:
+        """Whom this manager takes for the leader, if it really leads and they reach each other."""
+        if via.manager is None:
+            return None
+        member = via.manager.member.leader
+        node = self.registry.on(member.machine) if member is not None else None
+        if node is None or node.manager is None or node.manager.member is not member or not member.leads:
+            return None
+        return node if node is via or self.registry.reachable(via.machine, node.machine) else None
 
-    def leader_node_id(self) -> str | None:
-        """The node that leads, as far as this manager knows."""
+    def _known_managers(self) -> list[SwarmNode]:
+        """The nodes of the managers that this one knows and reaches, itself first."""
+        known = [self] if self.is_manager else []
+        for node_id, (_, machine) in self._manager_list().items():
+            node = self.registry.on(machine)
+            if node is None or node is self or node.node_id != node_id or not node.serves:
+                continue
+            if node.group_id == self.group_id and self.registry.reachable(self.machine, machine):
+                known.append(node)
+        return known
+
+    def _manager_list(self) -> dict[str, tuple[str, str]]:
+        if self.manager is not None:
+            members = self.manager.member.membership.members.values()
+            self._remotes = {id: (address, machine) for id, address, machine in members} or self._remotes
+        return self._remotes
+
+    def _find_leading(self) -> SwarmNode | None:
+        """The node that leads, as this machine reaches it: itself or through a manager that it knows."""
+        for via in self._known_managers():
+            leading = self._leader_by(via)
+            if leading is not None and leading.manager is not None:
+                if self.manager is None:
+                    members = leading.manager.member.membership.members.values()
+                    self._remotes = {id: (address, machine) for id, address, machine in members}
+                return leading
         return None
 
     def find_leader(self) -> Leader | None:
         """For the agent: a leader that this machine reaches, itself or through a manager that it knows."""
-        return None
+        leading = self._find_leading()
+        return leading.leader if leading is not None else None
 
-    async def role_changed(self, role: str) -> None:
-        """The agent's session says that this node's role is now ``manager`` or ``worker``."""
+    def leaders_store(self) -> Store | None:
+        """The leader's store if it can be had without waiting."""
+        leading = self._leader_by(self) if self.is_manager else None
+        return leading.store if leading is not None else None
+
+    def leader_node_id(self) -> str | None:
+        """The node that leads, as far as this manager knows."""
+        leading = self._leader_by(self)
+        return leading.node_id if leading is not None else None
+
+    def reachability(self, node_id: str) -> str:
+        """``ManagerStatus.Reachability`` of a manager as this one sees it: ``reachable | unreachable | unknown``."""
+        if self.manager is None or not self.manager.member.running:
+            return "unknown"
+        raft_id = self.manager.member.id_of_node(node_id)
+        if raft_id is None:
+            return "unknown"
+        return "reachable" if self.manager.member.active(raft_id) else "unreachable"
 
     def remote_managers(self) -> list[Json]:
         """``[{"NodeID": …, "Addr": "ip:2377"}]``: the managers that this node knows."""
-        return []
+        if self._join is not None:
+            return [{"NodeID": "", "Addr": self._join["RemoteAddrs"][0]}]
+        return [{"NodeID": id, "Addr": address} for id, (address, _) in self._manager_list().items()]
+
+    def _not_a_manager(self) -> Exception:
+        if self.local_state == "locked":
+            return words.Locked()
+        if self.local_state == "inactive":
+            return NotManager(NotManager.NO_SWARM)
+        if self.role == "manager" and self.local_state == "active":
+            return words.ManagerNotReady()
+        return NotManager(NotManager.IN_SWARM)
+
+    async def _call(self, other: SwarmNode, fn: Any, *args: Any) -> Any:
+        return await self.world.fleet.call(self.machine, other.machine, fn, *args)
+
+    # -- roles
+
+    async def role_changed(self, role: str) -> None:
+        """The agent's session says that this node's role is now ``manager`` or ``worker``."""
+        if role == self.role and (role == "manager") == (self.manager is not None):
+            return
+        self.role = role
+        self._keep()
+        if role == "manager":
+            self._spawn(self._become_manager())
+        elif self.manager is not None:
+            await self._resign()
+
+    def manager_removed(self, removed: Manager) -> None:
+        """The group has taken this manager out."""
+        if removed is self.manager:
+            self._spawn(self._resign())
+
+    async def _resign(self) -> None:
+        was, self.manager = self.manager, None
+        if was is not None:
+            self._remotes = {id: (address, on) for id, address, on in was.member.membership.members.values()}
+            self._remotes.pop(self.node_id, None)
+            self._raft_id = 0
+            self.role = "worker"
+            self._keep()
+            await was.destroy()
+
+    # -- parts coming and going
+
+    async def _manage(self, part: Manager, *, settled: bool = True) -> None:
+        self.manager = part
+        self._raft_id = part.member.id
+        part.start()
+        if settled:
+            await part.until_settled()
+
+    async def _activate(self) -> None:
+        self.local_state = "active"
+        self._keep()
+        if self.agent is None:
+            self.agent = make_agent(self, self.world)
+            await self.agent.start()
+
+    async def _until_ready(self) -> None:
+        """Until the managers call this node ready, which is when ``init`` and ``join`` return."""
+        clock = self.world.clock
+        deadline = clock.time() + _READY_TIMEOUT
+        while clock.time() < deadline and self.agent is not None:
+            leader = self.find_leader()
+            if leader is None:
+                await clock.sleep(0.05)
+                continue
+            with leader.store.watch(Node) as watch:
+                node = leader.store.get(Node, self.node_id)
+                if node is not None and node.state == "ready":
+                    return
+                try:
+                    async with clock.timeout(1.0):
+                        await watch.wait()
+                except TimeoutError:
+                    pass
+
+    def _spawn(self, work: Any) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.info("%s: %s", self.machine, error)
+            if self.local_state == "pending":
+                self.error = str(error)
+
+    def _cancel_background(self) -> None:
+        current = asyncio.current_task()
+        for task in tuple(self._background):
+            if task is not current:
+                task.cancel()
 
     # -- life of the process and the machine
 
+    def _keep(self) -> None:
+        storage = self.world.storage
+        if self.local_state == "inactive":
+            storage.delete(KIND, self.machine)
+            return
+        row = {
+            "state": self.local_state,
+            "node_id": self.node_id,
+            "group": self.group_id,
+            "role": self.role,
+            "raft_id": self._raft_id,
+            "listen": self.listen_addr,
+            "advertise": self.advertise_addr,
+            "data_path": self.data_path_addr,
+            "join": self._join,
+            "remotes": self._manager_list(),
+        }
+        storage.put(KIND, self.machine, row)
+
     async def restore(self) -> None:
-        """After a restart of the process: be again what the storage says."""
+        """After a restart of the process: be again what the storage says. Nothing starts on a machine that is off."""
+        row = self.world.storage.get(KIND, self.machine)
+        if row is None:
+            return
+        self.local_state, self.node_id, self.group_id = row["state"], row["node_id"], row["group"]
+        self.role, self._raft_id, self._join = row["role"], row["raft_id"], row["join"]
+        self.listen_addr, self.advertise_addr, self.data_path_addr = row["listen"], row["advertise"], row["data_path"]
+        self._remotes = {id: (address, machine) for id, (address, machine) in row["remotes"].items()}
+        if self._raft_id:
+            group = self.registry.exchange.group(self.group_id)
+            self.manager = Manager.restore(self, group, self._raft_id)
+        self._powered = self.world.fleet.machine(self.machine).power != "off"
+        if self._powered:
+            await self._start()
+
+    async def _start(self) -> None:
+        """Begin, or go on, being what the node is."""
+        if self.local_state == "pending" and self._join is not None:
+            self._spawn(self._joining(self._join))
+        if self.local_state != "active":
+            return
+        if self.manager is not None:
+            self.manager.start()
+        elif self.role == "manager":
+            self._spawn(self._become_manager())
+        await self._activate()
+
+    async def power_off(self) -> None:
+        """The machine has lost its power. Called by the host, first of all."""
+        if not self._powered:
+            return
+        self._powered = False
+        self._cancel_background()
+        if self.manager is not None:
+            await self.manager.stop()
+        agent, self.agent = self.agent, None
+        if agent is not None:
+            await agent.stop()
+
+    async def power_on(self) -> None:
+        """The machine is up again. Called by the host once its containers are known. A locked manager waits."""
+        if self._powered:
+            return
+        self._powered = True
+        cluster = self.store.cluster() if self.store is not None else None
+        if self.local_state == "active" and cluster is not None and cluster.unlock_key:
+            self.local_state = "locked"
+            self._keep()
+        await self._start()
 
     async def stop(self) -> None:
         """The process ends; membership stays."""
+        self._cancel_background()
+        if self.agent is not None:
+            await self.agent.stop()
+        if self.manager is not None:
+            await self.manager.stop()

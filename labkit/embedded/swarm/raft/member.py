@@ -137,10 +137,10 @@ class Group:
             self._loaded = StoreSnapshot(self.applied, objects)
         return self._loaded
 
-    def forget(self, member: Member) -> None:
+    def forget(self, id: int) -> None:
         """A member has left for good; the last one takes the state with it."""
-        self.members.pop(member.id, None)
-        self._storage.delete(self._kind, f"vote/{member.id}")
+        self.members.pop(id, None)
+        self._storage.delete(self._kind, f"vote/{id}")
         if not self.members:
             with self._storage.transaction():
                 erase(self._storage, self.id)
@@ -213,6 +213,7 @@ class Member:
         *,
         on_leadership: Callable[[bool], object] = lambda leads: None,
         on_removed: Callable[[], object] = lambda: None,
+        on_membership: Callable[[], object] = lambda: None,
     ) -> None:
         self.id = raft.id
         self.group = group
@@ -225,6 +226,8 @@ class Member:
         self._rng = rng
         self._on_leadership = on_leadership
         self._on_removed = on_removed
+        self._on_membership = on_membership
+        self._changing = asyncio.Lock()
         self._waits: dict[int, tuple[int, asyncio.Future[None]]] = {}  # index -> term, who waits for it
         self._timer: Timer | None = None
         self._leads = False  # as told to on_leadership
@@ -287,7 +290,7 @@ class Member:
     def destroy(self) -> None:
         """Leave no trace: the node left the swarm or is no manager any more."""
         self.stop()
-        self.group.forget(self)
+        self.group.forget(self.id)
 
     def campaign(self) -> None:
         """Stand for election now."""
@@ -349,12 +352,13 @@ class Member:
         await self._change(Change("remove", id))
 
     async def _change(self, change: Change) -> None:
-        while True:
-            try:
-                await self._wait(lambda: self.raft.propose_change(change))
-                return
-            except ChangeRefused:  # another one is under way
-                await self._exchange.clock.sleep(TICK / 10)
+        async with self._changing:  # one at a time
+            while True:
+                try:
+                    await self._wait(lambda: self.raft.propose_change(change))
+                    return
+                except ChangeRefused:  # one that a leader before this one began
+                    await self._exchange.clock.sleep(TICK / 10)
 
     async def _wait(self, propose: Callable[[], int]) -> None:
         if not self.running:
@@ -440,8 +444,10 @@ class Member:
 
     def _apply(self, entry: Entry) -> None:
         self.store.apply(entry.index, entry.data or ())
-        if entry.change is not None and entry.change.action == "remove" and entry.change.id == self.id:
-            self.told_removed()
+        if entry.change is not None:
+            self._on_membership()
+            if entry.change.action == "remove" and entry.change.id == self.id:
+                self.told_removed()
         term, done = self._waits.pop(entry.index, (0, None))
         if done is not None and not done.done():
             if term == entry.term:
