@@ -38,12 +38,14 @@ def up(
     """A running cluster: started now, taken as it is if it is up already, or brought back if its process died.
 
     :param orchestrator: ``"swarm"``
-    :param engine: ``"embedded"`` (the default: labkit's own servers, no Docker needed) or ``"docker"`` (real dockerds)
+    :param engine: ``"embedded"`` (labkit's own servers, no Docker needed) or ``"docker"`` (real dockerds); unless
+        given, what the environment's ``LABKIT_ENGINE`` says, else embedded: so a whole lab moves without an edit
     :param name: what to call it; the orchestrator's name unless given
     :param managers: number of managers, 3 unless given (1 to 15; odd numbers make sense)
     :param workers: number of workers, 2 unless given (0 to 60)
     :param plain: the same number of Docker hosts, named ``node-1``…, which have not joined anything
-    :param speed: how many sandbox seconds pass in a second (embedded only); may be changed while it is up
+    :param speed: how many sandbox seconds pass in a second (embedded only); may be changed while it is up. Unless
+        given, a new sandbox takes ``LABKIT_SPEED``, else 1
     :param progress: called with a line of text for each thing that is done
     :param timeout: seconds after which a start counts as failed
 
@@ -54,6 +56,7 @@ def up(
         takes = "engine, name, managers, workers, plain, speed, progress, timeout"
         raise UsageError(f"up() knows no {', '.join(sorted(unknown))}; it takes {takes}")
     check_orchestrator(orchestrator)
+    engine = engine if engine is not None else os.environ.get("LABKIT_ENGINE") or None
     asked = check_sizes({"managers": managers, "workers": workers, "plain": plain, "speed": speed})
     if engine is not None and engine not in STARTABLE:
         raise UsageError(f"there is no engine {engine!r}; there are {' and '.join(STARTABLE)}")
@@ -186,7 +189,9 @@ def _request(
     engine: str | None,
     timeout: float | None,
 ) -> Request:
-    before = known.options if known is not None else {}
+    before: Mapping[str, Any] = known.options if known is not None else {}
+    if known is None and engine != "docker":
+        before = _speed_of_environment()
     wanted = {key: asked.get(key, before.get(key, default)) for key, default in DEFAULTS.items()}
     engine = engine or (known.engine if known is not None else "embedded")
     if engine == "docker" and wanted["speed"] != 1.0:
@@ -197,9 +202,20 @@ def _request(
         timeout=timeout if timeout is not None else _TIMEOUTS[engine],
         state=registry.paths.state_of(name),
         run=registry.paths.run_of(name),
-        options=before,
+        options=known.options if known is not None else {},
         **wanted,
     )
+
+
+def _speed_of_environment() -> dict[str, Any]:
+    """What ``LABKIT_SPEED`` asks for, checked like the argument of that name."""
+    text = os.environ.get("LABKIT_SPEED", "")
+    if not text:
+        return {}
+    try:
+        return check_sizes({"speed": float(text)})
+    except ValueError:
+        raise UsageError(f"LABKIT_SPEED must be a number, not {text!r}") from None
 
 
 def _start(registry: Registry, known: Record | None, request: Request, engine: str | None, say: Progress) -> Record:
