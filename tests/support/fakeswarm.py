@@ -1,6 +1,7 @@
 """A swarm's leader and agents around a local store: no sockets, no Raft, containers that are three fields.
 
-For the tests of ``labkit.embedded.swarm.leader`` and ``agent``. Turn the clock by hand: ``await swarm.clock.advance(5)``.
+For the tests of ``labkit.embedded.swarm.leader`` and ``agent``; the clock is turned by hand:
+``await swarm.clock.advance(5)``.
 """
 
 from __future__ import annotations
@@ -269,7 +270,8 @@ class FakeSwarm:
     async def rollback(self, service: Service) -> None:
         def change(tx: Tx) -> None:
             current = tx.get(Service, service.id)
-            assert current is not None and current.previous_spec is not None
+            assert current is not None
+            assert current.previous_spec is not None
             status = {
                 "State": "rollback_started",
                 "Message": "manually requested rollback",
@@ -358,7 +360,8 @@ def a_node(id: str = "n1", **changes: Any) -> Node:
         "Resources": changes.pop("resources", {"NanoCPUs": 4 * SECOND, "MemoryBytes": 1024**3}),
         "Engine": {"Labels": changes.pop("engine_labels", {}), "Plugins": changes.pop("plugins", [])},
     }
-    spec = {"Role": "worker", "Availability": changes.pop("availability", "active"), "Labels": changes.pop("labels", {})}
+    availability, labels = changes.pop("availability", "active"), changes.pop("labels", {})
+    spec = {"Role": "worker", "Availability": availability, "Labels": labels}
     return replace(Node(id=id, spec=spec, description=description, state="ready", addr="127.0.0.1"), **changes)
 
 

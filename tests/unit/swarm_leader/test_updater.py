@@ -18,17 +18,15 @@ S = TaskState
     ("spec", "status", "policy"),
     [
         ({}, None, UpdatePolicy()),
-        ({"UpdateConfig": {"Parallelism": 0, "FailureAction": "continue"}}, None, UpdatePolicy(0, 0, 5, "stop-first", "continue")),
-        (
-            {"UpdateConfig": {"Parallelism": 2, "Delay": SECOND, "Monitor": 9 * SECOND, "Order": "start-first", "MaxFailureRatio": 0.5}},
-            None,
-            UpdatePolicy(2, 1, 9, "start-first", "pause", 0.5),
-        ),
+        ({"UpdateConfig": {"FailureAction": "continue"}}, None, UpdatePolicy(0, failure_action="continue")),
+        ({"UpdateConfig": {"Parallelism": 2, "Delay": SECOND}}, None, UpdatePolicy(2, delay=1.0)),
+        ({"UpdateConfig": {"Monitor": 9 * SECOND, "Order": "start-first"}}, None, UpdatePolicy(0, 0, 9, "start-first")),
+        ({"UpdateConfig": {"MaxFailureRatio": 0.5}}, None, UpdatePolicy(0, max_failure_ratio=0.5)),
         ({"UpdateConfig": {"Parallelism": 2}}, "rollback_started", UpdatePolicy(rolling_back=True)),
         ({"RollbackConfig": {"Parallelism": 3}}, "rollback_started", UpdatePolicy(3, rolling_back=True)),
         ({"RollbackConfig": {"Parallelism": 3}}, "updating", UpdatePolicy()),
     ],
-)  # fmt: skip
+)
 def test_policy_of_a_service(spec: Json, status: str | None, policy: UpdatePolicy) -> None:
     service = a_service(**spec)
     if status:
