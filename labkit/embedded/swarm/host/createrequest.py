@@ -67,10 +67,10 @@ def parse(body: Any, *, cpus: float, api_version: tuple[int, int] = (1, 50)) -> 
             "invalid JSON: json: cannot unmarshal string into Go struct field CreateRequest.HostConfig of type "
             "container.HostConfig"
         )
-    config = take(body, CONFIG, "CreateRequest")
+    config = take(body, CONFIG, "container.CreateRequest")
     if not config:
         raise BadRequest("config cannot be empty in order to create a container")
-    host = take(host_given, HOST, "CreateRequest.HostConfig")
+    host = take(host_given, HOST, "container.HostConfig")
     _check_network_mode(config, host)
     networks = _networks(body, host, api_version)
     if host.get("NetworkMode") == "default":

@@ -8,113 +8,137 @@ from __future__ import annotations
 import copy
 from typing import Any, NamedTuple
 
-from labkit.embedded.swarm.errors import BadRequest
 from labkit.embedded.swarm.objects import Json
+from labkit.embedded.swarm.specs.shapes import (
+    ANY,
+    BOOL,
+    INT,
+    INT64,
+    STRING,
+    STRING_MAP,
+    STRINGS,
+    UINT64,
+    ListOf,
+    MapOf,
+    Scalar,
+    Struct,
+    always,
+    decode,
+    pointer,
+    text,
+)
+from labkit.embedded.swarm.specs.tables import HEALTH, MOUNT
 
 
 class Field(NamedTuple):
-    """``type`` is what Go's decoder would name; a field without a shown default is left out when it is empty."""
+    """``kind`` is a Go type of :mod:`labkit.embedded.swarm.specs.shapes`; not ``shown``: appears only if given."""
 
-    type: str
+    kind: Any
     default: Any = None
     shown: bool = True
 
 
+_BINDING = Struct("nat.PortBinding", HostIp=STRING, HostPort=STRING)
+_LOG = Struct("container.LogConfig", Type=STRING, Config=STRING_MAP)
+_RESTART = Struct("container.RestartPolicy", Name=text("container.RestartPolicyMode"), MaximumRetryCount=always(INT))
+_ULIMIT = Struct("units.Ulimit", Name=always(STRING), Hard=always(INT64), Soft=always(INT64))
+
+
 CONFIG: dict[str, Field] = {
-    "Hostname": Field("string", ""),
-    "Domainname": Field("string", ""),
-    "User": Field("string", ""),
-    "AttachStdin": Field("bool", False),
-    "AttachStdout": Field("bool", False),
-    "AttachStderr": Field("bool", False),
-    "ExposedPorts": Field("map", {}, shown=False),
-    "Tty": Field("bool", False),
-    "OpenStdin": Field("bool", False),
-    "StdinOnce": Field("bool", False),
-    "Env": Field("[]string", []),
-    "Cmd": Field("[]string"),
-    "Healthcheck": Field("object", None, shown=False),
-    "Image": Field("string", ""),
-    "Volumes": Field("map"),
-    "WorkingDir": Field("string", ""),
-    "Entrypoint": Field("[]string"),
-    "NetworkDisabled": Field("bool", False, shown=False),
-    "MacAddress": Field("string", "", shown=False),
-    "OnBuild": Field("[]string"),
-    "Labels": Field("map[string]string", {}),
-    "StopSignal": Field("string", "", shown=False),
-    "StopTimeout": Field("int", None, shown=False),
-    "Shell": Field("[]string", None, shown=False),
+    "Hostname": Field(STRING, ""),
+    "Domainname": Field(STRING, ""),
+    "User": Field(STRING, ""),
+    "AttachStdin": Field(BOOL, False),
+    "AttachStdout": Field(BOOL, False),
+    "AttachStderr": Field(BOOL, False),
+    "ExposedPorts": Field(MapOf(Struct("struct {}")), {}, shown=False),
+    "Tty": Field(BOOL, False),
+    "OpenStdin": Field(BOOL, False),
+    "StdinOnce": Field(BOOL, False),
+    "Env": Field(STRINGS, []),
+    "Cmd": Field(STRINGS),
+    "Healthcheck": Field(HEALTH, None, shown=False),
+    "Image": Field(STRING, ""),
+    "Volumes": Field(MapOf(Struct("struct {}"))),
+    "WorkingDir": Field(STRING, ""),
+    "Entrypoint": Field(STRINGS),
+    "NetworkDisabled": Field(BOOL, False, shown=False),
+    "MacAddress": Field(STRING, "", shown=False),
+    "OnBuild": Field(STRINGS),
+    "Labels": Field(STRING_MAP, {}),
+    "StopSignal": Field(STRING, "", shown=False),
+    "StopTimeout": Field(INT, None, shown=False),
+    "Shell": Field(STRINGS, None, shown=False),
 }
 
 HOST: dict[str, Field] = {
-    "Binds": Field("[]string"),
-    "ContainerIDFile": Field("string", ""),
-    "LogConfig": Field("object", {"Type": "json-file", "Config": {}}),
-    "NetworkMode": Field("string", "bridge"),
-    "PortBindings": Field("map", {}),
-    "RestartPolicy": Field("object", {"Name": "no", "MaximumRetryCount": 0}),
-    "AutoRemove": Field("bool", False),
-    "VolumeDriver": Field("string", ""),
-    "VolumesFrom": Field("[]string"),
-    "ConsoleSize": Field("array", [0, 0]),
-    "Annotations": Field("map[string]string", None, shown=False),
-    "CapAdd": Field("[]string"),
-    "CapDrop": Field("[]string"),
-    "CgroupnsMode": Field("string", "private"),
-    "Dns": Field("[]string", []),
-    "DnsOptions": Field("[]string", []),
-    "DnsSearch": Field("[]string", []),
-    "ExtraHosts": Field("[]string"),
-    "GroupAdd": Field("[]string"),
-    "IpcMode": Field("string", "private"),
-    "Cgroup": Field("string", ""),
-    "Links": Field("[]string"),
-    "OomScoreAdj": Field("int", 0),
-    "PidMode": Field("string", ""),
-    "Privileged": Field("bool", False),
-    "PublishAllPorts": Field("bool", False),
-    "ReadonlyRootfs": Field("bool", False),
-    "SecurityOpt": Field("[]string"),
-    "StorageOpt": Field("map[string]string", None, shown=False),
-    "Tmpfs": Field("map[string]string", None, shown=False),
-    "UTSMode": Field("string", ""),
-    "UsernsMode": Field("string", ""),
-    "ShmSize": Field("int64", 67108864),
-    "Sysctls": Field("map[string]string", None, shown=False),
-    "Runtime": Field("string", "runc"),
-    "Isolation": Field("string", ""),
-    "CpuShares": Field("int64", 0),
-    "Memory": Field("int64", 0),
-    "NanoCpus": Field("int64", 0),
-    "CgroupParent": Field("string", ""),
-    "BlkioWeight": Field("uint16", 0),
-    "BlkioWeightDevice": Field("array", []),
-    "BlkioDeviceReadBps": Field("array", []),
-    "BlkioDeviceWriteBps": Field("array", []),
-    "BlkioDeviceReadIOps": Field("array", []),
-    "BlkioDeviceWriteIOps": Field("array", []),
-    "CpuPeriod": Field("int64", 0),
-    "CpuQuota": Field("int64", 0),
-    "CpuRealtimePeriod": Field("int64", 0),
-    "CpuRealtimeRuntime": Field("int64", 0),
-    "CpusetCpus": Field("string", ""),
-    "CpusetMems": Field("string", ""),
-    "Devices": Field("array", []),
-    "DeviceCgroupRules": Field("[]string"),
-    "DeviceRequests": Field("array"),
-    "MemoryReservation": Field("int64", 0),
-    "MemorySwap": Field("int64", 0),
-    "MemorySwappiness": Field("int64"),
-    "OomKillDisable": Field("bool"),
-    "PidsLimit": Field("int64"),
-    "Ulimits": Field("array", []),
-    "CpuCount": Field("int64", 0),
-    "CpuPercent": Field("int64", 0),
-    "IOMaximumIOps": Field("uint64", 0),
-    "IOMaximumBandwidth": Field("uint64", 0),
-    "Mounts": Field("array", None, shown=False),
-    "Init": Field("bool", None, shown=False),
+    "Binds": Field(STRINGS),
+    "ContainerIDFile": Field(STRING, ""),
+    "LogConfig": Field(_LOG, {"Type": "json-file", "Config": {}}),
+    "NetworkMode": Field(STRING, "bridge"),
+    "PortBindings": Field(MapOf(ListOf(_BINDING)), {}),
+    "RestartPolicy": Field(_RESTART, {"Name": "no", "MaximumRetryCount": 0}),
+    "AutoRemove": Field(BOOL, False),
+    "VolumeDriver": Field(STRING, ""),
+    "VolumesFrom": Field(STRINGS),
+    "ConsoleSize": Field(ListOf(Scalar("uint", "integer")), [0, 0]),
+    "Annotations": Field(STRING_MAP, None, shown=False),
+    "CapAdd": Field(STRINGS),
+    "CapDrop": Field(STRINGS),
+    "CgroupnsMode": Field(STRING, "private"),
+    "Dns": Field(STRINGS, []),
+    "DnsOptions": Field(STRINGS, []),
+    "DnsSearch": Field(STRINGS, []),
+    "ExtraHosts": Field(STRINGS),
+    "GroupAdd": Field(STRINGS),
+    "IpcMode": Field(STRING, "private"),
+    "Cgroup": Field(STRING, ""),
+    "Links": Field(STRINGS),
+    "OomScoreAdj": Field(INT, 0),
+    "PidMode": Field(STRING, ""),
+    "Privileged": Field(BOOL, False),
+    "PublishAllPorts": Field(BOOL, False),
+    "ReadonlyRootfs": Field(BOOL, False),
+    "SecurityOpt": Field(STRINGS),
+    "StorageOpt": Field(STRING_MAP, None, shown=False),
+    "Tmpfs": Field(STRING_MAP, None, shown=False),
+    "UTSMode": Field(STRING, ""),
+    "UsernsMode": Field(STRING, ""),
+    "ShmSize": Field(INT64, 67108864),
+    "Sysctls": Field(STRING_MAP, None, shown=False),
+    "Runtime": Field(STRING, "runc"),
+    "Isolation": Field(STRING, ""),
+    "CpuShares": Field(INT64, 0),
+    "Memory": Field(INT64, 0),
+    "NanoCpus": Field(INT64, 0),
+    "CgroupParent": Field(STRING, ""),
+    "BlkioWeight": Field(Scalar("uint16", "integer"), 0),
+    "BlkioWeightDevice": Field(ListOf(ANY), []),
+    "BlkioDeviceReadBps": Field(ListOf(ANY), []),
+    "BlkioDeviceWriteBps": Field(ListOf(ANY), []),
+    "BlkioDeviceReadIOps": Field(ListOf(ANY), []),
+    "BlkioDeviceWriteIOps": Field(ListOf(ANY), []),
+    "CpuPeriod": Field(INT64, 0),
+    "CpuQuota": Field(INT64, 0),
+    "CpuRealtimePeriod": Field(INT64, 0),
+    "CpuRealtimeRuntime": Field(INT64, 0),
+    "CpusetCpus": Field(STRING, ""),
+    "CpusetMems": Field(STRING, ""),
+    "Devices": Field(ListOf(ANY), []),
+    "DeviceCgroupRules": Field(STRINGS),
+    "DeviceRequests": Field(ListOf(ANY)),
+    "MemoryReservation": Field(INT64, 0),
+    "MemorySwap": Field(INT64, 0),
+    "MemorySwappiness": Field(INT64),
+    "OomKillDisable": Field(BOOL),
+    "PidsLimit": Field(INT64),
+    "Ulimits": Field(ListOf(_ULIMIT, pointers=True), []),
+    "CpuCount": Field(INT64, 0),
+    "CpuPercent": Field(INT64, 0),
+    "IOMaximumIOps": Field(UINT64, 0),
+    "IOMaximumBandwidth": Field(UINT64, 0),
+    "Mounts": Field(ListOf(MOUNT), None, shown=False),
+    "Init": Field(BOOL, None, shown=False),
     "MaskedPaths": Field(
         "[]string",
         [
@@ -132,90 +156,21 @@ HOST: dict[str, Field] = {
             "/sys/devices/virtual/powercap",
         ],
     ),
-    "ReadonlyPaths": Field("[]string", ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
+    "ReadonlyPaths": Field(STRINGS, ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
 }
 
-_KINDS: tuple[tuple[type, str], ...] = (
-    (bool, "bool"),
-    (int, "number"),
-    (float, "number"),
-    (str, "string"),
-    (list, "array"),
-    (dict, "object"),
-)
-_ACCEPTS: dict[str, str] = {
-    "string": "string",
-    "bool": "bool",
-    "[]string": "array",
-    "array": "array",
-    "map": "object",
-    "map[string]string": "object",
-    "object": "object",
-}
-
-
-def _kind(value: Any) -> str:
-    return next(word for kind, word in _KINDS if isinstance(value, kind))
-
-
-def _mismatch(kind: str, struct: str, name: str, wanted: str) -> BadRequest:
-    return BadRequest(
-        f"invalid JSON: json: cannot unmarshal {kind} into Go struct field {struct}.{name} of type {wanted}"
-    )
+_WORDS = ("Cmd", "Entrypoint", "Shell")  # strslice.StrSlice: a plain string is taken as a list of one
 
 
 def take(given: Json, table: dict[str, Field], struct: str) -> Json:
-    """The fields of ``table`` that ``given`` sets to something else than the default, in their own types.
+    """The fields of ``table`` that ``given`` sets to something else than the default.
 
-    Names match whatever their case is, as Go's decoder has it, and what is unknown is dropped. Raises
-    :class:`BadRequest` in Go's words for a value of the wrong type (``struct`` is the Go type named in them).
+    Raises :class:`BadRequest` in the words of Go's decoder for a value of the wrong type; ``struct`` is the Go type
+    that they name.
     """
-    lower = {name.lower(): name for name in table}
-    out: Json = {}
-    for given_name, value in given.items():
-        name = given_name if given_name in table else lower.get(given_name.lower())
-        if name is None or value is None:
-            continue
-        field = table[name]
-        kind, wanted = _kind(value), _ACCEPTS.get(field.type, "number")
-        if kind == "string" and name in ("Cmd", "Entrypoint", "Shell"):
-            value, kind = [value], "array"  # strslice takes a plain string
-        if kind != wanted or (wanted == "number" and isinstance(value, float) and not value.is_integer()):
-            shown = f"number {value}" if kind == "number" and wanted == "number" else kind
-            raise _mismatch(shown, struct, name, _go_type(name, field))
-        if wanted == "number":
-            value = int(value)
-        if field.type == "[]string":
-            _check_items(value, struct, name)
-        elif field.type == "map[string]string":
-            _check_items(list(value.values()), struct, name)
-        if value != field.default:
-            out[name] = value
-    return out
-
-
-def _check_items(values: list[Any], struct: str, name: str) -> None:
-    for item in values:
-        if item is not None and not isinstance(item, str):
-            raise _mismatch(_kind(item), struct, name, "string")
-
-
-_GO_TYPES = {
-    "LogConfig": "container.LogConfig",
-    "RestartPolicy": "container.RestartPolicy",
-    "Healthcheck": "container.HealthConfig",
-    "ExposedPorts": "nat.PortSet",
-    "PortBindings": "nat.PortMap",
-    "Volumes": "map[string]struct {}",
-    "Mounts": "[]mount.Mount",
-    "Devices": "[]container.DeviceMapping",
-    "Ulimits": "[]*units.Ulimit",
-    "NetworkMode": "container.NetworkMode",
-}
-
-
-def _go_type(name: str, field: Field) -> str:
-    return _GO_TYPES.get(name, field.type)
+    prepared = {key: [value] if key in _WORDS and isinstance(value, str) else value for key, value in given.items()}
+    decoded = decode(prepared, Struct(struct, **{name: pointer(field.kind) for name, field in table.items()}))
+    return {name: value for name, value in decoded.items() if value != table[name].default}
 
 
 def full(kept: Json, table: dict[str, Field]) -> Json:

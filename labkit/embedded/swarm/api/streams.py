@@ -1,0 +1,360 @@
+"""Streams between a client and a container: hijacked connections (attach, exec), and logs.
+
+After its answer ``101 UPGRADED`` (or plain 200 for clients that did not ask for an upgrade) a connection belongs to
+the two sides: bytes of the client are standard input until it half-closes, output comes back in frames, or raw where
+a terminal has mixed the streams anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from labkit.embedded.runtime.logs import Log
+from labkit.embedded.runtime.streams import Pipe
+from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict
+from labkit.embedded.swarm.host import frames
+from labkit.embedded.swarm.host.container import Container
+from labkit.embedded.swarm.host.terminal import DetachKeys, Terminal, parse_keys
+from labkit.embedded.swarm.host.wording import parse_timestamp
+
+from .app import stream_headers
+from .request import Request
+
+HIGH_WATER = 256 * 1024  # bytes a client may lag behind before its process has to wait
+
+
+class Hijacked:
+    """A connection taken over from HTTP.
+
+    aiohttp keeps feeding what the client sends into the request's payload; this takes the transport's raw bytes
+    instead by standing in as its protocol, which is also how it hears of a half-close.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, early: bytes) -> None:
+        self.transport = transport
+        self._protocol = protocol
+        self.input = Pipe(HIGH_WATER)
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._full = False
+        self._roomy = asyncio.Event()
+        self._roomy.set()
+        self._wire = _Wire(self)
+        if early:
+            self.received(early)
+        transport.set_protocol(self._wire)
+        transport.resume_reading()
+
+    # what the wire tells
+
+    def received(self, data: bytes) -> None:
+        try:
+            self.input.feed(data)
+        except BrokenPipeError:
+            pass
+
+    def eof(self) -> None:
+        self.input.feed_eof()
+
+    def lost(self) -> None:
+        self.input.feed_eof()
+        self._roomy.set()
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def pause(self, full: bool) -> None:
+        (self._roomy.clear if full else self._roomy.set)()
+
+    # what handlers do
+
+    @property
+    def gone(self) -> bool:
+        return self.closed.done() or self.transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        """Send without waiting."""
+        if not self.gone:
+            self.transport.write(data)
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was sent."""
+        await self._roomy.wait()
+
+    async def close(self) -> None:
+        """End our side, once everything is sent, and wait until the client has let go of its own.
+
+        A client that has seen our end closes; one that does not is given two seconds.
+        """
+        if not self.gone:
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
+            try:
+                async with asyncio.timeout(2.0):
+                    await asyncio.shield(self.closed)
+            except TimeoutError:
+                pass
+        self.transport.close()
+
+
+class _Wire(asyncio.Protocol):
+    def __init__(self, owner: Hijacked) -> None:
+        self._owner = owner
+
+    def data_received(self, data: bytes) -> None:
+        self._owner.received(data)
+
+    def eof_received(self) -> bool:
+        self._owner.eof()
+        return True  # the client only has no more to say; our side stays open
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # aiohttp's own handler has to hear of it too, for its task to end.
+        self._owner.lost()
+        self._owner._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._owner.pause(True)
+
+    def resume_writing(self) -> None:
+        self._owner.pause(False)
+
+
+def hijack(request: Request, tty: bool) -> Hijacked:
+    """Answer and take the connection over. What the client has sent already is not lost."""
+    raw = request.raw
+    transport = raw.transport
+    if transport is None:
+        raise ConnectionResetError("the client is gone")
+    if not isinstance(transport, asyncio.Transport):
+        raise BadRequest("hijack connection missing")
+    headers = {**stream_headers(request)}
+    if "Upgrade" in raw.headers:
+        lines = ["HTTP/1.1 101 UPGRADED"]
+        headers |= {
+            "Content-Type": frames.content_type(tty, request.api_version),
+            "Connection": "Upgrade",
+            "Upgrade": "tcp",
+        }
+    else:
+        lines = ["HTTP/1.1 200 OK"]
+        headers |= {"Content-Type": frames.RAW}
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
+    return Hijacked(transport, raw.protocol, early(raw))
+
+
+def early(raw: web.BaseRequest) -> bytes:
+    """Bytes behind the request that aiohttp has read already: what was piped in before the upgrade was answered."""
+    waiting = b""
+    tail: Any = getattr(raw.protocol, "_message_tail", b"")
+    if tail:
+        waiting += bytes(tail)
+        raw.protocol._message_tail = b""
+    return waiting
+
+
+class Detached(web.Response):
+    """The answer to a hijacked request: everything was said, there is nothing left for aiohttp to send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.force_close()
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        return None
+
+    async def write_eof(self, data: Any = b"") -> None:
+        return None
+
+
+def pump_output(log: Log, client: Hijacked, *, tty: bool, stdout: bool, stderr: bool) -> Callable[[], None]:
+    """Send what a process writes to the client as it comes. Returns what ends it."""
+    wanted = {"stdout": stdout, "stderr": stderr}
+
+    def tap(stream: str, data: bytes) -> None:
+        if wanted.get(stream):
+            client.write(data if tty else frames.frame(frames.STREAMS[stream], data))
+
+    return log.tap(tap)
+
+
+async def pump_input(
+    client: Hijacked, pipe: Pipe, *, terminal: Terminal | None, keys: DetachKeys | None, close: bool
+) -> bool:
+    """Feed what the client sends to a process until it half-closes. True when it has typed the detach keys."""
+    while data := await client.input.read():
+        detached = False
+        if keys is not None:
+            data, detached = keys.filter(data)
+        try:
+            if terminal is not None:
+                terminal.feed(data)
+            else:
+                await pipe.write(data)
+        except BrokenPipeError:
+            return False
+        if detached:
+            return True
+    if close:
+        pipe.feed_eof()
+    return False
+
+
+def detach_keys(text: str) -> DetachKeys:
+    """The keys of ``--detach-keys``; :class:`BadRequest` for what are none."""
+    if not text:
+        return DetachKeys()
+    keys = parse_keys(text)
+    if keys is None:
+        raise BadRequest(f"Invalid detach keys ({text}) provided")
+    return DetachKeys(keys)
+
+
+async def attach(host: Any, request: Request) -> web.StreamResponse:
+    """``POST /containers/{id}/attach``: ``docker attach``, and the first half of ``docker run``."""
+    container: Container = host.containers.get(request.match["id"])
+    reference = request.match["id"]
+    if container.paused:
+        raise Conflict(f"container {reference} is paused, unpause the container before attach")
+    if container.restarting:
+        raise Conflict(f"container {reference} is restarting, wait until the container is running")
+    keys = detach_keys(request.query.get("detachKeys", ""))
+    container.log = container.log or Log(host.world.clock)
+    client = hijack(request, container.tty)
+    stdout, stderr, stream = request.flag("stdout"), request.flag("stderr"), request.flag("stream")
+    if request.flag("logs"):
+        for line in container.log.lines():
+            if {"stdout": stdout, "stderr": stderr}[line.stream]:
+                client.write(line.data if container.tty else frames.frame(frames.STREAMS[line.stream], line.data))
+    host.containers.log(container, "attach")
+    if stream:
+        stop = pump_output(container.log, client, tty=container.tty, stdout=stdout, stderr=stderr)
+        try:
+            await _attached(host, container, client, keys, request.flag("stdin"))
+        finally:
+            stop()
+    await client.close()
+    return Detached()
+
+
+async def _attached(host: Any, container: Container, client: Hijacked, keys: DetachKeys, stdin: bool) -> None:
+    """Until the container ends, the client leaves, or it types the detach keys."""
+    ended = asyncio.ensure_future(_end_of(host, container))
+    typing: asyncio.Task[bool] | None = None
+    if stdin and container.open_stdin:
+        typing = asyncio.create_task(_type(host, container, client, keys))
+    gone = asyncio.ensure_future(_until(client.closed))
+    try:
+        waiting: set[Any] = {ended, gone} | ({typing} if typing else set())
+        while not ended.done() and not gone.done():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if typing in done and typing is not None:
+                if not typing.cancelled() and typing.exception() is None and typing.result():
+                    host.containers.log(container, "detach")
+                    break
+                typing = None
+    finally:
+        for task in (ended, gone, typing):
+            if task is not None:
+                task.cancel()
+    await client.drain()
+
+
+async def _until(future: asyncio.Future[None]) -> None:
+    await asyncio.shield(future)
+
+
+async def _end_of(host: Any, container: Container) -> None:
+    """The container's end. One that has not been started yet (``docker run``) is waited for as well."""
+    await container.wait()
+    await asyncio.sleep(0)
+
+
+async def _type(host: Any, container: Container, client: Hijacked, keys: DetachKeys) -> bool:
+    """Standard input of a container; before its start the keys wait in the connection."""
+    while container.process is None or container.stdin is None:
+        if container.removing:
+            return False
+        await asyncio.sleep(0.002)
+    pipe: Pipe = container.stdin
+    terminal = None
+    if container.tty:
+        terminal = Terminal(pipe, client.write, lambda number: host.runner.interrupt(container, number))
+    once = bool(container.config.get("StdinOnce")) or container.tty
+    return await pump_input(client, pipe, terminal=terminal, keys=keys if container.tty else None, close=once)
+
+
+# logs ---------------------------------------------------------------------------------------------------------
+
+
+def parse_tail(text: str) -> int | None:
+    """``--tail``; anything that is no number is ``all``, as dockerd reads it."""
+    try:
+        number = int(text)
+    except ValueError:
+        return None
+    return None if number < 0 else number
+
+
+async def logs(host: Any, request: Request) -> web.StreamResponse:
+    """``GET /containers/{id}/logs``."""
+    wanted = {"stdout": request.flag("stdout"), "stderr": request.flag("stderr")}
+    if not any(wanted.values()):
+        raise BadRequest("Bad parameters: you must choose at least one stream")
+    container: Container = host.containers.get(request.match["id"])
+    if container.removing or container.dead:
+        raise Conflict("can not get logs from container which is dead or marked for removal")
+    if container.log_driver not in ("json-file", "local", "journald"):
+        raise NotReadable
+    now = host.world.clock.time()
+    since, until = (request.query.get(name, "") for name in ("since", "until"))
+    period = (
+        parse_timestamp(since, now) if since and since != "0" else None,
+        parse_timestamp(until, now) if until and until != "0" else None,
+        parse_tail(request.query.get("tail", "all")),
+    )
+    details = _log_details(container) if request.flag("details") else None
+    timestamps = request.flag("timestamps")
+    content_type = frames.content_type(container.tty, request.api_version)
+    response = web.StreamResponse(headers=stream_headers(request, Content_Type=content_type))
+    await response.prepare(request.raw)
+    log = container.log
+
+    def rendered(line: Any) -> bytes:
+        return frames.render(
+            line.stream, line.data, line.time, timestamps=timestamps, details=details, multiplexed=not container.tty
+        )
+
+    if log is None:
+        return response
+    if request.flag("follow") and container.running:
+        async for line in log.follow(*period):
+            if wanted[line.stream]:
+                await response.write(rendered(line))
+    else:
+        data = b"".join(rendered(line) for line in log.lines(*period) if wanted[line.stream])
+        if data:
+            await response.write(data)
+    return response
+
+
+def _log_details(container: Container) -> dict[str, str]:
+    """What ``--details`` adds: labels and variables that the log driver's options name."""
+    options = (container.host.get("LogConfig") or {}).get("Config") or {}
+    labels = {name: container.labels[name] for name in _names(options.get("labels")) if name in container.labels}
+    env = dict(entry.partition("=")[::2] for entry in container.config.get("Env") or ())
+    return {**labels, **{name: env[name] for name in _names(options.get("env")) if name in env}}
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+class _NotReadable(ApiError):
+    status = 501
+
+
+NotReadable = _NotReadable("configured logging driver does not support reading")
