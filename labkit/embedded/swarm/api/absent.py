@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from labkit.embedded.swarm.errors import ApiError
+from labkit.embedded.swarm.errors import ApiError, NotFound
 
 from .request import Request, Route
 
@@ -51,7 +51,6 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("GET", "/plugins/privileges"),
         ("POST", "/plugins/pull"),
         ("POST", "/plugins/create"),
-        ("GET", "/plugins/{name:.+}/json"),
         ("DELETE", "/plugins/{name:.+}"),
         ("POST", "/plugins/{name:.+}/enable"),
         ("POST", "/plugins/{name:.+}/disable"),
@@ -76,6 +75,11 @@ async def no_plugins(host: Any, request: Request) -> list[Any]:
     return []
 
 
+async def no_such_plugin(host: Any, request: Request) -> None:
+    """``docker plugin inspect``, and the last place where ``docker inspect NAME`` looks."""
+    raise NotFound(f'plugin "{request.match["name"]}" not found')
+
+
 async def nothing_built(host: Any, request: Request) -> dict[str, Any]:
     """``docker builder prune``: there is no cache."""
     return {"CachesDeleted": None, "SpaceReclaimed": 0}
@@ -83,4 +87,9 @@ async def nothing_built(host: Any, request: Request) -> dict[str, Any]:
 
 ABSENT: list[Route] = [(method, path, _refusing(what)) for what, paths in TABLE.items() for method, path in paths]
 
-ROUTES: list[Route] = [("GET", "/plugins", no_plugins), ("POST", "/build/prune", nothing_built), *ABSENT]
+ROUTES: list[Route] = [
+    ("GET", "/plugins", no_plugins),
+    ("GET", "/plugins/{name:.+}/json", no_such_plugin),
+    ("POST", "/build/prune", nothing_built),
+    *ABSENT,
+]
