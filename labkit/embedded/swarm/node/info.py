@@ -45,7 +45,7 @@ def info(node: SwarmNode) -> Json:
 
 
 def _add_cluster(node: SwarmNode, out: Json) -> None:
-    store = node.leaders_store()
+    store = node.peers.leaders_store()
     cluster = store.cluster() if store is not None else None
     if store is None or cluster is None:
         out["Error"] = str(NoLeader())

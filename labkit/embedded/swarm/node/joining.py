@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.machines import Unreachable
 from labkit.embedded.swarm.errors import ApiError, BadRequest, NoLeader, RpcError
@@ -85,10 +85,9 @@ async def _check_root(node: SwarmNode, address: str, token: JoinToken | None) ->
 async def _issue(node: SwarmNode, remote: SwarmNode, token: str, availability: str) -> Issued:
     async def ask() -> Issued:
         store = await remote.leader_store()  # a manager that does not lead passes the question on
-        leading = remote.leading_manager(store)
+        leading = remote.peers.manager_of(store)
         node_id, role = await leading.issue(token, availability)
-        members: Any = leading.member.membership.members.values()
-        return Issued(node_id, role, remote.group_id, {id: (address, machine) for id, address, machine in members})
+        return Issued(node_id, role, remote.group_id, leading.members_by_node())
 
     try:
         issued: Issued = await node.world.fleet.call(node.machine, remote.machine, ask, timeout=None)

@@ -85,6 +85,10 @@ class Manager:
         """What the group knows of this member: node id, address, machine."""
         return (self._node.node_id, self._node.advertise_addr, self._node.machine)
 
+    def members_by_node(self) -> dict[str, tuple[str, str]]:
+        """Address and machine of every member by its node's id, as this one knows them."""
+        return {id: (address, machine) for id, address, machine in self.member.membership.members.values()}
+
     # -- life
 
     def start(self) -> None:

@@ -17,10 +17,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.runtime.machines import Unreachable
-from labkit.embedded.swarm.errors import NoLeader, NotManager
+from labkit.embedded.swarm.errors import ApiError, NoLeader, NotManager
 from labkit.embedded.swarm.node import addresses as addr
 from labkit.embedded.swarm.node import clusterspec, control, info, joining, manager, words
 from labkit.embedded.swarm.node.manager import Manager
+from labkit.embedded.swarm.node.peers import Peers
 from labkit.embedded.swarm.node.registry import Registry
 from labkit.embedded.swarm.node.tokens import check_unlock_key
 from labkit.embedded.swarm.objects import Cluster, Json, Node
@@ -28,23 +29,13 @@ from labkit.embedded.swarm.raft.messages import Membership
 from labkit.embedded.swarm.store import Store
 
 if TYPE_CHECKING:
-    from labkit.embedded.swarm.agent.agent import Agent
     from labkit.embedded.swarm.leader.leader import Leader
 
 KIND = "swarm/node"  # rows of the storage, by machine
-REQUEST_TIMEOUT = 20.0  # seconds that dockerd gives a call to the managers
-LOST_QUORUM_TICKS = 10  # ticks without a leader after which a call fails at once
 _JOIN_TIMEOUT = 20.0
 _READY_TIMEOUT = 20.0
 
 _log = logging.getLogger("labkit.swarm.node")
-
-
-def make_agent(node: SwarmNode, world: Any) -> Agent:
-    """The agent of a node; imported when first needed."""
-    from labkit.embedded.swarm.agent.agent import Agent
-
-    return Agent(node, node.host.executor, world)
 
 
 class SwarmNode:
@@ -56,7 +47,7 @@ class SwarmNode:
         self.machine: str = host.machine.name
         self.registry = Registry.of(world)
         self.registry.add(self)
-        self.agent: Agent | None = None
+        self._agent_runs = False
         self._control = asyncio.Lock()  # init, join, leave and unlock, one at a time
         self._background: set[asyncio.Task[Any]] = set()
         self._powered = True
@@ -74,7 +65,7 @@ class SwarmNode:
         self.manager: Manager | None = None
         self._raft_id = 0
         self._join: Json | None = None  # the request that is still being tried
-        self._remotes: dict[str, tuple[str, str]] = {}  # node id -> address, machine: managers, as last heard
+        self.peers = Peers(self)
 
     # -- what it is
 
@@ -119,11 +110,12 @@ class SwarmNode:
                 raise NotManager(NotManager.IN_SWARM)
             listen = addr.with_port("ListenAddr", req.get("ListenAddr", ""))
             clusterspec.check_name(req.get("Spec") or {})
-            self._take_addresses(req, listen)
+            own = self._addresses(req, listen)
             pools = [str(pool) for pool in req.get("DefaultAddrPool") or ()]
             addr.check_pools(pools, req.get("SubnetSize", 0))
             port = addr.data_path_port(req.get("DataPathPort", 0))
             availability = manager.check_availability(req.get("Availability", ""))
+            self.listen_addr, self.advertise_addr, self.data_path_addr = own
             if again:
                 await self._force_new_cluster()
             else:
@@ -163,7 +155,7 @@ class SwarmNode:
         group = self.registry.exchange.group(self.group_id)
         others = frozenset(was.members) - {old.member.id} | was.removed
         group.found(snapshot, term, Membership({old.member.id: old.context}, others))
-        self._remotes = {}
+        self.peers = Peers(self)
         await self._manage(Manager.restore(self, group, old.member.id))
         self._keep()
 
@@ -172,12 +164,12 @@ class SwarmNode:
         if cluster is not None and (merged := clusterspec.merged(spec, cluster.spec)) != cluster.spec:
             await store.update(lambda tx: clusterspec.set_spec(tx, self.world.rng, merged))
 
-    def _take_addresses(self, req: Json, listen: str) -> None:
+    def _addresses(self, req: Json, listen: str) -> tuple[str, str, str]:
+        """Where to listen, what to advertise, where data goes. Raises ApiError."""
         own = self.host.machine.address
         host, port = addr.listen(listen, own)
         advertise = addr.advertise(req.get("AdvertiseAddr", ""), own, port)
-        data_path = addr.data_path(req.get("DataPathAddr", ""), own)
-        self.listen_addr, self.advertise_addr, self.data_path_addr = addr.join(host, port), advertise, data_path
+        return addr.join(host, port), advertise, addr.data_path(req.get("DataPathAddr", ""), own)
 
     # -- docker swarm join
 
@@ -188,7 +180,7 @@ class SwarmNode:
                 raise words.SwarmExists
             req = joining.checked(req)
             manager.check_availability(req.get("Availability", ""))
-            self._take_addresses(req, req["ListenAddr"])
+            self.listen_addr, self.advertise_addr, self.data_path_addr = self._addresses(req, req["ListenAddr"])
             self.local_state, self._join = "pending", req
             self._keep()
             attempt = self._spawn(self._joining(req))
@@ -207,7 +199,7 @@ class SwarmNode:
         """Get an id and a role with the token, become that, and tell nobody before it is done."""
         issued = await joining.get_certificate(self, req)
         self.node_id, self.role, self.group_id = issued.node_id, issued.role, issued.group_id
-        self._remotes = dict(issued.managers)
+        self.peers.learn(issued.managers)
         self._join = None
         if self.role == "manager":
             await self._become_manager()
@@ -217,17 +209,17 @@ class SwarmNode:
     async def _become_manager(self) -> None:
         """Become a member of the Raft group; tried until it works or the role is another one."""
         while self.role == "manager" and self.manager is None and self._powered:
-            leading = self._find_leading()
+            leading = self.peers.find_leading()
             if leading is not None and leading.manager is not None:
                 args = (self.node_id, self.advertise_addr, self.machine)
                 try:
-                    raft_id = await self._call(leading, leading.manager.admit, *args)
+                    raft_id = await self.world.fleet.call(self.machine, leading.machine, leading.manager.admit, *args)
                 except (Unreachable, NoLeader) as error:
                     _log.info("%s cannot join the managers yet: %s", self.machine, error)
                 else:
                     group = self.registry.exchange.group(self.group_id)
                     await self._manage(Manager.joining(self, group, raft_id), settled=False)
-                    self._keep()
+                    self._changed()
                     return
             await self.world.clock.sleep(0.1)
 
@@ -243,16 +235,18 @@ class SwarmNode:
             if self.manager is not None and self.local_state != "locked" and not force:
                 raise self._leave_warning()
             self._cancel_background()
-            agent, self.agent = self.agent, None
             if self.manager is not None:
                 await self.manager.destroy()
-            if agent is not None:
-                await agent.leave()
+            self._agent_runs = False
+            await self.host.agent.leave()
+            group_id = self.group_id
             self._clear()
-            self._keep()
+            self._changed()
+            if not any(row["group"] == group_id for row in self.world.storage.all(KIND).values()):
+                self.registry.exchange.erase(group_id)
 
     def _leave_warning(self) -> words.LeaveManager:
-        store = self.leaders_store()
+        store = self.peers.leaders_store()
         members = self.manager.member.membership.members if self.manager is not None else {}
         states = [self.reachability(context[0]) for context in members.values()]
         return words.LeaveManager.warning(
@@ -313,33 +307,25 @@ class SwarmNode:
             if cluster is not None and cluster.unlock_key != key:
                 raise words.InvalidUnlockKey
             self.local_state = "active"
-            self._keep()
             await self._start()
 
     def _require_inactive_words(self) -> None:
         if not self.is_manager:
-            raise self._not_a_manager()
+            raise self.not_a_manager()
 
     # -- docker node update, promote, demote, rm
 
     async def update_node(self, node_id: str, version: int, spec: Json) -> None:
         """``POST /nodes/{id}/update``: ``node_id`` is a whole id, ``spec`` checked. The role manager does the rest."""
         store = await self.leader_store()
-        member = self.leading_manager(store).member
+        member = self.peers.manager_of(store).member
         await store.update(lambda tx: control.update_node(tx, member, node_id, version, spec))
 
     async def remove_node(self, node_id: str, force: bool) -> None:
         """``DELETE /nodes/{id}``: ``node_id`` is a whole id."""
         store = await self.leader_store()
-        member = self.leading_manager(store).member
+        member = self.peers.manager_of(store).member
         await store.update(lambda tx: control.remove_node(tx, member, node_id, force))
-
-    def leading_manager(self, store: Store) -> Manager:
-        """The manager whose store this is. Raises ``NoLeader`` when it is not reached any more."""
-        for node in self._known_managers():
-            if node.manager is not None and node.manager.store is store:
-                return node.manager
-        raise NoLeader
 
     # -- docker info
 
@@ -353,7 +339,7 @@ class SwarmNode:
             return self.local_state
         return "active/manager" if self.is_manager else "active/worker"
 
-    # -- the way to the leader
+    # -- the way to the leader (see peers.py)
 
     async def leader_store(self) -> Store:
         """The leader's store, as this manager's API handlers reach it.
@@ -361,96 +347,34 @@ class SwarmNode:
         Waits up to 20 s for a leader, as dockerd does, unless there has been none for 10 ticks. Raises ``NotManager``,
         ``NoLeader``, ``DeadlineExceeded``.
         """
-        if not self.is_manager:
-            raise self._not_a_manager()
-        deadline = self.world.clock.time() + REQUEST_TIMEOUT
-        while True:
-            me = self.manager
-            if me is None or not me.member.running:
-                raise self._not_a_manager()
-            if me.member.leads:
-                return me.store
-            leading = self._leader_by(self)
-            if leading is not None and leading is not self and leading.manager is not None:
-                try:
-                    return await self._call(leading, lambda m=leading.manager: m.store)
-                except Unreachable:
-                    pass
-            elif me.member.ticks_without_leader > LOST_QUORUM_TICKS:
-                raise NoLeader
-            if self.world.clock.time() >= deadline:
-                raise words.DeadlineExceeded
-            await self.world.clock.sleep(0.1)
-
-    def _leader_by(self, via: SwarmNode) -> SwarmNode | None:
-        """Whom this manager takes for the leader, if it really leads and they reach each other."""
-        if via.manager is None:
-            return None
-        member = via.manager.member.leader
-        node = self.registry.on(member.machine) if member is not None else None
-        if node is None or node.manager is None or node.manager.member is not member or not member.leads:
-            return None
-        return node if node is via or self.registry.reachable(via.machine, node.machine) else None
-
-    def _known_managers(self) -> list[SwarmNode]:
-        """The nodes of the managers that this one knows and reaches, itself first."""
-        known = [self] if self.is_manager else []
-        for node_id, (_, machine) in self._manager_list().items():
-            node = self.registry.on(machine)
-            if node is None or node is self or node.node_id != node_id or not node.serves:
-                continue
-            if node.group_id == self.group_id and self.registry.reachable(self.machine, machine):
-                known.append(node)
-        return known
-
-    def _manager_list(self) -> dict[str, tuple[str, str]]:
-        if self.manager is not None:
-            members = self.manager.member.membership.members.values()
-            self._remotes = {id: (address, machine) for id, address, machine in members} or self._remotes
-        return self._remotes
-
-    def _find_leading(self) -> SwarmNode | None:
-        """The node that leads, as this machine reaches it: itself or through a manager that it knows."""
-        for via in self._known_managers():
-            leading = self._leader_by(via)
-            if leading is not None and leading.manager is not None:
-                if self.manager is None:
-                    members = leading.manager.member.membership.members.values()
-                    self._remotes = {id: (address, machine) for id, address, machine in members}
-                return leading
-        return None
+        return await self.peers.leader_store()
 
     def find_leader(self) -> Leader | None:
         """For the agent: a leader that this machine reaches, itself or through a manager that it knows."""
-        leading = self._find_leading()
+        leading = self.peers.find_leading()
         return leading.leader if leading is not None else None
-
-    def leaders_store(self) -> Store | None:
-        """The leader's store if it can be had without waiting."""
-        leading = self._leader_by(self) if self.is_manager else None
-        return leading.store if leading is not None else None
 
     def leader_node_id(self) -> str | None:
         """The node that leads, as far as this manager knows."""
-        leading = self._leader_by(self)
+        leading = self.peers.leader_by(self)
         return leading.node_id if leading is not None else None
 
     def reachability(self, node_id: str) -> str:
         """``ManagerStatus.Reachability`` of a manager as this one sees it: ``reachable | unreachable | unknown``."""
-        if self.manager is None or not self.manager.member.running:
+        member = self.manager.member if self.manager is not None else None
+        raft_id = member.id_of_node(node_id) if member is not None and member.running else None
+        if member is None or raft_id is None:
             return "unknown"
-        raft_id = self.manager.member.id_of_node(node_id)
-        if raft_id is None:
-            return "unknown"
-        return "reachable" if self.manager.member.active(raft_id) else "unreachable"
+        return "reachable" if member.active(raft_id) else "unreachable"
 
     def remote_managers(self) -> list[Json]:
         """``[{"NodeID": …, "Addr": "ip:2377"}]``: the managers that this node knows."""
         if self._join is not None:
             return [{"NodeID": "", "Addr": self._join["RemoteAddrs"][0]}]
-        return [{"NodeID": id, "Addr": address} for id, (address, _) in self._manager_list().items()]
+        return [{"NodeID": id, "Addr": address} for id, (address, _) in self.peers.all().items()]
 
-    def _not_a_manager(self) -> Exception:
+    def not_a_manager(self) -> ApiError:
+        """Why this node cannot be asked about the swarm."""
         if self.local_state == "locked":
             return words.Locked()
         if self.local_state == "inactive":
@@ -459,9 +383,6 @@ class SwarmNode:
             return words.ManagerNotReady()
         return NotManager(NotManager.IN_SWARM)
 
-    async def _call(self, other: SwarmNode, fn: Any, *args: Any) -> Any:
-        return await self.world.fleet.call(self.machine, other.machine, fn, *args)
-
     # -- roles
 
     async def role_changed(self, role: str) -> None:
@@ -469,7 +390,7 @@ class SwarmNode:
         if role == self.role and (role == "manager") == (self.manager is not None):
             return
         self.role = role
-        self._keep()
+        self._changed()
         if role == "manager":
             self._spawn(self._become_manager())
         elif self.manager is not None:
@@ -483,11 +404,11 @@ class SwarmNode:
     async def _resign(self) -> None:
         was, self.manager = self.manager, None
         if was is not None:
-            self._remotes = {id: (address, on) for id, address, on in was.member.membership.members.values()}
-            self._remotes.pop(self.node_id, None)
+            self.peers.learn(was.members_by_node())
+            self.peers.forget(self.node_id)
             self._raft_id = 0
             self.role = "worker"
-            self._keep()
+            self._changed()
             await was.destroy()
 
     # -- parts coming and going
@@ -501,16 +422,16 @@ class SwarmNode:
 
     async def _activate(self) -> None:
         self.local_state = "active"
-        self._keep()
-        if self.agent is None:
-            self.agent = make_agent(self, self.world)
-            await self.agent.start()
+        self._changed()
+        if not self._agent_runs:
+            self._agent_runs = True
+            await self.host.agent.start()
 
     async def _until_ready(self) -> None:
         """Until the managers call this node ready, which is when ``init`` and ``join`` return."""
         clock = self.world.clock
         deadline = clock.time() + _READY_TIMEOUT
-        while clock.time() < deadline and self.agent is not None:
+        while clock.time() < deadline and self._agent_runs:
             leader = self.find_leader()
             if leader is None:
                 await clock.sleep(0.05)
@@ -561,19 +482,30 @@ class SwarmNode:
             "advertise": self.advertise_addr,
             "data_path": self.data_path_addr,
             "join": self._join,
-            "remotes": self._manager_list(),
+            "remotes": self.peers.all(),
         }
         storage.put(KIND, self.machine, row)
 
+    def _changed(self) -> None:
+        """Membership or role is another now: on disk first, then whoever on the host follows it."""
+        self._keep()
+        self.host.swarm_changed()
+
     async def restore(self) -> None:
-        """After a restart of the process: be again what the storage says. Nothing starts on a machine that is off."""
+        """After a restart of the process, or of the machine: be again what the node was.
+
+        Nothing starts on a machine that is off. An autolocked manager whose machine has been off waits for the key.
+        """
+        if self.local_state != "inactive":
+            await self._power_on()
+            return
         row = self.world.storage.get(KIND, self.machine)
         if row is None:
             return
         self.local_state, self.node_id, self.group_id = row["state"], row["node_id"], row["group"]
         self.role, self._raft_id, self._join = row["role"], row["raft_id"], row["join"]
         self.listen_addr, self.advertise_addr, self.data_path_addr = row["listen"], row["advertise"], row["data_path"]
-        self._remotes = {id: (address, machine) for id, (address, machine) in row["remotes"].items()}
+        self.peers.learn({id: (address, machine) for id, (address, machine) in row["remotes"].items()})
         if self._raft_id:
             group = self.registry.exchange.group(self.group_id)
             self.manager = Manager.restore(self, group, self._raft_id)
@@ -593,33 +525,22 @@ class SwarmNode:
             self._spawn(self._become_manager())
         await self._activate()
 
-    async def power_off(self) -> None:
-        """The machine has lost its power. Called by the host, first of all."""
-        if not self._powered:
-            return
-        self._powered = False
-        self._cancel_background()
-        if self.manager is not None:
-            await self.manager.stop()
-        agent, self.agent = self.agent, None
-        if agent is not None:
-            await agent.stop()
-
-    async def power_on(self) -> None:
-        """The machine is up again. Called by the host once its containers are known. A locked manager waits."""
+    async def _power_on(self) -> None:
         if self._powered:
             return
         self._powered = True
         cluster = self.store.cluster() if self.store is not None else None
         if self.local_state == "active" and cluster is not None and cluster.unlock_key:
             self.local_state = "locked"
-            self._keep()
+            self._changed()
         await self._start()
 
     async def stop(self) -> None:
-        """The process ends; membership stays."""
+        """The process ends, or the machine has lost its power; membership stays."""
+        self._powered = False
         self._cancel_background()
-        if self.agent is not None:
-            await self.agent.stop()
+        if self._agent_runs:
+            self._agent_runs = False
+            await self.host.agent.stop()
         if self.manager is not None:
             await self.manager.stop()

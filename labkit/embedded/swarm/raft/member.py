@@ -32,6 +32,7 @@ from labkit.embedded.swarm.store import Store, StoreSnapshot, Write, erase, load
 TICK = 1.0  # seconds
 SNAPSHOT_INTERVAL = 10_000  # entries that a log keeps before it is compacted, SwarmKit's default
 KEEP = 500  # entries that stay for members that are a little behind
+RALLY = 5.0  # seconds after a restart of the process in which a majority that is there elects at once
 HEAVY = 20_000  # objects in the log after which it is compacted early: entries hold on to outdated objects
 
 
@@ -138,13 +139,15 @@ class Group:
         return self._loaded
 
     def forget(self, id: int) -> None:
-        """A member has left for good; the last one takes the state with it."""
+        """A member has left for good."""
         self.members.pop(id, None)
         self._storage.delete(self._kind, f"vote/{id}")
-        if not self.members:
-            with self._storage.transaction():
-                erase(self._storage, self.id)
-                self._storage.delete_all(self._kind)
+
+    def erase(self) -> None:
+        """The last member is gone, and the state with it."""
+        with self._storage.transaction():
+            erase(self._storage, self.id)
+            self._storage.delete_all(self._kind)
 
 
 class Exchange:
@@ -154,6 +157,7 @@ class Exchange:
         self.clock = clock
         self.fleet = fleet
         self._storage = storage
+        self._since = clock.time()
         self._groups: dict[str, Group] = {}
         self._queue: list[tuple[Member, Message]] = []
         self._scheduled = False
@@ -163,6 +167,25 @@ class Exchange:
         if id not in self._groups:
             self._groups[id] = Group(id, self._storage)
         return self._groups[id]
+
+    def erase(self, id: str) -> None:
+        """Nobody is in this group any more."""
+        self.group(id).erase()
+        del self._groups[id]
+
+    def rally(self, group: Group) -> None:
+        """After a restart of the process: as soon as a majority is there, whoever led stands for election.
+
+        A real swarm whose managers all restart waits 10 to 20 s for an election timeout. A sandbox promises to be back
+        within a second; this is the one place where it is quicker than the real thing.
+        """
+        members = {id: member for id, member in group.members.items() if member.running}
+        if self.clock.time() - self._since > RALLY or any(member.raft.leader for member in members.values()):
+            return
+        for id in sorted(members, key=lambda id: id != group.last_leader):
+            if sum(members[id].active(other) for other in group.membership.members) >= group.membership.quorum:
+                members[id].campaign()
+                return
 
     def send(self, sender: Member, messages: Iterable[Message]) -> None:
         """Put messages on the wire; they arrive from the event loop, in order, if they arrive."""
@@ -272,6 +295,7 @@ class Member:
             self.campaign()
         else:
             self._work()
+            asyncio.get_running_loop().call_soon(self._exchange.rally, self.group)
 
     def stop(self) -> None:
         """The machine loses power, or the process ends: keep log and vote, forget the rest."""
