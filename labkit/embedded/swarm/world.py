@@ -291,10 +291,10 @@ class World:
         }
 
     def _role(self, host: Host) -> str:
-        """What it is in its swarm; what it was made for while it is in none."""
-        if host.swarm.local_state in ("active", "locked", "error"):
-            return "manager" if host.swarm.is_manager else "worker"
-        return "none" if self.plain else host.name.partition("-")[0]
+        """What it is in its swarm, with or without power; what it was made for while it is in none."""
+        if host.swarm.local_state == "inactive":
+            return "none" if self.plain else host.name.partition("-")[0]
+        return host.swarm.role
 
     def set_speed(self, speed: float) -> None:
         """Let sandbox time run this fast from now on. Raises ValueError."""

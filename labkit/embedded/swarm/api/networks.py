@@ -20,7 +20,7 @@ async def list_networks(host: Any, request: Request) -> list[Json]:
     """``docker network ls``. Without a leader, or on a worker, only what the host itself knows."""
     filters = request.filters(local.FILTERS)
     store = await _store(host)
-    shared = [] if store is None else [_with_local(host, network) for network in store.all(Network)]
+    shared = [] if store is None else [_with_local(host, network, store) for network in store.all(Network)]
     known = {network["Id"] for network in shared}
     listed = local.wanted(shared, filters)
     return listed + [network for network in host.networks.list(filters) if network["Id"] not in known]
@@ -34,9 +34,9 @@ async def _store(host: Any) -> Store | None:
         return None
 
 
-def _with_local(host: Any, network: Network) -> Json:
+def _with_local(host: Any, network: Network, store: Store) -> Json:
     """As the manager has it, with the endpoints that this host has on it."""
-    shown = render.network(network)
+    shown = render.network(network, store)
     mine = next((item for item in host.networks.all() if item.id == network.id), None)
     if mine is not None:
         shown["Containers"] = host.networks.inspect(mine)["Containers"]
@@ -52,10 +52,11 @@ async def inspect(host: Any, request: Request) -> Json:
     candidates: dict[str, Json] = {}
     for item in host.networks.all():
         candidates[item.id] = host.networks.inspect(item)
-    for network in store.all(Network) if store is not None else ():
-        candidates[network.id] = _with_local(host, network)
-        if verbose and store is not None:
-            candidates[network.id]["Services"] = _services(store, network)
+    if store is not None:
+        for network in store.all(Network):
+            candidates[network.id] = _with_local(host, network, store)
+            if verbose:
+                candidates[network.id]["Services"] = _services(store, network)
     listed = [item for item in candidates.values() if not scope or item["Scope"] == scope]
     return _one(term, listed)
 
@@ -124,7 +125,7 @@ async def remove(host: Any, request: Request) -> Reply:
     """``docker network rm``."""
     term = request.match["id"]
     store = await _store(host)
-    shared = [] if store is None else [render.network(network) for network in store.all(Network)]
+    shared = [] if store is None else [render.network(network, store) for network in store.all(Network)]
     own = [host.networks.inspect(item) for item in host.networks.all() if item.scope == "local"]
     found = _one(term, own + shared)
     if found["Scope"] == "swarm":

@@ -141,14 +141,14 @@ def attachment(stored: Json, store: Reads) -> Json:
     network = stored.get("Network", "")
     if isinstance(network, str):
         found = store.get(Network, network)
-        network = {"ID": network} if found is None else attached_network(found)
+        network = {"ID": network} if found is None else attached_network(found, store)
     out = {"Network": network}
     if stored.get("Addresses"):
         out["Addresses"] = stored["Addresses"]
     return out
 
 
-def attached_network(obj: Network) -> Json:
+def attached_network(obj: Network, store: Reads) -> Json:
     """A network as tasks carry it: SwarmKit's object, not the Engine's."""
     spec = obj.spec
     driver = _given(Name=spec.get("Driver", ""), Options=spec.get("Options") or None)
@@ -174,7 +174,7 @@ def attached_network(obj: Network) -> Json:
         if spec.get("IPAM"):
             out["Spec"]["IPAMOptions"]["Driver"] = _given(Name=spec["IPAM"].get("Driver", "default"))
     out["Spec"]["Scope"] = "swarm"
-    out["DriverState"] = {"Name": spec.get("Driver") or "overlay", "Options": _vxlan(obj)}
+    out["DriverState"] = {"Name": spec.get("Driver") or "overlay", "Options": _vxlan(obj, store)}
     out["IPAMOptions"] = {"Driver": {"Name": "default"}}
     if obj.subnet:
         out["IPAMOptions"]["Configs"] = [{"Subnet": obj.subnet, **_given(Gateway=obj.gateway)}]
@@ -189,7 +189,7 @@ def _swarmkit_configs(configs: Any) -> list[Json]:
 # -- networks, secrets, configs
 
 
-def network(obj: Network) -> Json:
+def network(obj: Network, store: Reads) -> Json:
     """A swarm-scoped network as a manager knows it: without the containers that only its hosts know."""
     spec = obj.spec
     configs: list[Json] = []
@@ -214,18 +214,15 @@ def network(obj: Network) -> Json:
         "ConfigFrom": {"Network": ""},
         "ConfigOnly": False,
         "Containers": None,
-        "Options": {**(spec.get("Options") or {}), **_vxlan(obj)} or None,
+        "Options": {**(spec.get("Options") or {}), **_vxlan(obj, store)},
         "Labels": spec.get("Labels") or None,
     }
 
 
-def _vxlan(obj: Network) -> dict[str, str]:
-    """Every overlay has a VXLAN id of its own; SwarmKit counts from 4096. Here it follows from the subnet."""
-    if not obj.subnet:
-        return {}
-    octets = obj.subnet.partition("/")[0].split(".")
-    offset = int(octets[1]) * 256 + int(octets[2]) if len(octets) == 4 else 0
-    return {"com.docker.network.driver.overlay.vxlanid_list": str(4096 + offset)}
+def _vxlan(obj: Network, store: Reads) -> dict[str, str]:
+    """Every overlay has a VXLAN id of its own; SwarmKit counts from 4096, which the first, ingress, gets."""
+    older = sum(other.created_at < obj.created_at for other in store.all(Network))
+    return {"com.docker.network.driver.overlay.vxlanid_list": str(4096 + older)}
 
 
 def secret(obj: Secret) -> Json:
