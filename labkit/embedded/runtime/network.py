@@ -34,6 +34,7 @@ BLOCKS = range(16, 251)  # S of 127.S: below are what people use by hand (127.0.
 CLAIM_PORT = 20127  # below Linux's range of ephemeral ports, so nobody gets it by chance
 CONNECT_TIMEOUT = 130.0  # seconds after which Linux gives up sending SYNs (tcp_syn_retries 6)
 BACKLOG = 128
+EVERYWHERE = ""  # the machine of a listener that each machine has its own of: a virtual IP
 
 
 class AddressInUse(OSError):
@@ -333,7 +334,7 @@ class Network:
         self._listeners[ip, listener.port] = listener
         self._by_real[listener.real_host, listener.real_port] = listener
         self._of_machine.setdefault(name, set()).add(listener)
-        if self.fleet.machine(name).power == "paused":
+        if name != EVERYWHERE and self.fleet.machine(name).power == "paused":
             listener._held = 1
         return listener
 
@@ -375,6 +376,8 @@ class Network:
 
     async def latency(self, machine: str, conn: socket.socket) -> None:
         """What a slow machine adds for those who come from outside; insiders have waited in :meth:`connect`."""
+        if machine == EVERYWHERE:
+            return
         if (delay := self.fleet.latency(machine)) and conn.getpeername()[0] == "127.0.0.1":
             await self.clock.sleep(delay)
 
@@ -419,7 +422,7 @@ class Network:
         target = self.where(ip)
         listener = self._listeners.get((ip, port))
         if listener is not None:
-            target = listener.machine
+            target = machine if listener.machine == EVERYWHERE else listener.machine
         if target is None:
             raise Unreachable(errno.EHOSTUNREACH, "No route to host")
         async with self.clock.timeout(timeout):

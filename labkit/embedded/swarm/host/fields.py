@@ -81,7 +81,7 @@ HOST: dict[str, Field] = {
     "AutoRemove": Field(BOOL, False),
     "VolumeDriver": Field(STRING, ""),
     "VolumesFrom": Field(STRINGS),
-    "ConsoleSize": Field(ListOf(Scalar("uint", "integer")), [0, 0]),
+    "ConsoleSize": Field(ListOf(UINT64), [0, 0]),
     "Annotations": Field(STRING_MAP, None, shown=False),
     "CapAdd": Field(STRINGS),
     "CapDrop": Field(STRINGS),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PREDEFINED = ("bridge", "host", "none", "default")
 FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
 PRUNE_FILTERS = frozenset(("label", "label!", "until"))
-_SIZE = 254  # addresses of a local network; the sandbox has one block of loopback addresses for all of them
+_SIZE = 250  # addresses of a local network; the sandbox has one block of loopback addresses for all of them
 _BRIDGE_OPTIONS = {
     "com.docker.network.bridge.default_bridge": "true",
     "com.docker.network.bridge.enable_icc": "true",

@@ -1,7 +1,7 @@
 """Virtual IPs: one address for a service on an overlay network, behind which its tasks take turns.
 
 In a real swarm each node answers for a VIP itself (IPVS in every network namespace). Here a VIP is one loopback address
-that is on no machine (``""``): whoever connects is asked for its own address to know from which machine it looks, so a
+that is on no machine: whoever connects is asked for its own address to know from which machine it looks, so a
 partitioned client reaches only the tasks of its own side.
 """
 
@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from labkit.embedded.runtime.network import Listener
+from labkit.embedded.runtime.network import EVERYWHERE, Listener
 
 from .networkdb import Endpoint, NetworkDB
 from .proxy import Balancer, Chores, Stream
-
-if TYPE_CHECKING:
-    pass
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +74,7 @@ class VirtualIPs:
         for port in address.ports.keys() - address.listeners.keys():
             balancer = Balancer(self._world.network, self._world.fleet, self._chooser(address, port))
             address.listeners[port] = await self._world.network.listen(
-                "", vip, port, lambda *stream, balancer=balancer: self._serve(balancer, stream)
+                EVERYWHERE, vip, port, lambda *stream, balancer=balancer: self._serve(balancer, stream)
             )
         if not address.ports:
             del self._addresses[vip]
