@@ -18,9 +18,9 @@ def default_path() -> Path:
     """``LABKIT_PROGRESS``, or ``progress.json`` in labkit's state folder."""
     if named := os.environ.get("LABKIT_PROGRESS"):
         return Path(named)
-    from labkit import paths
+    from labkit.paths import Paths
 
-    return paths.state_dir() / "progress.json"
+    return Paths.of().make_state() / "progress.json"
 
 
 class Progress:
