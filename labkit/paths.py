@@ -72,7 +72,13 @@ class Paths:
     def make_state(self) -> Path:
         """Makes the state folder, readable by its owner alone: databases hold join tokens and keys."""
         try:
-            self.sandboxes.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for left in reversed(range(20)):
+                try:
+                    self.sandboxes.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    break
+                except FileNotFoundError:  # the last `down` tidies the parents away at this very moment
+                    if not left:
+                        raise
         except OSError as error:
             raise LabkitError(
                 f"cannot make the state folder {self.sandboxes}: {error.strerror}; "

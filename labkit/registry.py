@@ -97,9 +97,11 @@ class Registry:
 
     def tidy(self) -> None:
         """Removes the shared folders if the last sandbox has left them empty."""
-        for folder in (self.paths.sandboxes, self.paths.state, self.paths.runtime):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        with contextlib.suppress(OSError):
+            self.paths.sandboxes.rmdir()  # refuses while there is a record, or a lock of one that is just starting
+            for folder in (self.paths.runtime, self.paths.state):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
 
     @contextlib.contextmanager
     def lock(self, name: str, timeout: float = 300.0, waiting: Callable[[], None] | None = None) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import time
@@ -135,21 +137,25 @@ def _info(name: str, env: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _of_context(context: str) -> dict[str, str]:
-    import docker
+    """The environment of a docker context, from the CLI's own store.
 
+    Not through docker-py: where there is no ``config.json`` (`docker context create` makes none) it looks for the store
+    in the current folder, and its "default" follows DOCKER_HOST, which in this process may point at a sandbox.
+    """
     if context == "default":
-        # Not through docker-py: its default follows DOCKER_HOST, which in this process may point at a sandbox.
         return {"DOCKER_HOST": "unix:///var/run/docker.sock"}
+    store = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "contexts"
+    folder = hashlib.sha256(context.encode()).hexdigest()
     try:
-        found = docker.ContextAPI.get_context(context)
-    except Exception as error:  # docker-py raises what comes: its own types, OSError, KeyError for a broken meta.json
-        raise LabkitError(f"cannot read the docker context {context!r}: {error}") from error
-    if found is None:
-        raise UsageError(f"there is no docker context {context!r}; `docker context ls` lists those there are")
-    env = {"DOCKER_HOST": str(found.Host)}
-    folder = Path(found.tls_path) / "docker"  # the CLI's context store names the files as DOCKER_CERT_PATH wants them
-    if (folder / "cert.pem").exists():
-        env |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
+        meta = json.loads((store / "meta" / folder / "meta.json").read_text("utf-8"))
+        env = {"DOCKER_HOST": str(meta["Endpoints"]["docker"]["Host"])}
+    except FileNotFoundError:
+        raise UsageError(f"there is no docker context {context!r}; `docker context ls` lists those there are") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabkitError(f"the docker context {context!r} cannot be read: {error}") from error
+    certificates = store / "tls" / folder / "docker"  # with the very file names that DOCKER_CERT_PATH wants
+    if (certificates / "cert.pem").exists():
+        env |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
     return env
 
 

@@ -191,7 +191,7 @@ def check_sizes(asked: Mapping[str, Any]) -> dict[str, Any]:
             continue
         kind, least, most = LIMITS[key]
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        if not numeric or (kind is int and value != int(value)) or not least <= value <= most:
+        if not numeric or not least <= value <= most or value != kind(value):
             what = "a whole number" if kind is int else "a number"
             raise UsageError(f"{key} must be {what} from {least:g} to {most:g}, not {value!r}")
         given[key] = kind(value)

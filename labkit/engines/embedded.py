@@ -23,7 +23,8 @@ from labkit.engines.control import call
 from labkit.errors import EngineFailed, UsageError
 from labkit.registry import process_runs, start_time
 
-_GRACE = 5.0  # seconds that a shutdown may take before it is forced
+_GRACE = 5.0  # seconds that a shutdown may take before it is asked again, harder
+_TERM_GRACE = 3.0
 _LOG_TAIL = 12  # lines of the engine's log that a failed start shows
 
 # Engines that this process started. They outlive it, but while it lives it is their parent and has to collect them.
@@ -234,7 +235,7 @@ def _processes_of(state: Path) -> list[int]:
 
 def _end(pid: int, started: float, *, gently: bool) -> None:
     """Sees to it that the process is gone: waits, asks (SIGTERM), then insists (SIGKILL)."""
-    steps = [(None, _GRACE), (signal.SIGTERM, 3.0)] if gently else []
+    steps = [(None, _GRACE), (signal.SIGTERM, _TERM_GRACE)] if gently else []
     for number, patience in [*steps, (signal.SIGKILL, 5.0)]:
         if number is not None and process_runs(pid, started):
             with contextlib.suppress(ProcessLookupError):

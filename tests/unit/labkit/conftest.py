@@ -22,7 +22,7 @@ from labkit.paths import Paths
 from labkit.registry import Registry
 
 
-@pytest.fixture()
+@pytest.fixture
 def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
     """Empty folders, and an environment that points nowhere."""
     runtime = tempfile.mkdtemp(prefix="lkF-", dir="/tmp")
@@ -35,7 +35,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
     shutil.rmtree(runtime, ignore_errors=True)
 
 
-@pytest.fixture()
+@pytest.fixture
 def registry(paths: Paths) -> Registry:
     return Registry(paths)
 
@@ -95,7 +95,7 @@ class FakeEngine:
         return {"notes": []}
 
 
-@pytest.fixture()
+@pytest.fixture
 def engine(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     """Stands in for the embedded engine."""
     fake = FakeEngine()

@@ -88,6 +88,8 @@ def test_a_start_that_was_killed_is_cleaned_up_by_the_next(engine: Any, registry
         ({"managers": "three"}, "managers must be a whole number"),
         ({"managers": True}, "managers must be a whole number"),
         ({"workers": 2.5}, "workers must be a whole number"),
+        ({"workers": float("nan")}, "workers must be a whole number"),
+        ({"managers": float("inf")}, "managers must be a whole number"),
         ({"speed": 0}, "speed must be a number from 0.1 to 1000"),
         ({"speed": float("nan")}, "speed must be a number"),
         ({"engine": "podman"}, "there is no engine 'podman'; there are embedded and docker"),
