@@ -353,9 +353,7 @@ class Tx(Reads):
         return None if found is None or (cls, found.id) in self._writes else found
 
     def tasks_of_service(self, service_id: str) -> list[Task]:
-        return self._overlay(
-            Task, self._store.tasks_of_service(service_id), lambda task: task.service_id == service_id
-        )
+        return self._overlay(Task, self._store.tasks_of_service(service_id), lambda task: task.service_id == service_id)
 
     def tasks_of_node(self, node_id: str) -> list[Task]:
         return self._overlay(Task, self._store.tasks_of_node(node_id), lambda task: task.node_id == node_id)
@@ -485,8 +483,7 @@ class _LocalProposer:
         self._store = store
         self._storage = storage
         if storage is not None:
-            index, objects = load(storage, "local")
-            store.restore(StoreSnapshot(index, objects))
+            store.restore(StoreSnapshot(storage.get("swarm/local", "index") or 0, load(storage, "local")))
 
     def next_index(self) -> int:
         return self._store.index + 1
@@ -494,7 +491,9 @@ class _LocalProposer:
     async def propose(self, writes: tuple[Write, ...]) -> None:
         index = self._store.index + 1
         if self._storage is not None:
-            save(self._storage, "local", index, writes)
+            with self._storage.transaction():
+                save(self._storage, "local", writes)
+                self._storage.put("swarm/local", "index", index)
         self._store.apply(index, writes)
 
 
@@ -528,8 +527,8 @@ def from_row(cls: type[R], row: Mapping[str, Any]) -> R:
     return cls(**{name: readers[name](v) if name in readers else v for name, v in row.items() if name in known})
 
 
-def save(storage: Storage, group: str, index: int, writes: Iterable[Write]) -> None:
-    """Write a committed entry's effect, with its index, in one transaction."""
+def save(storage: Storage, group: str, writes: Iterable[Write]) -> None:
+    """Write a committed entry's effect. Who calls it keeps the index beside it, in the same transaction."""
     with storage.transaction():
         for cls, id, new in writes:
             kind = f"swarm/{group}/{_KIND_OF[cls]}"
@@ -537,13 +536,11 @@ def save(storage: Storage, group: str, index: int, writes: Iterable[Write]) -> N
                 storage.delete(kind, id)
             else:
                 storage.put(kind, id, to_row(new))
-        storage.put(f"swarm/{group}/index", "applied", index)
 
 
-def load(storage: Storage, group: str) -> tuple[int, dict[type[Object], dict[str, Object]]]:
-    """What :func:`save` has written for this group: the last index, and the objects by class and id."""
-    index = storage.get(f"swarm/{group}/index", "applied") or 0
-    return index, {
+def load(storage: Storage, group: str) -> dict[type[Object], dict[str, Object]]:
+    """What :func:`save` has written for this group: the objects by class and id."""
+    return {
         cls: {id: from_row(cls, row) for id, row in storage.all(f"swarm/{group}/{kind}").items()}
         for kind, cls in KINDS.items()
     }
@@ -552,5 +549,5 @@ def load(storage: Storage, group: str) -> tuple[int, dict[type[Object], dict[str
 def erase(storage: Storage, group: str) -> None:
     """Remove a group's rows: its last member is gone."""
     with storage.transaction():
-        for kind in (*KINDS, "index"):
+        for kind in KINDS:
             storage.delete_all(f"swarm/{group}/{kind}")

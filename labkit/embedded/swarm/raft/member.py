@@ -90,7 +90,7 @@ class Group:
         with self._storage.transaction():
             for entry in fresh:
                 if entry.data:
-                    save(self._storage, self.id, entry.index, entry.data)
+                    save(self._storage, self.id, entry.data)
             self.applied, self.term, self.membership = fresh[-1].index, fresh[-1].term, membership
             self._keep()
 
@@ -98,7 +98,7 @@ class Group:
         """Begin the group with a state that comes from elsewhere."""
         writes = [Write(cls, id, obj) for cls, objects in snapshot.objects.items() for id, obj in objects.items()]
         with self._storage.transaction():
-            save(self._storage, self.id, snapshot.index, writes)
+            save(self._storage, self.id, writes)
             self.applied, self.term, self.membership = snapshot.index, term, membership
             self._keep()
 
@@ -134,8 +134,7 @@ class Group:
     def state(self) -> StoreSnapshot:
         """The committed state on disk; read once, shared by the members that start from it."""
         if self._loaded is None or self._loaded.index != self.applied:
-            _, objects = load(self._storage, self.id)
-            self._loaded = StoreSnapshot(self.applied, objects)
+            self._loaded = StoreSnapshot(self.applied, load(self._storage, self.id))
         return self._loaded
 
     def forget(self, id: int) -> None:
