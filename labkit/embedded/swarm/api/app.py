@@ -134,8 +134,10 @@ class Api:
             answer = await handler(host, request)
         except ApiError as error:
             answer = Reply(error.status, {"message": error.message})
-        except (asyncio.CancelledError, web.HTTPException, ConnectionResetError):
+        except (asyncio.CancelledError, web.HTTPException):
             raise
+        except ConnectionError:  # the client went away in the middle of a stream
+            return web.Response()
         except Exception as error:
             log.exception("%s %s on %s failed", raw.method, raw.path_qs, getattr(host, "name", "?"))
             answer = Reply(500, {"message": f"{type(error).__name__}: {error}"})

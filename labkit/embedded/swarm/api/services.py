@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from labkit.embedded.swarm.controlapi import services
@@ -10,11 +11,13 @@ from labkit.embedded.swarm.errors import ApiError, BadRequest
 from labkit.embedded.swarm.host.names import random_name
 from labkit.embedded.swarm.objects import Json, Service
 from labkit.embedded.swarm.specs import complete_service, decode_service, with_defaults
+from labkit.embedded.swarm.store import Store
 
 from . import render
 from .request import Filters, Reply, Request, Route, version_of
 
 FILTERS = ("id", "label", "mode", "name", "runtime")
+ALLOCATION_WAIT = 0.25  # seconds of the wall clock
 _MODES = {"Replicated": "replicated", "Global": "global", "ReplicatedJob": "replicated-job", "GlobalJob": "global-job"}
 
 
@@ -64,7 +67,26 @@ async def create(host: Any, request: Request) -> Reply:
     spec, warnings = _pin(host, request, spec)
     _refuse_jobs(spec)
     service = await store.update(lambda tx: services.create(tx, spec, world.ids.swarm_id()))
+    await _allocated(store, service)
     return Reply(201, {"ID": service.id, **({"Warnings": warnings} if warnings else {})})
+
+
+async def _allocated(store: Store, service: Service) -> None:
+    """Give the allocator a moment to write the service's ports and addresses into it.
+
+    A client that reads the service next and then updates it (docker-py's ``create`` and ``scale``) would else have
+    a version that is out of date; with a real swarm it depends on who is quicker.
+    """
+    task = service.spec["TaskTemplate"]
+    if not ((service.spec.get("EndpointSpec") or {}).get("Ports") or task.get("Networks")):
+        return
+    try:
+        async with asyncio.timeout(ALLOCATION_WAIT):
+            with store.watch(Service) as changes:
+                while (now := store.get(Service, service.id)) is not None and not now.endpoint:
+                    await changes.wait()
+    except TimeoutError:
+        pass
 
 
 def _refuse_jobs(spec: Json) -> None:
