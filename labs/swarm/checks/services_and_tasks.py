@@ -121,9 +121,10 @@ def four_run(context: Context) -> Verdict:
         return no_manager(refusal)
     if (amiss := not_running_yet(client, "web", 4)) is not None:
         return amiss
-    ghosts = [task for task in client.api.tasks(filters={"service": "web"}) if task["Slot"] not in _living(client)]
-    if ghosts:
-        return NotYet(f"slot {ghosts[0]['Slot']} is still being cleared", "A moment more.")
+    tasks = client.api.tasks(filters={"service": "web"})
+    leaving = [task for task in tasks if task["DesiredState"] == "remove"]
+    if leaving:
+        return NotYet(f"slot {leaving[0]['Slot']} is still being cleared", "Its container has ten seconds to stop.")
     return Passed(f"4 tasks run; the slots that are left are {sorted(_living(client))}")
 
 
@@ -388,8 +389,8 @@ LAB = Lab(
             task="Now ask for **four**. Watch *which* tasks go.",
             check=four_run,
             solution=scale_to_4,
-            why="Swarm takes tasks away where a node has the most of them, so what is left is still spread. Slots that "
-            "were scaled away vanish with their history: unlike the killed task, nobody wants to read about them.",
+            why="Swarm takes tasks away where a node has the most of them, so what is left is still spread. A task that "
+            "was scaled away is not kept in any history: nothing went wrong with it that somebody might want to read.",
         ),
         Step(
             id="drain",
