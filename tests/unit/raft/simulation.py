@@ -10,9 +10,10 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from labkit.embedded.swarm.raft.core import ChangeRefused, NotLeader, Raft, Role, Settings
+from labkit.embedded.swarm.raft.core import Raft
 from labkit.embedded.swarm.raft.log import Log
 from labkit.embedded.swarm.raft.messages import Change, Entry, Kind, Membership, Message
+from labkit.embedded.swarm.raft.roles import ChangeRefused, NotLeader, Role, Settings
 
 
 class Broken(AssertionError):

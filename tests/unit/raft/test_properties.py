@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from labkit.embedded.swarm.raft.core import Settings
+from labkit.embedded.swarm.raft.roles import Settings
 
 from .simulation import Simulation
 

@@ -15,7 +15,8 @@ from labkit.embedded.swarm.errors import ApiError, NoLeader, RpcError
 from labkit.embedded.swarm.node import addresses
 from labkit.embedded.swarm.node.rolemanager import RoleManager
 from labkit.embedded.swarm.objects import Cluster, Network, Node
-from labkit.embedded.swarm.raft.member import Group, Member
+from labkit.embedded.swarm.raft.group import Group
+from labkit.embedded.swarm.raft.member import Member
 from labkit.embedded.swarm.store import Store, Tx
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from labkit.embedded.runtime.machines import UnknownMachine
 from labkit.embedded.swarm.node import addresses
-from labkit.embedded.swarm.raft.member import Exchange
+from labkit.embedded.swarm.raft.group import Exchange
 
 if TYPE_CHECKING:
     from labkit.embedded.swarm.node.swarmnode import SwarmNode
