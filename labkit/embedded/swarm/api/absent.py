@@ -33,7 +33,6 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("HEAD", "/containers/{name}/archive"),
         ("PUT", "/containers/{name}/archive"),
         ("GET", "/containers/{name}/export"),
-        ("GET", "/containers/{name}/changes"),
     ),
     "attaching over a web socket": (("GET", "/containers/{name}/attach/ws"),),
     "checkpoints": (

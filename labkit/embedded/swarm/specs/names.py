@@ -1,25 +1,16 @@
-"""What may be a name, an image reference, a constraint: the patterns of SwarmKit and of distribution/reference."""
+"""What may be a name, an image reference, a constraint: SwarmKit's patterns."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
+from labkit.embedded.runtime.images.reference import InvalidReference, parse_reference
 from labkit.embedded.swarm.errors import RpcError
 from labkit.embedded.swarm.leader import constraint
 
 _DNS_NAME = re.compile(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*")
 _SECRET_NAME = re.compile(r"[a-zA-Z0-9]+(?:[a-zA-Z0-9-_.]*[a-zA-Z0-9])?")
-
-_DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-_DOMAIN = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
-_PATH_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_REFERENCE = re.compile(
-    rf"(?:{_DOMAIN}/)?{_PATH_PART}(?:/{_PATH_PART})*"
-    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
-    r"(?:@[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?"
-)
-_IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 
 
 def check_name(name: str) -> None:
@@ -45,8 +36,12 @@ def check_secret_name(name: str) -> None:
 
 
 def is_reference(image: str) -> bool:
-    """Whether ``image`` is written as an image reference (``ParseNormalizedNamed`` takes it)."""
-    return bool(_REFERENCE.fullmatch(image)) and not _IDENTIFIER.fullmatch(image)
+    """Whether ``image`` is written as an image reference."""
+    try:
+        parse_reference(image)
+    except InvalidReference:
+        return False
+    return True
 
 
 def check_constraints(constraints: Iterable[str]) -> None:
