@@ -1,0 +1,60 @@
+"""For all tests: what a test may need of the machine, and folders of their own for every sandbox that they start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `support`
+
+from support import present
+
+from labkit.engines.docker import host_engine
+from labkit.environment import VARIABLES
+
+# The markers that pyproject.toml declares stand for a need, too.
+_MARKS = {"docker": "docker", "browser": "browser"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "requires(what): needs docker, docker-cli, browser or kind (see LABKIT_REQUIRE)")
+    present.required()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("requires"):
+        present.demand(mark.args[0])
+    for name, what in _MARKS.items():
+        if item.get_closest_marker(name):
+            present.demand(what)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests neither see nor touch the sandboxes of whoever runs them, and leave the environment as it was."""
+    # Looked up first: the folders are what tells a sandbox's DOCKER_HOST from that of the machine's own engine.
+    client = host_engine(os.environ)
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    runtime = tempfile.mkdtemp(prefix="lk-", dir="/tmp")  # short, because the path of a unix socket must be
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LABKIT_STATE_DIR", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("LABKIT_RUNTIME_DIR", runtime)
+        patch.setenv("DOCKER_CLI_HINTS", "false")
+        _put({name: client.get(name) for name in VARIABLES})
+        yield
+    _put(before)
+    shutil.rmtree(runtime, ignore_errors=True)
+
+
+def _put(values: dict[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
