@@ -84,7 +84,7 @@ class Manager:
     @property
     def context(self) -> tuple[str, str, str]:
         """What the group knows of this member: node id, address, machine."""
-        return (self._node.node_id, self._node.advertise_addr, self._node.machine)
+        return (self._node.node_id, self._node.addresses.advertise, self._node.machine)
 
     def members_by_node(self) -> dict[str, tuple[str, str]]:
         """Address and machine of every member by its node's id, as this one knows them."""

@@ -49,7 +49,7 @@ class Registry:
     def manager_at(self, machine: str, port: int) -> SwarmNode | None:
         """The node that serves managers' and agents' calls on this port of the machine: managers only."""
         node = self._nodes.get(machine)
-        if node is None or not node.serves or addresses.split(node.listen_addr)[1] != port:
+        if node is None or not node.serves or addresses.split(node.addresses.listen)[1] != port:
             return None
         return node
 

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.runtime.machines import Unreachable
 from labkit.embedded.swarm.errors import ApiError, NoLeader, NotManager
-from labkit.embedded.swarm.node import addresses as addr
-from labkit.embedded.swarm.node import clusterspec, control, info, joining, manager, words
-from labkit.embedded.swarm.node.manager import Manager
+from labkit.embedded.swarm.node import clusterspec, control, founding, info, joining, words
+from labkit.embedded.swarm.node.addresses import split
+from labkit.embedded.swarm.node.founding import Addresses
+from labkit.embedded.swarm.node.manager import Manager, check_availability
 from labkit.embedded.swarm.node.peers import Peers
 from labkit.embedded.swarm.node.registry import Registry
 from labkit.embedded.swarm.node.tokens import check_unlock_key
 from labkit.embedded.swarm.objects import Cluster, Json, Node
-from labkit.embedded.swarm.raft.messages import Membership
 from labkit.embedded.swarm.store import Store
 
 if TYPE_CHECKING:
@@ -59,9 +59,7 @@ class SwarmNode:
         self.node_id = ""
         self.group_id = ""
         self.role = ""  # what this node is, once it is something
-        self.listen_addr = ""
-        self.advertise_addr = ""
-        self.data_path_addr = ""
+        self.addresses = Addresses()
         self.manager: Manager | None = None
         self._raft_id = 0
         self._join: Json | None = None  # the request that is still being tried
@@ -92,7 +90,7 @@ class SwarmNode:
     @property
     def address(self) -> str:
         """The address that the others use, without the port; empty when it is in no swarm."""
-        return addr.split(self.advertise_addr)[0] if self.advertise_addr else ""
+        return split(self.addresses.advertise)[0] if self.addresses.advertise else ""
 
     # -- docker swarm init
 
@@ -108,68 +106,33 @@ class SwarmNode:
                 raise words.SwarmExists
             if again and not self.is_manager:
                 raise NotManager(NotManager.IN_SWARM)
-            listen = addr.with_port("ListenAddr", req.get("ListenAddr", ""))
-            clusterspec.check_name(req.get("Spec") or {})
-            own = self._addresses(req, listen)
-            pools = [str(pool) for pool in req.get("DefaultAddrPool") or ()]
-            addr.check_pools(pools, req.get("SubnetSize", 0))
-            port = addr.data_path_port(req.get("DataPathPort", 0))
-            availability = manager.check_availability(req.get("Availability", ""))
-            self.listen_addr, self.advertise_addr, self.data_path_addr = own
+            plan = founding.plan(req, self.host.machine.address)
+            self.addresses = plan.addresses
             if again:
                 await self._force_new_cluster()
             else:
-                await self._found(req, availability, pools, port)
+                self.node_id, self.group_id = self.world.ids.swarm_id(), self.world.ids.swarm_id()
+                self.role = "manager"
+                await self._manage(founding.found(self, plan))
+                await self._activate()
             if self.manager is None:
                 raise NoLeader
-            await self._merge_spec(self.manager.store, req.get("Spec") or {})
+            await founding.merge_spec(self, self.manager.store, plan.spec)
             await self._until_ready()
             return self.node_id
 
-    async def _found(self, req: Json, availability: str, pools: list[str], port: int) -> None:
-        world = self.world
-        self.node_id = world.ids.swarm_id()
-        self.role = "manager"
-        cluster = clusterspec.new_cluster(
-            world.ids.swarm_id(),
-            world.rng,
-            world.clock.time(),
-            pools=pools,
-            subnet_size=req.get("SubnetSize", 0),
-            data_path_port=port,
-            lock=bool(req.get("AutoLockManagers")),
-        )
-        self.group_id = world.ids.swarm_id()
-        node = manager.new_node(self.node_id, "manager", availability)
-        fill = manager.seed(node, cluster, world.ids.swarm_id())
-        await self._manage(Manager.found(self, self.registry.exchange.group(self.group_id), fill))
-        await self._activate()
-
     async def _force_new_cluster(self) -> None:
-        """What ``--force-new-cluster`` keeps is this manager's state; what it drops are the other members."""
         old = self.manager
         assert old is not None
-        snapshot, term, was = old.store.snapshot(), old.member.raft.term, old.member.membership
-        await old.destroy()
-        self.group_id = self.world.ids.swarm_id()
-        group = self.registry.exchange.group(self.group_id)
-        others = frozenset(was.members) - {old.member.id} | was.removed
-        group.found(snapshot, term, Membership({old.member.id: old.context}, others))
+        await old.stop()
         self.peers = Peers(self)
-        await self._manage(Manager.restore(self, group, old.member.id))
-        self._keep()
-
-    async def _merge_spec(self, store: Store, spec: Json) -> None:
-        cluster = store.cluster()
-        if cluster is not None and (merged := clusterspec.merged(spec, cluster.spec)) != cluster.spec:
-            await store.update(lambda tx: clusterspec.set_spec(tx, self.world.rng, merged))
-
-    def _addresses(self, req: Json, listen: str) -> tuple[str, str, str]:
-        """Where to listen, what to advertise, where data goes. Raises ApiError."""
-        own = self.host.machine.address
-        host, port = addr.listen(listen, own)
-        advertise = addr.advertise(req.get("AdvertiseAddr", ""), own, port)
-        return addr.join(host, port), advertise, addr.data_path(req.get("DataPathAddr", ""), own)
+        with self.world.storage.transaction():  # a kill in between must not lose the state
+            self.group_id = self.world.ids.swarm_id()
+            part = founding.found_again(self, old)
+            self.manager = part
+            self._keep()
+        await old.destroy()
+        await self._manage(part)
 
     # -- docker swarm join
 
@@ -179,8 +142,8 @@ class SwarmNode:
             if self.local_state != "inactive":
                 raise words.SwarmExists
             req = joining.checked(req)
-            manager.check_availability(req.get("Availability", ""))
-            self.listen_addr, self.advertise_addr, self.data_path_addr = self._addresses(req, req["ListenAddr"])
+            check_availability(req.get("Availability", ""))
+            self.addresses = Addresses.of(req, req["ListenAddr"], self.host.machine.address)
             self.local_state, self._join = "pending", req
             self._keep()
             attempt = self._spawn(self._joining(req))
@@ -211,7 +174,7 @@ class SwarmNode:
         while self.role == "manager" and self.manager is None and self._powered:
             leading = self.peers.find_leading()
             if leading is not None and leading.manager is not None:
-                args = (self.node_id, self.advertise_addr, self.machine)
+                args = (self.node_id, self.addresses.advertise, self.machine)
                 try:
                     raft_id = await self.world.fleet.call(self.machine, leading.machine, leading.manager.admit, *args)
                 except (Unreachable, NoLeader) as error:
@@ -377,7 +340,7 @@ class SwarmNode:
         """Why this node cannot be asked about the swarm."""
         if self.local_state == "locked":
             return words.Locked()
-        if self.local_state == "inactive":
+        if self.local_state in ("inactive", "error"):
             return NotManager(NotManager.NO_SWARM)
         if self.role == "manager" and self.local_state == "active":
             return words.ManagerNotReady()
@@ -456,8 +419,9 @@ class SwarmNode:
         self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.info("%s: %s", self.machine, error)
-            if self.local_state == "pending":
-                self.error = str(error)
+            if self.local_state == "pending":  # a join that went on in the background, and failed for good
+                self.local_state, self.error = "error", str(error)
+                self._keep()
 
     def _cancel_background(self) -> None:
         current = asyncio.current_task()
@@ -474,13 +438,12 @@ class SwarmNode:
             return
         row = {
             "state": self.local_state,
+            "error": self.error,
             "node_id": self.node_id,
             "group": self.group_id,
             "role": self.role,
             "raft_id": self._raft_id,
-            "listen": self.listen_addr,
-            "advertise": self.advertise_addr,
-            "data_path": self.data_path_addr,
+            "addresses": self.addresses,
             "join": self._join,
             "remotes": self.peers.all(),
         }
@@ -502,9 +465,10 @@ class SwarmNode:
         row = self.world.storage.get(KIND, self.machine)
         if row is None:
             return
-        self.local_state, self.node_id, self.group_id = row["state"], row["node_id"], row["group"]
+        self.local_state, self.error = row["state"], row["error"]
+        self.node_id, self.group_id = row["node_id"], row["group"]
         self.role, self._raft_id, self._join = row["role"], row["raft_id"], row["join"]
-        self.listen_addr, self.advertise_addr, self.data_path_addr = row["listen"], row["advertise"], row["data_path"]
+        self.addresses = Addresses(**row["addresses"])
         self.peers.learn({id: (address, machine) for id, (address, machine) in row["remotes"].items()})
         if self._raft_id:
             group = self.registry.exchange.group(self.group_id)
