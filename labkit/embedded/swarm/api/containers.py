@@ -16,6 +16,7 @@ from labkit.embedded.swarm.host.runner import NotModified
 from labkit.embedded.swarm.host.signals import SIGKILL, parse_signal
 from labkit.embedded.swarm.host.wording import quoted
 from labkit.embedded.swarm.objects import Json
+from labkit.embedded.swarm.specs import decode, tables
 
 from . import streams
 from .app import dumps, stream_headers
@@ -251,7 +252,7 @@ def size(request: Request, name: str) -> int:
 
 async def connect(host: Any, request: Request) -> Reply:
     """``docker network connect``."""
-    body = await request.json()
+    body = decode(await request.json(), tables.NETWORK_CONNECT)
     found = host.containers.get(body.get("Container") or "")
     await host.runner.connect(found, request.match["id"], body.get("EndpointConfig") or {})
     return Reply(200)
@@ -259,7 +260,7 @@ async def connect(host: Any, request: Request) -> Reply:
 
 async def disconnect(host: Any, request: Request) -> Reply:
     """``docker network disconnect``."""
-    body = await request.json()
+    body = decode(await request.json(), tables.NETWORK_DISCONNECT)
     found = host.containers.get(body.get("Container") or "")
     host.runner.disconnect(found, request.match["id"], force=bool(body.get("Force")))
     return Reply(200)

@@ -11,6 +11,7 @@ from labkit.embedded.swarm.errors import ApiError, BadRequest
 from labkit.embedded.swarm.host.images import FILTERS, PRUNE_FILTERS
 from labkit.embedded.swarm.objects import Json
 
+from .absent import NotImplementedHere
 from .app import dumps, stream_headers
 from .containers import written
 from .request import Reply, Request, Route
@@ -21,7 +22,7 @@ async def pull(host: Any, request: Request) -> web.StreamResponse:
     await request.body()
     source, name, tag = (request.query.get(key, "") for key in ("fromSrc", "fromImage", "tag"))
     if source or not name:
-        raise ApiError("importing an image is not implemented in labkit's embedded engine; the docker engine has it")
+        raise NotImplementedHere("importing an image")
     reference = name
     if tag:
         reference = f"{name}@{tag}" if tag.startswith("sha256:") else f"{name}:{tag}"

@@ -291,6 +291,20 @@ NETWORK_CREATE = Struct(
     CheckDuplicate=pointer(BOOL),
 )
 
+_ENDPOINT_SETTINGS = Struct(
+    "network.EndpointSettings",
+    IPAMConfig=pointer(
+        Struct("network.EndpointIPAMConfig", IPv4Address=STRING, IPv6Address=STRING, LinkLocalIPs=STRINGS)
+    ),
+    Links=STRINGS,
+    Aliases=STRINGS,
+    MacAddress=STRING,
+    DriverOpts=STRING_MAP,
+    GwPriority=INT,
+)
+NETWORK_CONNECT = Struct("network.ConnectOptions", Container=STRING, EndpointConfig=pointer(_ENDPOINT_SETTINGS))
+NETWORK_DISCONNECT = Struct("network.DisconnectOptions", Container=STRING, Force=BOOL)
+
 _TEMPLATING = pointer(DRIVER)
 SECRET_SPEC = Struct(
     "swarm.SecretSpec", Name=STRING, Labels=STRING_MAP, Data=BYTES, Driver=pointer(DRIVER), Templating=_TEMPLATING
