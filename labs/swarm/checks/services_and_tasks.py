@@ -390,7 +390,7 @@ LAB = Lab(
             check=four_run,
             solution=scale_to_4,
             why="Swarm takes tasks away where a node has the most of them, so what is left is still spread. A task "
-            "that was scaled away is not kept in any history: nothing went wrong with it that somebody might want to read.",
+            "that was scaled away is not kept in any history: nothing went wrong that one might want to read.",
         ),
         Step(
             id="drain",
