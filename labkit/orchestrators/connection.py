@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,7 @@ class Connection:
         self.name = name
         self.host = env.get("DOCKER_HOST", "")
         self.outcome = Outcome.UNTRIED
+        self.asked_at = 0.0  # monotonic; of those that hang the one that was left alone longest is asked first
         self._env = env
         self._timeout = timeout
         self._api: Any = None
@@ -136,6 +138,7 @@ class Connection:
         import docker
         import requests
 
+        self.asked_at = time.monotonic()
         try:
             api = self._client()
             response = api.request(
@@ -143,11 +146,11 @@ class Connection:
             )
         except requests.exceptions.Timeout as error:
             self.outcome = Outcome.HANGING
-            raise EndpointError(f"{self.name} did not answer within {self._timeout:g} s", self.outcome) from error
+            raise EndpointError(self._silent(), self.outcome) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException, OSError) as error:
             self.outcome = Outcome.HANGING if "timed out" in str(error).lower() else Outcome.REFUSED
             why = (
-                f"{self.name} did not answer within {self._timeout:g} s"
+                self._silent()
                 if self.outcome is Outcome.HANGING
                 else f"Cannot connect to the Docker daemon at {self.host} ({self.name}). Is the docker daemon running?"
             )
@@ -160,6 +163,10 @@ class Connection:
         self.outcome = Outcome.OK
         content: bytes = response.content
         return content
+
+    def _silent(self) -> str:
+        # A real manager that knows of no leader answers after 20 s only.
+        return f"{self.name} did not answer within {self._timeout:g} s; it hangs, or its swarm has no leader just now"
 
     def events(self) -> Any:
         """docker-py's stream of this machine's events, with a ``close()`` that another thread may call."""

@@ -18,9 +18,11 @@ from labkit.orchestrators.waiting import Waiting
 
 Result = TypeVar("Result")
 
+# Which of several failures says most about why the swarm cannot be read.
+_TELLING = (Outcome.NO_LEADER, Outcome.HANGING, Outcome.REFUSED, Outcome.NOT_MANAGER)
+
 _READ_TIMEOUT = 2.5  # seconds for one read: a manager that is paused must not stop the picture
 _ACT_TIMEOUT = 10.0
-_BUDGET = 5.0  # seconds for going through all managers
 _STALE_RETRIES = 5  # tries when somebody else changed the object between our read and our write
 
 
@@ -58,7 +60,7 @@ class Swarm:
         try:
             nodes, services, tasks = self._on_manager(self._readers, _read_all)
         except ClusterError as error:
-            self._waiting.looked(time.monotonic() - started, changed=False)
+            self._waiting.looked(0.0, changed=False)
             kept = previous or Snapshot(at=0.0, orchestrator=self.name)
             return Snapshot(kept.at, self.name, kept.nodes, kept.workloads, kept.tasks, kept.endpoints, str(error))
         snapshot, changed = self._memory.take(nodes, services, tasks)
@@ -160,10 +162,15 @@ class Swarm:
             self._waiting.wake()
 
     def _on_manager(self, connections: list[Connection], do: Callable[[Connection], Result]) -> Result:
-        """Does it on the first manager that can; otherwise raises the error that tells most."""
-        deadline = time.monotonic() + max(_BUDGET, _ACT_TIMEOUT if connections is self._actors else 0.0)
+        """Does it on the first manager that can; otherwise raises the error that tells most.
+
+        Only one that is known to hang is waited for each time, another the next time: while an election is held, every
+        manager hangs (a real one for up to 20 s).
+        """
         problems: list[EndpointError] = []
         for connection in self._in_order(connections):
+            if connection.outcome is Outcome.HANGING and any(p.outcome is Outcome.HANGING for p in problems):
+                continue
             try:
                 return do(connection)
             except EndpointError as error:
@@ -172,13 +179,15 @@ class Swarm:
                 if error.outcome is Outcome.HANGING and connections is self._actors:
                     raise  # it may have been done all the same: doing it twice is worse than saying so
                 problems.append(error)
-            if time.monotonic() > deadline:
-                break
-        raise min(problems, key=lambda problem: problem.outcome)
+        raise min(problems, key=lambda problem: _TELLING.index(problem.outcome))
 
     @staticmethod
     def _in_order(connections: list[Connection]) -> list[Connection]:
-        return sorted(connections, key=lambda connection: connection.outcome)
+        def order(connection: Connection) -> tuple[int, float]:
+            hanging = connection.outcome is Outcome.HANGING
+            return connection.outcome, connection.asked_at if hanging else 0.0
+
+        return sorted(connections, key=order)
 
     def _task(self, task_id: str) -> Task | None:
         snapshot = self.snapshot(None)

@@ -159,6 +159,19 @@ def test_no_quorum_keeps_the_picture_and_tells_in_the_engines_words(swarm: Swarm
     assert swarm.snapshot(bad).error == ""
 
 
+def test_when_all_managers_hang_one_is_waited_for_at_a_time(swarm: Swarm, hosts: dict[str, DockerHost]) -> None:
+    good = swarm.snapshot()
+    for name in ("manager-1", "manager-2"):
+        hosts[name].hang.set()
+    assert "did not answer" in swarm.snapshot(good).error  # each was waited for once, and now is known to hang
+    seen = []
+    for _ in range(3):
+        begun = time.monotonic()
+        seen.append(swarm.snapshot(good).error.split()[0])
+        assert time.monotonic() - begun < 0.5
+    assert seen == ["manager-1", "manager-2", "manager-1"]
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     lonely = Swarm(
         lambda: [MachineInfo("manager-1", "manager", "up", "", {"DOCKER_HOST": f"unix://{tmp_path}/no.sock"})]
