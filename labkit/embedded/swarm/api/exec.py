@@ -13,7 +13,6 @@ from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.swarm.errors import ApiError, BadRequest
 from labkit.embedded.swarm.host import frames
 from labkit.embedded.swarm.host.execs import Exec
-from labkit.embedded.swarm.host.terminal import Terminal
 from labkit.embedded.swarm.objects import Json
 
 from . import streams
@@ -84,9 +83,8 @@ async def _run(host: Any, execution: Exec, client: streams.Hijacked, tty: bool, 
         ended = asyncio.create_task(process.wait())
         waiting: set[asyncio.Task[Any]] = {ended}
         if pipe is not None:
-            terminal = Terminal(pipe, client.write, process.kill) if execution.tty else None
             typing = asyncio.create_task(
-                streams.pump_input(client, pipe, terminal=terminal, keys=keys if execution.tty else None, close=True)
+                streams.pump_input(client, pipe, keys=keys if execution.tty else None, close=True)
             )
             waiting.add(typing)
         while not ended.done():

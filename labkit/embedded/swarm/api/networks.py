@@ -20,7 +20,7 @@ async def list_networks(host: Any, request: Request) -> list[Json]:
     """``docker network ls``. Without a leader, or on a worker, only what the host itself knows."""
     filters = request.filters(local.FILTERS)
     store = await _store(host)
-    shared = [] if store is None else [_with_local(host, network, store) for network in store.all(Network)]
+    shared = [] if store is None else [render.network(network, store) for network in store.all(Network)]
     known = {network["Id"] for network in shared}
     listed = local.wanted(shared, filters)
     return listed + [network for network in host.networks.list(filters) if network["Id"] not in known]
@@ -40,7 +40,18 @@ def _with_local(host: Any, network: Network, store: Store) -> Json:
     mine = next((item for item in host.networks.all() if item.id == network.id), None)
     if mine is not None:
         shown["Containers"] = host.networks.inspect(mine)["Containers"]
+        shown["Peers"] = _peers(host, network)
     return shown
+
+
+def _peers(host: Any, network: Network) -> list[Json]:
+    """The hosts that take part in the network and that this one can reach, itself included."""
+    world = host.world
+    return [
+        {"Name": other.engine_id.replace("-", "")[:12], "IP": other.machine.address}
+        for other in world.hosts.values()
+        if world.fleet.reachable(host.name, other.name) and any(item.id == network.id for item in other.networks.all())
+    ]
 
 
 async def inspect(host: Any, request: Request) -> Json:

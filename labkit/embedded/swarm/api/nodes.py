@@ -6,8 +6,10 @@ from typing import Any
 
 from labkit.embedded.swarm.controlapi.find import find
 from labkit.embedded.swarm.errors import ApiError
+from labkit.embedded.swarm.node.clusterspec import tls_info
 from labkit.embedded.swarm.objects import Json, Node
 from labkit.embedded.swarm.specs import node_spec
+from labkit.embedded.swarm.store import Reads
 
 from . import render
 from .request import Filters, Request, Route, version_of
@@ -24,8 +26,8 @@ async def list_nodes(host: Any, request: Request) -> list[Json]:
     filters.validate(FILTERS)
     _check(filters, "role", _ROLES)
     _check(filters, "membership", _MEMBERSHIPS)
-    managers = _managers(host)
-    return [render.node(node, managers) for node in store.all(Node) if _matches(node, filters)]
+    managers, tls = _managers(host), _tls(store)
+    return [render.node(node, managers, tls) for node in store.all(Node) if _matches(node, filters)]
 
 
 def _check(filters: Filters, name: str, known: tuple[str, ...]) -> None:
@@ -54,10 +56,15 @@ def _managers(host: Any) -> Any:
     return host.swarm if leader is None else leader.node
 
 
+def _tls(store: Reads) -> Json:
+    cluster = store.cluster()
+    return {} if cluster is None else tls_info(cluster)
+
+
 async def inspect(host: Any, request: Request) -> Json:
     """``docker node inspect``; the CLI turns ``self`` into an id before it asks."""
     store = await host.swarm.leader_store()
-    return render.node(find(store, Node, request.match["id"]), _managers(host))
+    return render.node(find(store, Node, request.match["id"]), _managers(host), _tls(store))
 
 
 async def update(host: Any, request: Request) -> None:

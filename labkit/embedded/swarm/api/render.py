@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache
 from typing import Any, Protocol
 
 from labkit.embedded.swarm.host.wording import rfc3339nano
-from labkit.embedded.swarm.objects import Config, Json, Network, Node, Object, Secret, Service, Task, TaskStatus
+from labkit.embedded.swarm.objects import (
+    Config,
+    Json,
+    Network,
+    Node,
+    Object,
+    Secret,
+    Service,
+    Task,
+    TaskState,
+    TaskStatus,
+)
 from labkit.embedded.swarm.store import Reads
 
 
@@ -37,9 +49,15 @@ def _time(seconds: float) -> str:
 # -- nodes
 
 
-def node(obj: Node, managers: Managers | None) -> Json:
-    """A node. ``managers`` tells who leads and who answers; None if nobody can tell."""
+def node(obj: Node, managers: Managers | None, tls: Json) -> Json:
+    """A node.
+
+    Args:
+        managers: tells who leads and who answers; None if nobody can tell.
+        tls: the swarm's ``TLSInfo``, which every node reports as its own.
+    """
     spec = obj.spec
+    described = obj.description or {"Platform": {}, "Resources": {}, "Engine": {}}
     out = {
         **meta(obj),
         "Spec": {
@@ -48,7 +66,7 @@ def node(obj: Node, managers: Managers | None) -> Json:
             "Role": spec.get("Role", "worker"),
             "Availability": spec.get("Availability", "active"),
         },
-        "Description": obj.description or {"Platform": {}, "Resources": {}, "Engine": {}, "TLSInfo": {}},
+        "Description": {**described, "TLSInfo": described.get("TLSInfo") or (tls if obj.description else {})},
         "Status": {"State": obj.state, **_given(Message=obj.message, Addr=obj.addr)},
     }
     if obj.raft_id is not None:
@@ -99,8 +117,19 @@ def update_status(stored: Json) -> Json:
 # -- tasks
 
 
-def task(obj: Task, store: Reads) -> Json:
-    """A task. ``store`` gives the networks that it is attached to."""
+def networks_of(store: Reads) -> Callable[[str], Json]:
+    """Shows a network by its id as tasks carry it, each only once for a whole list of tasks."""
+
+    @cache
+    def shown(id: str) -> Json:
+        found = store.get(Network, id)
+        return {"ID": id} if found is None else attached_network(found, store)
+
+    return shown
+
+
+def task(obj: Task, network_of: Callable[[str], Json]) -> Json:
+    """A task; ``network_of`` is what :func:`networks_of` gives."""
     out = {
         **meta(obj),
         "Labels": {},
@@ -114,19 +143,19 @@ def task(obj: Task, store: Reads) -> Json:
     out["Status"] = task_status(obj.status)
     out["DesiredState"] = obj.desired_state.word
     if obj.networks:
-        out["NetworksAttachments"] = [attachment(item, store) for item in obj.networks]
+        out["NetworksAttachments"] = [attachment(item, network_of) for item in obj.networks]
     out["Volumes"] = None
     return out
 
 
 def task_status(status: TaskStatus) -> Json:
-    """``Status``; a container is only mentioned once there is one."""
+    """``Status``; a container is only mentioned once there is one, or once there can be none any more."""
     out: Json = {"Timestamp": _time(status.timestamp), "State": status.state.word}
     if status.message:
         out["Message"] = status.message
     if status.err:
         out["Err"] = status.err
-    if status.container_id or status.exit_code is not None:
+    if status.container_id or status.exit_code is not None or status.state == TaskState.REJECTED:
         out["ContainerStatus"] = {
             "ContainerID": status.container_id,
             "PID": status.pid,
@@ -136,13 +165,10 @@ def task_status(status: TaskStatus) -> Json:
     return out
 
 
-def attachment(stored: Json, store: Reads) -> Json:
+def attachment(stored: Json, network_of: Callable[[str], Json]) -> Json:
     """``NetworksAttachments`` carries the whole network; the store keeps its id."""
     network = stored.get("Network", "")
-    if isinstance(network, str):
-        found = store.get(Network, network)
-        network = {"ID": network} if found is None else attached_network(found, store)
-    out = {"Network": network}
+    out = {"Network": network_of(network) if isinstance(network, str) else network}
     if stored.get("Addresses"):
         out["Addresses"] = stored["Addresses"]
     return out

@@ -18,7 +18,7 @@ from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict
 from labkit.embedded.swarm.host import frames
 from labkit.embedded.swarm.host.container import Container
-from labkit.embedded.swarm.host.terminal import DetachKeys, Terminal, parse_keys
+from labkit.embedded.swarm.host.detachkeys import DetachKeys, parse_keys
 from labkit.embedded.swarm.host.wording import parse_timestamp
 
 from .app import stream_headers
@@ -181,19 +181,14 @@ def pump_output(log: Log, client: Hijacked, *, tty: bool, stdout: bool, stderr: 
     return log.tap(tap)
 
 
-async def pump_input(
-    client: Hijacked, pipe: Pipe, *, terminal: Terminal | None, keys: DetachKeys | None, close: bool
-) -> bool:
+async def pump_input(client: Hijacked, pipe: Pipe, *, keys: DetachKeys | None, close: bool) -> bool:
     """Feed what the client sends to a process until it half-closes. True when it has typed the detach keys."""
     while data := await client.input.read():
         detached = False
         if keys is not None:
             data, detached = keys.filter(data)
         try:
-            if terminal is not None:
-                terminal.feed(data)
-            else:
-                await pipe.write(data)
+            await pipe.write(data)
         except BrokenPipeError:
             return False
         if detached:
@@ -279,12 +274,8 @@ async def _type(host: Any, container: Container, client: Hijacked, keys: DetachK
         if container.removing:
             return False
         await asyncio.sleep(0.002)
-    pipe: Pipe = container.stdin
-    terminal = None
-    if container.tty:
-        terminal = Terminal(pipe, client.write, lambda number: host.runner.interrupt(container, number))
-    once = bool(container.config.get("StdinOnce")) or container.tty
-    return await pump_input(client, pipe, terminal=terminal, keys=keys if container.tty else None, close=once)
+    once = bool(container.config.get("StdinOnce"))
+    return await pump_input(client, container.stdin, keys=keys if container.tty else None, close=once)
 
 
 # logs ---------------------------------------------------------------------------------------------------------

@@ -25,8 +25,9 @@ async def list_tasks(host: Any, request: Request) -> list[Json]:
     nodes = {find(store, Node, term).id for term in filters.get("node")}
     states = {_state(word) for word in filters.get("desired-state") if word}
     candidates = _candidates(store, services, nodes)
+    network_of = render.networks_of(store)
     return [
-        render.task(task, store)
+        render.task(task, network_of)
         for task in candidates
         if (not nodes or task.node_id in nodes)
         and (not states or task.desired_state in states)
@@ -68,7 +69,7 @@ def _up_to_date(store: Reads, task: Task) -> bool:
 async def inspect(host: Any, request: Request) -> Json:
     """``docker inspect`` of a task."""
     store = await host.swarm.leader_store()
-    return render.task(find(store, Task, request.match["id"]), store)
+    return render.task(find(store, Task, request.match["id"]), render.networks_of(store))
 
 
 ROUTES: list[Route] = [
