@@ -128,6 +128,8 @@ class RestartSupervisor:
         if (service.update_status or {}).get("State") == "rollback_started":
             return []
         last = newest(slot)
+        if last.desired_state >= TaskState.REMOVE:
+            return []  # scaled away
         again = should_restart(restart_policy(last.spec), last, self._history_of(slot_key(last)))
         return [] if again else [last]
 

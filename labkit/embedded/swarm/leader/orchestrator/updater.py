@@ -161,14 +161,20 @@ class Updater:
             except Exception:
                 _log.exception("update of service %s failed; it starts over", self.service.id)
             await self._clock.sleep(RETRY_DELAY)
-            slots = by_slot(self._store.tasks_of_service(self.service.id), slot_key).values()
-            self._take_up([alive for slot in slots if (alive := self._restarts.updatable(slot, self.service))])
+            self._take_up(self._slots_now())
+
+    def _slots_now(self) -> list[Slot]:
+        slots = by_slot(self._store.tasks_of_service(self.service.id), slot_key).values()
+        return [alive for slot in slots if (alive := self._restarts.updatable(slot, self.service))]
 
     async def _attempt(self) -> None:
-        if self._dirty:
+        while self._dirty:
             await self._write(lambda service: updatepolicy.started(service, self._clock.time()))
             if not await self._replace_slots() or not await self._monitor():
+                if self._policy.order == "start-first":
+                    await self._store.update(self._untangle)
                 return
+            self._take_up(self._slots_now())  # a node may have died meanwhile, and its tasks with it
         await self._write(lambda service: updatepolicy.completed(service, self._clock.time()))
 
     async def _replace_slots(self) -> bool:
@@ -271,6 +277,16 @@ class Updater:
         self._watchlist.made(fresh.id)
         old = None if self._policy.order == "start-first" else self._shut_down(tx, slot)
         self._flights[fresh.id] = _Flight(key, fresh.id, False, self._restarts.delay_start(old, fresh.id, 0.0))
+
+    def _untangle(self, tx: Tx) -> None:
+        """The update is stopped. Where a new task failed, its slot has the old one and a replacement of the new one.
+        SwarmKit leaves both; here the old one stays alone, unless the new one runs by now."""
+        for slot in self._slots_now():
+            old = [task for task in slot if self._is_dirty(task)]
+            new = [task for task in slot if task not in old]
+            if old and new:
+                runs = any(task.status.state == task.desired_state == TaskState.RUNNING for task in new)
+                self._shut_down(tx, old if runs else new)
 
     def _shut_down(self, tx: Tx, tasks: Slot) -> Task | None:
         """Returns one that has to stop before the next may start."""
