@@ -12,7 +12,7 @@ from labkit.embedded.swarm.host.controller import TaskController
 from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.objects import Task
 
-from .conftest import World, output, pulled, until
+from .conftest import World, output, until
 
 
 def controller(host: Host, number: int = 1, endpoint: dict[str, Any] | None = None, **container: Any) -> TaskController:
@@ -37,7 +37,8 @@ async def test_it_pulls_creates_starts_and_waits(world: World) -> None:
     await prepare
     assert [stored["RepoTags"] for stored in host.images.list(filters_none())] == [["test/tools:1"]]
     container = host.containers.get("web.1.task1")
-    assert container.state == "created" and container.managed
+    assert container.state == "created"
+    assert container.managed
     assert container.labels == {
         "com.docker.swarm.node.id": "node",
         "com.docker.swarm.service.id": "service",
@@ -48,7 +49,8 @@ async def test_it_pulls_creates_starts_and_waits(world: World) -> None:
     }
     await task.prepare()  # a second time: it is there already
     await task.start()
-    assert task.status()[:2] == (container.id, container.pid) and task.status()[2] is None
+    assert task.status()[:2] == (container.id, container.pid)
+    assert task.status()[2] is None
     waiting = asyncio.create_task(task.wait())
     await world.clock.advance(6)
     await waiting

@@ -16,9 +16,11 @@ from .conftest import World, actions, ask, filters, make, output, run
 
 async def test_created_running_exited_removed(host: Host, world: World) -> None:
     container = make(host, "leave", "3", name="one")
-    assert container.state == "created" and container.status(world.clock.time()) == "Created"
+    assert container.state == "created"
+    assert container.status(world.clock.time()) == "Created"
     await host.runner.start(container)
-    assert container.state == "running" and container.pid > 0
+    assert container.state == "running"
+    assert container.pid > 0
     assert container.status(world.clock.time()) == "Up Less than a second"
     await world.clock.settle()
     assert (container.state, container.exit_code) == ("exited", 3)
@@ -112,7 +114,8 @@ async def test_wait_conditions(host: Host, world: World) -> None:
     container = await run(host, "sleep", "1")
     exited, removed = container.wait(), container.wait(removed=True)
     await world.clock.advance(2)
-    assert exited.result() == 0 and not removed.done()
+    assert exited.result() == 0
+    assert not removed.done()
     await host.containers.remove(container)
     assert removed.result() == 0
 
@@ -121,7 +124,8 @@ async def test_automatic_removal(host: Host, world: World) -> None:
     container = await run(host, "sleep", "1", HostConfig={"AutoRemove": True})
     removed = container.wait(removed=True)
     await world.clock.advance(2)
-    assert removed.done() and len(host.containers) == 0
+    assert removed.done()
+    assert len(host.containers) == 0
 
 
 @pytest.mark.parametrize(
@@ -147,7 +151,8 @@ async def test_stopping_one_that_restarts(host: Host, world: World) -> None:
     assert container.status(world.clock.time()).startswith("Restarting (1)")
     await host.runner.stop(container)
     await world.clock.advance(60)
-    assert container.state == "exited" and container.restart_count == 1
+    assert container.state == "exited"
+    assert container.restart_count == 1
 
 
 async def test_unknown_program(host: Host) -> None:
@@ -188,7 +193,8 @@ async def test_a_port_of_the_hosts_choice(host: Host) -> None:
     first = await run(host, HostConfig={"PublishAllPorts": True})
     second = await run(host, HostConfig={"PortBindings": {"80/tcp": [{}]}})
     ports = [container.ports["80/tcp"][0][1] for container in (first, second)]  # type: ignore[index]
-    assert ports[0] != ports[1] and all(port >= 32768 for port in ports)
+    assert ports[0] != ports[1]
+    assert all(port >= 32768 for port in ports)
 
 
 async def test_environment_and_working_directory(host: Host) -> None:
@@ -202,7 +208,8 @@ async def test_listing(host: Host, world: World) -> None:
     gone = await run(host, "leave", "3", name="gone")
     listed = host.containers.list(filters())
     assert [entry["Names"] for entry in listed] == [["/web"]]
-    assert listed[0]["Command"] == "serve" and listed[0]["State"] == "running"
+    assert listed[0]["Command"] == "serve"
+    assert listed[0]["State"] == "running"
     everything = host.containers.list(filters(), everything=True)
     assert [entry["Id"] for entry in everything] == [gone.id, web.id]
     for wanted, found in (
@@ -237,7 +244,8 @@ async def test_listing(host: Host, world: World) -> None:
 async def test_update(host: Host) -> None:
     container = await run(host)
     host.containers.update(container, {"Memory": 64 * 2**20, "RestartPolicy": {"Name": "always"}})
-    assert container.process is not None and container.process.ns.limits.memory == 64 * 2**20
+    assert container.process is not None
+    assert container.process.ns.limits.memory == 64 * 2**20
     with pytest.raises(BadRequest, match="Minimum memory limit allowed is 6MB"):
         host.containers.update(container, {"Memory": 1})
 
@@ -252,8 +260,11 @@ async def test_prune(host: Host, world: World) -> None:
 async def test_inspection_is_complete(host: Host) -> None:
     container = await run(host, name="web", HostConfig={"Memory": 64 * 2**20})
     shown = inspect(container, 1000)
-    assert shown["Name"] == "/web" and shown["Path"] == "serve" and shown["SizeRootFs"] == 1000
-    assert shown["HostConfig"]["Memory"] == 64 * 2**20 and shown["HostConfig"]["CpuShares"] == 0
+    assert shown["Name"] == "/web"
+    assert shown["Path"] == "serve"
+    assert shown["SizeRootFs"] == 1000
+    assert shown["HostConfig"]["Memory"] == 64 * 2**20
+    assert shown["HostConfig"]["CpuShares"] == 0
     assert shown["Config"]["Hostname"] == container.id[:12]
     bridge = shown["NetworkSettings"]["Networks"]["bridge"]
     assert bridge["IPAddress"] == shown["NetworkSettings"]["IPAddress"] == container.ip

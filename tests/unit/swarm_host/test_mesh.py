@@ -73,7 +73,12 @@ class Swarm:
         )
         spec = {"ContainerSpec": {**template.spec["ContainerSpec"], **container}}
         task = replace(
-            template, id=f"{template.service_name}{slot}id", slot=slot, node_id=f"node-{host}", networks=networks, spec=spec
+            template,
+            id=f"{template.service_name}{slot}id",
+            slot=slot,
+            node_id=f"node-{host}",
+            networks=networks,
+            spec=spec,
         )
         controller = self.world.hosts[host].executor.controller(task)
         await controller.prepare()
@@ -86,7 +91,7 @@ class Swarm:
 async def swarm(world: World) -> AsyncIterator[Swarm]:
     made = Swarm(world)
     await made.open()
-    yield made
+    return made
 
 
 async def answers(world: World, port: int, count: int = 6, machine: str = "one") -> list[str]:
@@ -121,7 +126,8 @@ async def test_nobody_listens_when_the_last_task_is_gone(swarm: Swarm, world: Wo
     shutdown = asyncio.create_task(task.shutdown())
     await until(lambda: not any(host.ingress.ports for host in world.hosts.values()), world.clock)
     container = world.hosts["one"].containers.named("web.1.web1id")
-    assert container is not None and container.running  # clients that are on it have a moment left
+    assert container is not None
+    assert container.running
     await world.clock.advance(GOSSIP_DELAY)
     await shutdown
     assert container.exit_code == 0

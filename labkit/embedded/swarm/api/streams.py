@@ -34,7 +34,7 @@ class Hijacked:
     instead by standing in as its protocol, which is also how it hears of a half-close.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, early: bytes) -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol) -> None:
         self.transport = transport
         self._protocol = protocol
         self.input = Pipe(HIGH_WATER)
@@ -43,8 +43,6 @@ class Hijacked:
         self._roomy = asyncio.Event()
         self._roomy.set()
         self._wire = _Wire(self)
-        if early:
-            self.received(early)
         transport.set_protocol(self._wire)
         transport.resume_reading()
 
@@ -123,7 +121,7 @@ class _Wire(asyncio.Protocol):
 
 
 def hijack(request: Request, tty: bool) -> Hijacked:
-    """Answer and take the connection over. What the client has sent already is not lost."""
+    """Answer and take the connection over. Clients send nothing before they have the answer."""
     raw = request.raw
     transport = raw.transport
     if transport is None:
@@ -143,17 +141,7 @@ def hijack(request: Request, tty: bool) -> Hijacked:
         headers |= {"Content-Type": frames.RAW}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    return Hijacked(transport, raw.protocol, early(raw))
-
-
-def early(raw: web.BaseRequest) -> bytes:
-    """Bytes behind the request that aiohttp has read already: what was piped in before the upgrade was answered."""
-    waiting = b""
-    tail: Any = getattr(raw.protocol, "_message_tail", b"")
-    if tail:
-        waiting += bytes(tail)
-        raw.protocol._message_tail = b""
-    return waiting
+    return Hijacked(transport, raw.protocol)
 
 
 class Detached(web.Response):

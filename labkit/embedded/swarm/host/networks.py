@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 PREDEFINED = ("bridge", "host", "none", "default")
 FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
 PRUNE_FILTERS = frozenset(("label", "label!", "until"))
-_SIZE = 250  # addresses of a local network; the sandbox has one block of loopback addresses for all of them
+# Addresses of a local network. The sandbox has one block of loopback addresses for all of them; the default bridge
+# has room for the thousand tasks that one machine may get when all others are down.
+_SIZE = 250
+_BRIDGE_SIZE = 2000
 _BRIDGE_OPTIONS = {
     "com.docker.network.bridge.default_bridge": "true",
     "com.docker.network.bridge.enable_icc": "true",
@@ -91,9 +94,9 @@ class Networks:
         if driver == "bridge":
             # Pools are asked for by their addresses from here on, so that after a restart they are the same.
             if not subnet:
-                made = world.network.pool(f"bridge {self._host.name} {identifier}", _SIZE)
-                subnet = made.cidr
-                world.network.drop_pool(f"bridge {self._host.name} {identifier}")
+                size = _BRIDGE_SIZE if name == "bridge" else _SIZE
+                subnet = world.network.pool(identifier, size).cidr
+                world.network.drop_pool(identifier)
             pool = world.network.pool(subnet)
             network.subnet, network.gateway = pool.cidr, pool.gateway
         self._networks[identifier] = network
@@ -307,6 +310,8 @@ class Networks:
 
     def _address(self, network: LocalNetwork, attachment: Attachment) -> None:
         wanted = ((attachment.given.get("IPAMConfig") or {}).get("IPv4Address")) or ""
+        if attachment.ip and attachment.pool:
+            return  # it was reclaimed after a restart
         if attachment.given.get("Allocated"):  # a task's address: the swarm's allocator took it
             attachment.ip = wanted
             return

@@ -430,11 +430,6 @@ class Runner:
             pass
         self._host.containers.log(container, "restart")
 
-    def interrupt(self, container: Container, number: int) -> None:
-        """A key on the container's terminal: only the process hears of it, it is no ``docker kill``."""
-        if container.process is not None:
-            container.process.kill(number)
-
     # networks while it runs -----------------------------------------------------------------------------------
 
     async def connect(self, container: Container, reference: str, given: Json) -> None:

@@ -1,0 +1,312 @@
+"""The API on a unix socket: statuses and words, streams, and connections that are taken over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from labkit.embedded.sockets import HttpSocket, make_runner
+from labkit.embedded.swarm.api import containers, exec, images, networks, volumes
+from labkit.embedded.swarm.api.app import Api
+from labkit.embedded.swarm.host import frames
+from labkit.embedded.swarm.host.host import Host
+
+from .conftest import World, run, until
+
+
+class Client:
+    """Plain HTTP to the first host."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)))
+
+    async def call(self, method: str, path: str, body: Any = None, raw: bytes | None = None) -> tuple[int, Any]:
+        headers = {"Content-Type": "application/json"} if raw is not None else {}
+        async with self.session.request(
+            method, f"http://d/v1.50{path}", json=body if raw is None else None, data=raw, headers=headers
+        ) as response:
+            data = await response.read()
+            is_json = response.content_type == "application/json"
+            return response.status, json.loads(data) if is_json and data else data
+
+    async def hijack(self, path: str, body: Any = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Upgrade a connection as the CLI does; checks the answer's head."""
+        reader, writer = await asyncio.open_unix_connection(str(self.path))
+        data = b"" if body is None else json.dumps(body).encode()
+        head = (
+            f"POST /v1.50{path} HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
+        )
+        writer.write(head.encode() + data)
+        answer = await reader.readuntil(b"\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 101 UPGRADED\r\n"), answer
+        return reader, writer
+
+
+def pieces(data: bytes) -> list[tuple[int, bytes]]:
+    """Frames taken apart."""
+    found = []
+    while data:
+        size = int.from_bytes(data[4:8], "big")
+        found.append((data[0], data[8 : 8 + size]))
+        data = data[8 + size :]
+    return found
+
+
+async def read_all(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.read()
+
+
+@pytest.fixture
+async def client(host: Host, world: World, tmp_path: Path) -> AsyncIterator[Client]:
+    api = Api([*containers.ROUTES, *exec.ROUTES, *images.ROUTES, *volumes.ROUTES, *networks.ROUTES])
+    path = tmp_path / "s"
+    api.hosts[str(path)] = host
+    runner = await make_runner(api.application())
+    socket = HttpSocket(runner, path)
+    await socket.open()
+    made = Client(path)
+    yield made
+    await made.session.close()
+    socket.close()
+    await runner.cleanup()
+
+
+IMAGE = {"Image": "test/tools:1"}
+
+REFUSED: list[tuple[str, str, Any, int, str]] = [
+    ("POST", "/containers/create", {}, 400, "config cannot be empty in order to create a container"),
+    ("POST", "/containers/create", {"Image": "nope"}, 404, "No such image: nope:latest"),
+    ("POST", "/containers/create", {"Image": "UP"}, 400, "invalid reference format: repository name (library/UP) must be lowercase"),
+    ("POST", "/containers/create?name=a/b", IMAGE, 400, "Invalid container name (a/b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"),
+    ("POST", "/containers/create", {**IMAGE, "Cmd": 3}, 400, "invalid JSON: json: cannot unmarshal number into Go struct field CreateRequest.Cmd of type []string"),
+    ("POST", "/containers/create", {**IMAGE, "HostConfig": {"Memory": 5}}, 400, "Minimum memory limit allowed is 6MB"),
+    ("POST", "/containers/create", {**IMAGE, "HostConfig": {"NanoCpus": 64 * 10**9}}, 400, "range of CPUs is from 0.01 to 4.00, as there are only 4 CPUs available"),
+    ("POST", "/containers/create", {**IMAGE, "HostConfig": {"RestartPolicy": {"Name": "x"}}}, 400, "invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"),
+    ("POST", "/containers/create", {**IMAGE, "HostConfig": {"PortBindings": {"80/tcp": [{"HostPort": "99999"}]}}}, 400, 'invalid port specification: "99999"'),
+    ("POST", "/containers/create", {**IMAGE, "HostConfig": {"AutoRemove": True, "RestartPolicy": {"Name": "always"}}}, 400, "can't create 'AutoRemove' container with restart policy"),
+    ("POST", "/containers/create", {**IMAGE, "HostConfig": {"Binds": ["/etc:/x"]}}, 400, 'invalid mount config for type "bind": bind source path does not exist: /etc'),
+    ("POST", "/containers/create", {**IMAGE, "WorkingDir": "x"}, 400, "the working directory 'x' is invalid, it needs to be an absolute path"),
+    ("GET", "/containers/nope/json", None, 404, "No such container: nope"),
+    ("GET", "/containers/nope/logs?stdout=1", None, 404, "No such container: nope"),
+    ("GET", "/containers/web/logs", None, 400, "Bad parameters: you must choose at least one stream"),
+    ("GET", '/containers/json?filters={"x":["1"]}', None, 400, "invalid filter 'x'"),
+    ("GET", "/containers/json?filters=zz", None, 400, "invalid filter"),
+    ("GET", "/containers/json?limit=x", None, 500, 'strconv.Atoi: parsing "x": invalid syntax'),
+    ("POST", "/containers/web/kill?signal=FOO", None, 400, "cannot kill container: web: invalid signal: FOO"),
+    ("POST", "/containers/web/kill?signal=90", None, 400, "cannot kill container: web: the linux daemon does not support signal 90"),
+    ("POST", "/containers/web/stop?t=x", None, 500, 'strconv.Atoi: parsing "x": invalid syntax'),
+    ("POST", "/containers/web/wait?condition=x", None, 400, 'invalid condition: "x"'),
+    ("POST", "/containers/web/rename?name=", None, 400, "Neither old nor new names may be empty"),
+    ("POST", "/containers/web/exec", {}, 400, "No exec command specified"),
+    ("POST", "/containers/web/resize?h=x&w=1", None, 400, 'invalid resize height "x": strconv.ParseUint: parsing "x": invalid syntax'),
+    ("GET", "/containers/web/stats?one-shot=1", None, 400, "cannot have stream=true and one-shot=true"),
+    ("DELETE", "/containers/web", None, 409, 'cannot remove container "web": container is running: stop the container before removing or force remove'),
+    ("GET", "/exec/nope/json", None, 404, "No such exec instance: nope"),
+    ("POST", "/exec/nope/start", {}, 404, "No such exec instance: nope"),
+    ("POST", "/images/create?fromImage=nope&tag=latest", None, 404, "pull access denied for nope, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"),
+    ("POST", "/images/create?fromImage=busybox&tag=9.99", None, 404, "manifest for busybox:9.99 not found: manifest unknown: manifest unknown"),
+    ("POST", "/images/create?fromImage=host.invalid/x&tag=1", None, 500, 'Get "https://host.invalid/v2/": dial tcp: lookup host.invalid: no such host'),
+    ("GET", "/images/nope/json", None, 404, "No such image: nope:latest"),
+    ("DELETE", "/images/test/tools:1", None, 409, 'conflict: unable to remove repository reference "test/tools:1" (must force) - container {web} is using its referenced image {image}'),
+    ("GET", "/volumes/nope", None, 404, "get nope: no such volume"),
+    ("DELETE", "/volumes/nope", None, 404, "get nope: no such volume"),
+    ("POST", "/volumes/create", {"Name": "a/b"}, 400, 'create a/b: "a/b" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path'),
+    ("POST", "/volumes/create", {"Driver": "x"}, 404, 'create : error looking up volume plugin x: plugin "x" not found'),
+    ("POST", "/networks/create", {"Name": "bridge"}, 403, "operation is not permitted on predefined bridge network"),
+    ("POST", "/networks/nope/connect", {"Container": "web"}, 404, "network nope not found"),
+    ("DELETE", "/networks/bridge", None, 403, "bridge is a pre-defined network and cannot be removed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "words"), REFUSED)
+async def test_refusals(client: Client, host: Host, method: str, path: str, body: Any, status: int, words: str) -> None:
+    web = await run(host, name="web")
+    words = words.replace("{web}", web.id[:12]).replace("{image}", web.image_id[7:19])
+    assert await client.call(method, path, body) == (status, {"message": words})
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b'{"Image":', "invalid JSON: unexpected EOF"),
+        (b"x", "invalid JSON: invalid character 'x' looking for beginning of value"),
+        (b"{} {}", "unexpected content after JSON"),
+    ],
+)
+async def test_malformed_bodies(client: Client, raw: bytes, words: str) -> None:
+    assert await client.call("POST", "/containers/create", raw=raw) == (400, {"message": words})
+
+
+async def test_not_modified(client: Client, host: Host) -> None:
+    await run(host, name="web")
+    assert await client.call("POST", "/containers/web/start") == (304, b"")
+    assert await client.call("POST", "/containers/web/stop") == (204, b"")
+    assert await client.call("POST", "/containers/web/stop") == (304, b"")
+
+
+async def test_pull_streams_its_progress(client: Client, world: World) -> None:
+    async with client.session.post("http://d/v1.50/images/create?fromImage=test/tools&tag=2") as response:
+        reading = asyncio.create_task(response.read())
+        await until(reading.done, world.clock, 0.05)
+    lines = [json.loads(line) for line in reading.result().splitlines()]
+    assert lines[0] == {"status": "Pulling from test/tools", "id": "2"}
+    assert lines[-2]["status"].startswith("Digest: sha256:")
+    assert lines[-1] == {"status": "Status: Downloaded newer image for test/tools:2"}
+
+
+async def test_attach_start_and_wait_as_docker_run_does(client: Client, host: Host) -> None:
+    body = {**IMAGE, "Cmd": ["cat"], "OpenStdin": True, "StdinOnce": True, "AttachStdin": True}
+    _, made = await client.call("POST", "/containers/create?name=one", body)
+    reader, writer = await client.hijack(f"/containers/{made['Id']}/attach?stream=1&stdin=1&stdout=1&stderr=1")
+    waiting = asyncio.create_task(client.call("POST", f"/containers/{made['Id']}/wait?condition=next-exit"))
+    await asyncio.sleep(0.01)
+    assert await client.call("POST", f"/containers/{made['Id']}/start") == (204, b"")
+    writer.write(b"one\ntwo\n")
+    writer.write_eof()
+    assert pieces(await read_all(reader)) == [(1, b"one\n"), (1, b"two\n"), (2, b"end\n")]
+    assert await waiting == (200, {"StatusCode": 0})
+    writer.close()
+
+
+async def test_detach_keys_leave_it_running(client: Client, host: Host) -> None:
+    container = await run(host, "cat", OpenStdin=True, Tty=True)
+    reader, writer = await client.hijack(f"/containers/{container.id}/attach?stream=1&stdin=1&stdout=1")
+    writer.write(b"hi\r")
+    assert await reader.readexactly(8) == b"hi\r\nhi\r\n"  # echoed, then printed
+    writer.write(b"\x10\x11")
+    assert await read_all(reader) == b""
+    assert container.running
+    writer.close()
+
+
+async def exec_id(client: Client, container: str, *command: str, **more: Any) -> str:
+    body = {"Cmd": list(command), "AttachStdout": True, "AttachStderr": True, **more}
+    status, made = await client.call("POST", f"/containers/{container}/exec", body)
+    assert status == 201
+    return str(made["Id"])
+
+
+async def test_exec(client: Client, host: Host) -> None:
+    web = await run(host, name="web")
+    identifier = await exec_id(client, "web", "leave", "4")
+    assert web.execs == [identifier]
+    reader, writer = await client.hijack(f"/exec/{identifier}/start", {})
+    assert pieces(await read_all(reader)) == [(1, b"bye\n")]
+    writer.close()
+    _, shown = await client.call("GET", f"/exec/{identifier}/json")
+    assert (shown["Running"], shown["ExitCode"], shown["ContainerID"]) == (False, 4, web.id)
+    reader, writer = await client.hijack(f"/exec/{identifier}/start", {})
+    assert pieces(await read_all(reader)) == [(1, f"exec command {identifier} has already run\r\n".encode())]
+    writer.close()
+
+
+async def test_half_close_is_the_end_of_standard_input(client: Client, host: Host) -> None:
+    await run(host, name="web")
+    identifier = await exec_id(client, "web", "cat", AttachStdin=True)
+    reader, writer = await client.hijack(f"/exec/{identifier}/start", {})
+    writer.write(b"x" * 200_000 + b"\n")
+    await writer.drain()
+    writer.write_eof()
+    got = pieces(await read_all(reader))
+    assert b"".join(data for stream, data in got if stream == 1) == b"x" * 200_000 + b"\n"
+    assert got[-1] == (2, b"end\n")
+    writer.close()
+
+
+async def test_exec_of_an_unknown_program(client: Client, host: Host) -> None:
+    await run(host, name="web")
+    identifier = await exec_id(client, "web", "nope")
+    reader, writer = await client.hijack(f"/exec/{identifier}/start", {})
+    words = (
+        b"OCI runtime exec failed: exec failed: unable to start container process: "
+        b'exec: "nope": executable file not found in $PATH: unknown\r\n'
+    )
+    assert pieces(await read_all(reader)) == [(1, words)]
+    assert (await client.call("GET", f"/exec/{identifier}/json"))[1]["ExitCode"] == 127
+    writer.close()
+
+
+async def test_detached_exec(client: Client, host: Host, world: World) -> None:
+    await run(host, name="web")
+    identifier = await exec_id(client, "web", "sleep", "5")
+    assert (await client.call("POST", f"/exec/{identifier}/start", {"Detach": True}))[0] == 200
+    assert (await client.call("GET", f"/exec/{identifier}/json"))[1]["Running"] is True
+    await world.clock.advance(6)
+    assert (await client.call("GET", f"/exec/{identifier}/json"))[1]["ExitCode"] == 0
+
+
+async def test_logs(client: Client, host: Host, world: World) -> None:
+    await run(host, "leave", "0", name="web", Labels={"tier": "front"})
+    _, data = await client.call("GET", "/containers/web/logs?stdout=1&stderr=1")
+    assert pieces(data) == [(frames.STDOUT, b"bye\n")]
+    _, data = await client.call("GET", "/containers/web/logs?stdout=1&timestamps=1")
+    stamp, _, text = pieces(data)[0][1].partition(b" ")
+    assert text == b"bye\n"
+    assert len(stamp) == len("2026-11-22T15:23:38.909267375Z")
+    assert (await client.call("GET", "/containers/web/logs?stderr=1"))[1] == b""
+    assert (await client.call("GET", "/containers/web/logs?stdout=1&tail=0"))[1] == b""
+    assert (await client.call("GET", f"/containers/web/logs?stdout=1&since={int(world.clock.time()) + 9}"))[1] == b""
+
+
+async def test_logs_that_are_followed_end_with_the_container(client: Client, host: Host, world: World) -> None:
+    await run(host, "stubborn", name="web")
+    call = asyncio.create_task(client.call("GET", "/containers/web/logs?stdout=1&stderr=1&follow=1"))
+    await until(lambda: host.containers.get("web").log._waiting, world.clock)  # type: ignore[union-attr]
+    await client.call("POST", "/containers/web/kill?signal=TERM")
+    await client.call("POST", "/containers/web/kill")
+    status, data = await call
+    assert status == 200
+    assert pieces(data) == [(2, b"no\n")]
+
+
+async def test_top_and_stats(client: Client, host: Host, world: World) -> None:
+    await run(host, name="web", HostConfig={"Memory": 64 * 2**20})
+    _, shown = await client.call("GET", "/containers/web/top")
+    assert shown["Titles"][-1] == "CMD"
+    assert shown["Processes"][0][-1] == "serve"
+    _, shown = await client.call("GET", "/containers/web/stats?stream=0&one-shot=1")
+    assert shown["memory_stats"]["limit"] == 64 * 2**20
+    assert shown["pids_stats"]["current"] == 1
+    _, shown = await client.call("GET", "/containers/web/stats?stream=0&one-shot=1")
+    assert shown["name"] == "/web"
+    assert shown["cpu_stats"]["online_cpus"] == 4
+
+
+async def test_networks_connect_and_disconnect(client: Client, host: Host, world: World) -> None:
+    web = await run(host, name="web")
+    await client.call("POST", "/networks/create", {"Name": "mine"})
+    status, _ = await client.call(
+        "POST", "/networks/mine/connect", {"Container": "web", "EndpointConfig": {"Aliases": ["www"]}}
+    )
+    assert status == 200
+    other = await run(host, "call", "www", "80", HostConfig={"NetworkMode": "mine"})
+    await until(lambda: not other.running, world.clock)
+    assert b"".join(line.data for line in other.log.lines()) == f"{web.id[:12]}:\n".encode()  # type: ignore[union-attr]
+    _, shown = await client.call("GET", "/networks/mine")
+    assert list(shown["Containers"]) == [web.id]
+    status, answer = await client.call("DELETE", "/networks/mine")
+    assert status == 403
+    assert answer["message"].startswith("error while removing network: network mine has active endpoints")
+    assert (await client.call("POST", "/networks/mine/disconnect", {"Container": "web"}))[0] == 200
+    assert (await client.call("DELETE", "/networks/mine"))[0] == 204
+
+
+async def test_volumes(client: Client, host: Host) -> None:
+    status, made = await client.call("POST", "/volumes/create", {"Name": "vol", "Labels": {"a": "b"}})
+    assert status == 201
+    assert made["Mountpoint"] == "/var/lib/docker/volumes/vol/_data"
+    await run(host, "write", "/data/x", "1", name="one", HostConfig={"Binds": ["vol:/data"]})
+    status, answer = await client.call("DELETE", "/volumes/vol")
+    assert status == 409
+    assert answer["message"].startswith("remove vol: volume is in use - [")
+    await client.call("DELETE", "/containers/one")
+    assert (await client.call("DELETE", "/volumes/vol"))[0] == 204
