@@ -97,8 +97,10 @@ class Group:
 
     def vote_of(self, id: int) -> HardState:
         """A member's term and vote, as it left them."""
-        kept = self._storage.get(self._kind, f"vote/{id}") or {}
-        return HardState(max(kept.get("term", 0), self.term), kept.get("vote", NOBODY), self.applied)
+        kept = self._storage.get(self._kind, f"vote/{id}") or {"term": 0, "vote": NOBODY}
+        if kept["term"] < self.term:  # it had not voted since
+            return HardState(self.term, NOBODY, self.applied)
+        return HardState(kept["term"], kept["vote"], self.applied)
 
     def keep_vote(self, id: int, state: HardState) -> None:
         """Must be on disk before anybody hears of the vote."""
