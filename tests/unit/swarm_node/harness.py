@@ -26,14 +26,18 @@ class FakeLeader:
 
     def __init__(self, node: SwarmNode, store: Any, world: Any) -> None:
         self.node, self.store = node, store
+        self.runs = False
 
     async def start(self) -> None:
         await asyncio.sleep(0)
+        self.runs = True
         FakeLeader.running += 1
 
     async def stop(self) -> None:
         await asyncio.sleep(0)
-        FakeLeader.running -= 1
+        if self.runs:
+            self.runs = False
+            FakeLeader.running -= 1
 
 
 class FakeAgent:

@@ -259,6 +259,55 @@ async def test_join_of_a_machine_that_does_not_answer_goes_on_in_the_background(
     assert world[2].find_leader() is not None
 
 
+async def test_a_join_that_fails_in_the_background_shows_why(world: FakeWorld) -> None:
+    await world.init()
+    token = (await world.tokens())["Worker"]
+    world.fleet.partition(["m1"])
+    with pytest.raises(words.JoinTimeout):
+        await world.run(world[2].join(world.join_request(token[:-4] + "zzzz")))
+    world.fleet.heal("m1")
+    await world.clock.advance(5)
+    info = world[2].info()
+    assert info["LocalNodeState"] == "error"
+    assert info["Error"].endswith("A valid join token is necessary to join this cluster")
+    with pytest.raises(NotManager, match='Use "docker swarm init" or'):
+        await world.run(world[2].leader_store())
+    await world.run(world[2].leave())
+    assert world[2].info() == INACTIVE
+
+
+async def test_told_twice_to_be_a_manager_it_becomes_one_once(world: FakeWorld) -> None:
+    await world.swarm(managers=1, workers=1)
+    await world.update(2, Role="manager")
+    for _ in range(3):
+        await world[2].role_changed("manager")
+    await world.clock.advance(2)
+    assert world[2].is_manager
+    assert len(world[1].manager.member.membership.members) == 2  # type: ignore[union-attr]
+
+
+async def test_loops_that_do_not_start_are_tried_again(world: FakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts = []
+
+    class Clumsy(FakeLeader):
+        async def start(self) -> None:
+            attempts.append(self)
+            if len(attempts) < 3:
+                raise ValueError("a mistake in a loop")
+            await super().start()
+
+    monkeypatch.setattr("labkit.embedded.swarm.node.manager.make_leader", Clumsy)
+    await world.init()
+    assert len(attempts) == 3
+    assert FakeLeader.running == 1
+
+
+async def test_two_managers_are_warned_of(world: FakeWorld) -> None:
+    await world.swarm(managers=2)
+    (warning,) = world[2].info()["Warnings"]
+    assert warning.startswith("WARNING: Running Swarm in a two-manager configuration.")
+
+
 async def test_a_pending_join_can_be_given_up(world: FakeWorld) -> None:
     world.fleet.fail("m1")
     await world.init(3)

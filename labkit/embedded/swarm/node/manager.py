@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from labkit.embedded.swarm.errors import ApiError, NoLeader, RpcError
+from labkit.embedded.swarm.errors import ApiError, RpcError
 from labkit.embedded.swarm.node import addresses
 from labkit.embedded.swarm.node.rolemanager import RoleManager
 from labkit.embedded.swarm.objects import Cluster, Network, Node
@@ -22,6 +22,8 @@ from labkit.embedded.swarm.store import Store, Tx
 if TYPE_CHECKING:
     from labkit.embedded.swarm.leader.leader import Leader
     from labkit.embedded.swarm.node.swarmnode import SwarmNode
+
+RETRY = 0.5  # seconds before a leader whose loops did not start tries again
 
 _log = logging.getLogger("labkit.swarm.manager")
 
@@ -123,10 +125,13 @@ class Manager:
             if self._leads:
                 try:
                     await self._take_the_lead()
-                except (NoLeader, RpcError) as error:
-                    _log.info("%s lost the lead while taking it: %s", self._node.machine, error)
+                except Exception as error:
+                    known = isinstance(error, RpcError)  # lost the lead while taking it
+                    _log.log(
+                        logging.INFO if known else logging.ERROR, "%s cannot lead", self._node.machine, exc_info=error
+                    )
                     if self._leads:
-                        await self._world.clock.sleep(0.1)
+                        await self._world.clock.sleep(RETRY)
             else:
                 await self._hand_over()
         self._settled.set()
@@ -136,7 +141,11 @@ class Manager:
             await self.store.update(self._seed)
             self._seed = None
         leader = make_leader(self._node, self.store, self._world)
-        await leader.start()
+        try:
+            await leader.start()
+        except BaseException:
+            await leader.stop()
+            raise
         self.leader = leader
         self._roles = RoleManager(self.member, self.store, self._world.clock)
         self._roles.start()

@@ -49,6 +49,7 @@ class SwarmNode:
         self.registry.add(self)
         self._agent_runs = False
         self._control = asyncio.Lock()  # init, join, leave and unlock, one at a time
+        self._promotion = asyncio.Lock()  # a session may say "manager" again while the node is becoming one
         self._background: set[asyncio.Task[Any]] = set()
         self._powered = True
         self._clear()
@@ -171,6 +172,10 @@ class SwarmNode:
 
     async def _become_manager(self) -> None:
         """Become a member of the Raft group; tried until it works or the role is another one."""
+        async with self._promotion:
+            await self._join_managers()
+
+    async def _join_managers(self) -> None:
         while self.role == "manager" and self.manager is None and self._powered:
             leading = self.peers.find_leading()
             if leading is not None and leading.manager is not None:
