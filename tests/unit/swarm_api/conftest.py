@@ -17,7 +17,7 @@ from labkit.embedded.runtime.ids import Ids
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.sockets import HttpSocket, make_runner
 from labkit.embedded.swarm.api import app as api_app
-from labkit.embedded.swarm.api import networks, nodes, secrets, services, tasks
+from labkit.embedded.swarm.api import networks, nodes, secrets, servicelogs, services, tasks
 from labkit.embedded.swarm.errors import ApiError
 from labkit.embedded.swarm.objects import Network, Node
 from labkit.embedded.swarm.store import Store
@@ -106,7 +106,7 @@ async def client(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Client]:
         networks=SimpleNamespace(all=list, list=lambda filters=None: []),
         world=SimpleNamespace(clock=clock, fleet=fleet, ids=Ids(rng), rng=rng),
     )
-    routes = [*services.ROUTES, *nodes.ROUTES, *tasks.ROUTES, *networks.ROUTES, *secrets.ROUTES]
+    routes = [*services.ROUTES, *servicelogs.ROUTES, *nodes.ROUTES, *tasks.ROUTES, *networks.ROUTES, *secrets.ROUTES]
 
     async def broken(host: Any, request: Any) -> None:
         raise RuntimeError("nobody thought of this")
