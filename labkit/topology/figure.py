@@ -7,9 +7,8 @@ for 1,000 tasks): they are made here, of codes from :mod:`style`, and the tests 
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import plotly.graph_objects as go
@@ -388,13 +387,23 @@ def changes(scene: Scene, dirty: set[str]) -> tuple[Restyle, Props]:
     return restyle, {}
 
 
+class FigureLike(Protocol):
+    """The part of ``labkit.widgets.figurewidget.GraphWidget`` that is kept up to date."""
+
+    _data: list[Props]
+    _layout: Props
+
+    def send_update(self, style_data: Props, layout_data: Props, traces: list[int]) -> None:
+        """Have the page restyle some traces and relayout the figure."""
+
+
 class FigureRenderer:
     """Keeps a figure widget like its scene.
 
     :meth:`update` must not run on two threads at once; the widgets' one renderer thread sees to that.
     """
 
-    def __init__(self, widget: Any, scene: Scene) -> None:
+    def __init__(self, widget: FigureLike, scene: Scene) -> None:
         self.widget = widget
         self.scene = scene
 
@@ -411,31 +420,23 @@ class FigureRenderer:
         self._send({NUMBER["slots"]: {"hovertext": list(self.scene.hover)}}, {})
 
     def _send(self, restyle: Restyle, relayout: Props) -> None:
-        kept: Restyle = {}
+        groups: dict[tuple[str, ...], dict[int, Props]] = {}
         for number, props in restyle.items():
             trace = self.widget._data[number]
             changed = {path: value for path, value in props.items() if not _same(_get(trace, path), value)}
             for path, value in changed.items():
                 put(trace, path, value)
             if changed:
-                kept[number] = changed
+                # Traces of which the same attributes change share a message. Plotly would send one with gaps for all;
+                # a page that is still loading then writes the gaps over what those traces have (plotly 7.1).
+                groups.setdefault(tuple(sorted(changed)), {})[number] = changed
         for path, value in relayout.items():
             put(self.widget._layout, path, value)
-        if not kept and not relayout:
-            return
-        numbers = sorted(kept)
-        paths = sorted({path for props in kept.values() for path in props})
-        style_data = {path: [kept[n].get(path, _UNDEFINED) for n in numbers] for path in paths}
-        self.widget._send_update_msg(style_data, relayout, numbers)
-
-
-def _undefined() -> Any:
-    from plotly.basedatatypes import Undefined
-
-    return Undefined
-
-
-_UNDEFINED = _undefined()
+        if relayout:
+            self.widget.send_update({}, relayout, [])
+        for paths, traces in groups.items():
+            numbers = sorted(traces)
+            self.widget.send_update({path: [traces[n][path] for n in numbers] for path in paths}, {}, numbers)
 
 
 def _get(trace: Props, path: str) -> Any:
@@ -454,8 +455,3 @@ def _same(old: Any, new: Any) -> bool:
             and np.array_equal(old, new, equal_nan=new.dtype.kind == "f")
         )
     return bool(old == new)
-
-
-def keyframe(widget: Any) -> tuple[list[Props], Props]:
-    """The figure as it is now, for a page that was loaded anew."""
-    return deepcopy(widget._data), deepcopy(widget._layout)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
-    from .dashboard import Dashboard
+    from .board import Dashboard
     from .figurewidget import GraphWidget
     from .protocol import SandboxLike
     from .view import GraphView
@@ -30,7 +30,7 @@ def graph(sandbox: SandboxLike) -> GraphWidget:
 
 def dashboard(sandbox: SandboxLike) -> Dashboard:
     """Graph, controls, event log and history of a sandbox."""
-    from .dashboard import Dashboard
+    from .board import Dashboard
 
     view = _view(sandbox)
     with _lock:

@@ -21,9 +21,12 @@ class GraphWidget(go.FigureWidget):
 
     _css = HERE / "static" / "figure.css"
 
+    _built = False  # the base class asks for the state before there is any
+
     def __init__(self, scene: Scene, theme: str = "auto") -> None:
         built = figure.build(scene, theme)
         super().__init__(data=built["data"], layout=built["layout"])
+        self._built = True
         self._config = CONFIG
         self._scene = scene
         self._clicked: list[Callable[[str, int], None]] = []
@@ -41,13 +44,29 @@ class GraphWidget(go.FigureWidget):
             for fn in self._clicked:
                 fn(trace.name, int(point))
 
+    def send_update(self, style_data: dict[str, Any], layout_data: dict[str, Any], traces: list[int]) -> None:
+        """Plotly's own ``_send_update_msg`` in two messages instead of four."""
+        with self.hold_sync():
+            self._last_layout_edit_id += 1
+            self._last_trace_edit_id += 1
+            self._layout_edit_in_process = self._trace_edit_in_process = True
+            self._py2js_update = {
+                "style_data": style_data,
+                "layout_data": layout_data,
+                "style_traces": traces,
+                "trace_edit_id": self._last_trace_edit_id,
+                "layout_edit_id": self._last_layout_edit_id,
+                "source_view_id": None,
+            }
+        self._py2js_update = None  # type: ignore[assignment]
+
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Widget state as sent to a page: plotly keeps that of the last display, so put the present in its place."""
         state: dict[str, Any] = super().get_state(key=key, drop_defaults=drop_defaults)
         to_json = custom_serializers["to_json"]
-        if "_widget_data" in state:
+        if self._built and "_widget_data" in state:
             state["_widget_data"] = to_json(self._data, self)
-        if "_widget_layout" in state:
+        if self._built and "_widget_layout" in state:
             state["_widget_layout"] = to_json(self._layout, self)
         return state
 
