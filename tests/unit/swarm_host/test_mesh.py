@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from labkit.embedded.swarm.errors import Forbidden
 from labkit.embedded.swarm.host.controller import GOSSIP_DELAY, TaskController
 from labkit.embedded.swarm.host.networkdb import NOTICE
 from labkit.embedded.swarm.objects import Cluster, Network, Task
@@ -197,6 +198,19 @@ async def test_a_container_of_ones_own_on_an_attachable_network(swarm: Swarm, wo
     container = await run(world.hosts["one"], "call", "web", "80", HostConfig={"NetworkMode": "back"})
     await until(lambda: not container.running, world.clock)
     assert output(container).endswith(":\n")
+
+
+async def test_containers_of_ones_own_find_each_other_across_hosts(swarm: Swarm, world: World) -> None:
+    server = await run(world.hosts["two"], name="server", HostConfig={"NetworkMode": "back"})
+    client = await run(world.hosts["one"], "call", "server", "80", HostConfig={"NetworkMode": "back"})
+    await until(lambda: not client.running, world.clock)
+    assert output(client) == f"{server.id[:12]}:\n"
+
+
+async def test_a_network_that_is_not_attachable(swarm: Swarm, world: World) -> None:
+    words = "Could not attach to network ingress: rpc error: code = PermissionDenied desc = network ingress not manually"
+    with pytest.raises(Forbidden, match=words):
+        await run(world.hosts["one"], HostConfig={"NetworkMode": "ingress"})
 
 
 async def test_a_host_that_has_left_answers_no_more(swarm: Swarm, world: World) -> None:

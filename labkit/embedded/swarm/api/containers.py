@@ -254,7 +254,7 @@ async def connect(host: Any, request: Request) -> Reply:
     """``docker network connect``."""
     body = decode(await request.json(), tables.NETWORK_CONNECT)
     found = host.containers.get(body.get("Container") or "")
-    await host.runner.connect(found, request.match["id"], body.get("EndpointConfig") or {})
+    await host.plumbing.connect(found, request.match["id"], body.get("EndpointConfig") or {})
     return Reply(200)
 
 
@@ -262,7 +262,7 @@ async def disconnect(host: Any, request: Request) -> Reply:
     """``docker network disconnect``."""
     body = decode(await request.json(), tables.NETWORK_DISCONNECT)
     found = host.containers.get(body.get("Container") or "")
-    host.runner.disconnect(found, request.match["id"], force=bool(body.get("Force")))
+    host.plumbing.disconnect(found, request.match["id"], force=bool(body.get("Force")))
     return Reply(200)
 
 

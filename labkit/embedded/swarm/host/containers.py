@@ -12,7 +12,7 @@ from . import createrequest, inspect
 from .container import Attachment, Container, Mount
 from .createrequest import Created, MountPoint
 from .fields import HOST, take
-from .images import run_config
+from .imageview import run_config
 from .listing import Query
 from .names import random_name
 from .wording import parse_timestamp, quoted
@@ -264,6 +264,8 @@ class Containers:
                 self._host.volumes.unused(mount.name, container.id)
                 if volumes and self._host.volumes.anonymous(mount.name):
                     self._host.volumes.remove(mount.name, force=True)
+        for attachment in container.networks.values():
+            self._host.networks.forget(attachment.network_id)
         self._host.keeper.delete("container", container.id)
         self._host.keeper.delete("files", container.id)
         self.log(container, "destroy")

@@ -48,6 +48,12 @@ class Executor:
         found = self._find(Network, network_id)
         return found if isinstance(found, Network) else None
 
+    def network_named(self, term: str) -> Network | None:
+        """A network of the swarm by name or id, asked of a manager."""
+        leader = self.host.swarm.find_leader()
+        store = leader.store if leader is not None else self.host.swarm.store
+        return None if store is None else store.get(Network, term) or store.by_name(Network, term)
+
     def content(self, cls: type[Secret] | type[Config], identifier: str) -> str | None:
         """The base64 data of a secret or config, None if this node was not given it."""
         found = self._find(cls, identifier)

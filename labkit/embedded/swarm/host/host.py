@@ -19,6 +19,7 @@ from .images import Images
 from .ingress import Ingress
 from .keeper import Keeper
 from .networks import Networks
+from .plumbing import Plumbing
 from .runner import Runner
 from .swarmevents import SwarmEvents
 from .volumes import Volumes
@@ -48,6 +49,7 @@ class Host:
         self.containers = Containers(self)
         self.execs = Execs(self)
         self.runner = Runner(self)
+        self.plumbing = Plumbing(self)
         self.front: Front = world.front
         self.ingress = Ingress(self, world.front)
         self.executor = Executor(self)

@@ -12,8 +12,9 @@ from labkit.embedded.runtime.images import Image, InvalidReference, Reference, U
 from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
 from labkit.embedded.swarm.objects import Json
 
+from . import imageview
 from .container import Container
-from .wording import parse_timestamp, quoted, rfc3339nano, short_id
+from .wording import parse_timestamp, quoted, short_id
 
 if TYPE_CHECKING:
     from labkit.embedded.swarm.api.request import Filters
@@ -167,15 +168,15 @@ class Images:
                 return False
             layers = [short_id(layer) for layer in image.layers]
             for layer in layers:
-                progress(_layer("Pulling fs layer", layer))
+                progress(imageview.progress("Pulling fs layer", layer))
             share = image.size // len(layers)
             for layer in layers:
-                progress(_layer("Downloading", layer, share // 2, share))
+                progress(imageview.progress("Downloading", layer, share // 2, share))
                 await self._host.world.clock.sleep(min(0.3, 0.05 + image.size / _UNPACK_RATE) / len(layers))
-                progress(_layer("Verifying Checksum", layer))
-                progress(_layer("Download complete", layer))
-                progress(_layer("Extracting", layer, share, share))
-                progress(_layer("Pull complete", layer))
+                progress(imageview.progress("Verifying Checksum", layer))
+                progress(imageview.progress("Download complete", layer))
+                progress(imageview.progress("Extracting", layer, share, share))
+                progress(imageview.progress("Pull complete", layer))
             return True
         finally:
             self._pulls.pop(image.id, None)
@@ -326,69 +327,19 @@ class Images:
                 or not filters.labels("label", image.labels)
             ):
                 continue
-            entry: Json = {
-                "Containers": -1,
-                "Created": int(image.created),
-                "Id": image.id,
-                "Labels": dict(image.labels) or None,
-                "ParentId": "",
-                "RepoDigests": list(stored.digests),
-                "RepoTags": list(tags),
-                "SharedSize": -1,
-                "Size": image.size,
-            }
-            if api_version < (1, 44):
-                entry["VirtualSize"] = image.size
+            entry = imageview.summary(stored.image, tags, stored.digests, api_version)
             shown.append(entry)
         return sorted(shown, key=lambda entry: entry["Created"], reverse=True)
 
     def inspect(self, text: str, api_version: tuple[int, int] = (1, 50)) -> Json:
         """``GET /images/{name}/json``."""
         stored = self.find(text)
-        image = stored.image
-        layer = f"/var/lib/docker/overlay2/{short_id(image.id)}"
-        out: Json = {
-            "Id": image.id,
-            "RepoTags": list(stored.tags),
-            "RepoDigests": list(stored.digests),
-            "Parent": "",
-            "Comment": "buildkit.dockerfile.v0",
-            "Created": rfc3339nano(image.created),
-            "DockerVersion": "",
-            "Author": "",
-            "Config": run_config(image),
-            "Architecture": "amd64",
-            "Os": "linux",
-            "Size": image.size,
-            "GraphDriver": {
-                "Data": {"MergedDir": f"{layer}/merged", "UpperDir": f"{layer}/diff", "WorkDir": f"{layer}/work"},
-                "Name": "overlay2",
-            },
-            "RootFS": {"Type": "layers", "Layers": list(image.layers)},
-            "Metadata": {"LastTagTime": rfc3339nano(stored.tagged)},
-        }
-        if api_version < (1, 44):
-            out["VirtualSize"] = image.size
-        return out
+        return imageview.inspect(stored.image, stored.tags, stored.digests, stored.tagged, api_version)
 
     def history(self, text: str) -> Rows:
         """``GET /images/{name}/history``, newest layer first."""
         stored = self.find(text)
-        image = stored.image
-        command = f"CMD {_shell_list(image.cmd)}" if image.cmd else f"ENTRYPOINT {_shell_list(image.entrypoint)}"
-        share = image.size // len(image.layers)
-        steps = [(command, 0), *((f"ADD layer {n} # buildkit", share) for n in range(len(image.layers), 0, -1))]
-        return [
-            {
-                "Comment": "buildkit.dockerfile.v0",
-                "Created": int(image.created),
-                "CreatedBy": words,
-                "Id": image.id if position == 0 else "<missing>",
-                "Size": size,
-                "Tags": list(stored.tags) or None if position == 0 else None,
-            }
-            for position, (words, size) in enumerate(steps)
-        ]
+        return imageview.history(stored.image, stored.tags)
 
     def distribution(self, text: str) -> Json:
         """``GET /distribution/{name}/json``: what the registry has; this is how services get their digest."""
@@ -414,40 +365,6 @@ class Images:
         return sum(stored.image.size for stored in self._stored.values())
 
 
-def run_config(image: Image) -> Json:
-    """``Config`` of an image, in the sparse form of API 1.50."""
-    given: Json = {
-        "User": image.user,
-        "ExposedPorts": {port: {} for port in image.ports},
-        "Env": [f"{name}={value}" for name, value in image.env.items()],
-        "Entrypoint": list(image.entrypoint),
-        "Cmd": list(image.cmd),
-        "Volumes": {path: {} for path in image.volumes},
-        "WorkingDir": image.workdir,
-        "Labels": dict(image.labels),
-        "StopSignal": image.stop_signal,
-        "Healthcheck": dict(image.healthcheck) if image.healthcheck else None,
-    }
-    return {name: value for name, value in given.items() if value}
-
-
-def _layer(status: str, layer: str, current: int = 0, total: int = 0) -> Json:
-    line: Json = {"status": status, "progressDetail": {}, "id": layer}
-    if total:
-        done = 50 * current // total
-        line["progressDetail"] = {"current": current, "total": total}
-        bar = "=" * max(done - 1, 0) + ">" + " " * (50 - max(done, 1))
-        line["progress"] = f"[{bar}] {_bytes(current):>7}/{_bytes(total)}"
-    return line
-
-
-def _bytes(size: int) -> str:
-    for limit, unit in ((1e3, "B"), (1e6, "kB"), (1e9, "MB")):
-        if size < limit:
-            return f"{size * 1e3 / limit:.4g}{unit}"
-    return f"{size / 1e9:.4g}GB"
-
-
 def _conflict(image: Image, how: str, why: str) -> Conflict:
     return Conflict(f"conflict: unable to delete {short_id(image.id)} ({how}) - {why}")
 
@@ -463,7 +380,3 @@ def _familiar_match(pattern: str, tag: str) -> bool:
     """``reference.FamiliarMatch``: against ``nginx:1.27`` and against ``nginx``."""
     name = tag.rpartition(":")[0]
     return any(fnmatchcase(text, pattern) and text.count("/") == pattern.count("/") for text in (tag, name))
-
-
-def _shell_list(words: tuple[str, ...]) -> str:
-    return "[" + " ".join(quoted(word) for word in words) + "]"

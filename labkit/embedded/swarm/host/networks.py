@@ -16,6 +16,7 @@ from labkit.embedded.swarm.objects import Json
 from labkit.embedded.swarm.objects import Network as SwarmNetwork
 
 from .container import Attachment, Container
+from .networkdb import Endpoint
 from .wording import rfc3339nano
 
 if TYPE_CHECKING:
@@ -290,7 +291,12 @@ class Networks:
 
     def attach(self, container: Container, attachment: Attachment) -> LocalNetwork:
         """Give the container an address and an endpoint there. Raises :class:`ApiError` when there is none left."""
-        network = self.find(attachment.network_id or attachment.network)
+        network = self.here(attachment.network_id or attachment.network)
+        if network.scope == "swarm" and not container.managed and not network.attachable:
+            raise Forbidden(
+                f"Could not attach to network {network.name}: rpc error: code = PermissionDenied desc = "
+                f"network {network.name} not manually attachable"
+            )
         world = self._host.world
         attachment.network_id = network.id
         attachment.endpoint_id = world.ids.hex_id()
@@ -307,6 +313,16 @@ class Networks:
                 attachment.dns_names += (container.hostname,)
         self._event(network, "connect", container)
         return network
+
+    def here(self, term: str) -> LocalNetwork:
+        """A network of this host; an overlay that nobody here has been on yet is asked of the managers."""
+        try:
+            return self.find(term)
+        except NotFound:
+            found = self._host.executor.network_named(term)
+            if found is None:
+                raise
+            return self.know(found)
 
     def _address(self, network: LocalNetwork, attachment: Attachment) -> None:
         wanted = ((attachment.given.get("IPAMConfig") or {}).get("IPv4Address")) or ""
@@ -331,9 +347,32 @@ class Networks:
             except (PoolExhausted, ValueError):
                 attachment.ip, attachment.pool = "", ""
 
+    def announce(self, container: Container) -> None:
+        """A container that is no task's can be found by its name on the overlays that it is on."""
+        for attachment in () if container.managed else container.networks.values():
+            network = self._networks.get(attachment.network_id)
+            if network is not None and network.scope == "swarm":
+                self._host.world.networkdb.put(
+                    Endpoint(
+                        swarm_id=self._host.swarm_id,
+                        network_id=network.id,
+                        service_id="",
+                        service_name="",
+                        task_id="",
+                        task_name=container.name,
+                        ip=attachment.ip,
+                        vip="",
+                        machine=self._host.name,
+                        aliases=tuple(name.lower() for name in attachment.dns_names),
+                        container_id=container.id,
+                    )
+                )
+
     def detach(self, container: Container, attachment: Attachment) -> None:
         """Take endpoint and address back."""
         world = self._host.world
+        if not container.managed:
+            world.networkdb.remove_from(container.id, [attachment.network_id])
         if attachment.ip:
             world.network.unplace(attachment.ip)
             if attachment.pool:

@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.files import Files, Layer
 from labkit.embedded.runtime.logs import Log
-from labkit.embedded.runtime.network import AddressInUse, Connected, Listener
 from labkit.embedded.runtime.processes import DEFAULT_PATH, ExecutableNotFound, Limits, Process
 from labkit.embedded.runtime.streams import Pipe
-from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict, Forbidden
-from labkit.embedded.swarm.objects import Json
+from labkit.embedded.swarm.errors import ApiError, Conflict
 
-from .container import Attachment, Container
-from .createrequest import host_port_range, split_port
+from .container import Container
 from .health import Monitor
 from .keeper import KeptLayer, from_text, to_text
-from .proxy import Chores, splice
+from .proxy import Chores
+from .publishing import NETWORKING, Publisher
 from .restarts import Backoff
 from .signals import SIGKILL, parse_signal
 
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_EPHEMERAL = range(32768, 60999)  # Linux's ip_local_port_range, from which "-p 80" gets its port
-_NETWORKING = "failed to set up container networking: "
 _RUNC = (
     "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
     "unable to start container process: error during container init: "
@@ -65,7 +61,7 @@ class Runner:
         self._host = host
         self.monitor = Monitor(host)
         self._chores = Chores()
-        self._next_port = _EPHEMERAL.start
+        self._publisher = Publisher(host)
 
     # starting -------------------------------------------------------------------------------------------------
 
@@ -103,6 +99,7 @@ class Runner:
         container.running, container.restarting, container.paused = True, False, False
         container.started_at = host.world.clock.time()
         self.monitor.begin(container)
+        host.networks.announce(container)
         host.containers.keep(container)
         host.containers.log(container, "start")
         process = container.process
@@ -117,84 +114,9 @@ class Runner:
             for attachment in container.networks.values():
                 self._host.networks.attach(container, attachment)
         except ApiError as error:
-            raise type(error)(_NETWORKING + error.message) from None
+            raise type(error)(NETWORKING + error.message) from None
         container.sandbox_id = self._host.world.ids.hex_id() if not container.sandbox_id else container.sandbox_id
-        await self._publish(container)
-
-    async def _publish(self, container: Container) -> None:
-        """Open the published ports on the machine's address, as docker-proxy does."""
-        before, container.ports = container.ports, {}
-        if container.network_mode in ("host", "none"):
-            return
-        for port in container.config.get("ExposedPorts") or {}:
-            container.ports[_with_protocol(port)] = None
-        wanted: dict[str, list[Json]] = {
-            _with_protocol(port): [dict(binding or ()) for binding in (bindings or [None])]
-            for port, bindings in (container.host.get("PortBindings") or {}).items()
-        }
-        if container.host.get("PublishAllPorts"):
-            wanted = {**{port: [{}] for port in container.ports}, **wanted}
-        for port, bindings in wanted.items():
-            number, protocol = split_port(port)
-            earlier = before.get(port) or []
-            opened: list[tuple[str, int]] = []
-            for index, binding in enumerate(bindings):
-                low, high = host_port_range(str(binding.get("HostPort") or ""))
-                if not low and index < len(earlier) and earlier[index][1]:
-                    low = high = earlier[index][1]  # after a restart the same port again, if it is still free
-                address = binding.get("HostIp") or ""
-                bound = await self._bind(container, int(number), protocol, address or "0.0.0.0", low, high)
-                opened += [(ip, bound) for ip in ((address,) if address else ("0.0.0.0", "::"))]
-            container.ports[port] = opened
-
-    async def _bind(self, container: Container, target: int, protocol: str, ip: str, low: int, high: int) -> int:
-        candidates = range(low, high + 1) if low else self._ephemeral()
-        for port in candidates:
-            if protocol != "tcp":
-                return port  # UDP is shown, not forwarded
-            try:
-                listener = await self._listen(container, port, target)
-            except AddressInUse:
-                continue
-            if container.listeners is None:
-                container.listeners = []
-            container.listeners.append(listener)
-            self._host.front.open((container.id, port), port, self._forwarder(container, target))
-            return port
-        attachment = next((a for a in container.networks.values() if a.endpoint_id), Attachment(""))
-        raise ApiError(
-            f"{_NETWORKING}driver failed programming external connectivity on endpoint {container.name} "
-            f"({attachment.endpoint_id}): Bind for {ip}:{low} failed: port is already allocated"
-        )
-
-    def _ephemeral(self) -> list[int]:
-        start = self._next_port - _EPHEMERAL.start
-        tried = [_EPHEMERAL[(start + step) % len(_EPHEMERAL)] for step in range(512)]
-        self._next_port = tried[1]
-        return tried
-
-    async def _listen(self, container: Container, port: int, target: int) -> Listener:
-        host = self._host
-        return await host.world.network.listen(
-            host.machine, host.machine.address, port, self._forwarder(container, target)
-        )
-
-    def _forwarder(self, container: Container, target: int) -> Connected:
-        network, name = self._host.world.network, self._host.name
-
-        async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            ip = container.ip
-            if not ip:
-                writer.transport.abort()
-                return
-            try:
-                stream = await network.connect(name, ip, target, timeout=10.0)
-            except OSError:
-                writer.transport.abort()  # docker-proxy accepts first, and resets when the container refuses
-                return
-            await splice((reader, writer), stream)
-
-        return forward
+        await self._publisher.publish(container)
 
     async def _run(self, container: Container) -> None:
         host = self._host
@@ -343,10 +265,7 @@ class Runner:
         if container.restart_timer is not None:
             container.restart_timer.cancel()
             container.restart_timer = None
-        for listener in container.listeners or ():
-            self._host.front.close((container.id, listener.port))
-            listener.shut()
-        container.listeners = None
+        self._publisher.withdraw(container)
         for attachment in container.networks.values():
             if attachment.endpoint_id:
                 self._host.networks.detach(container, attachment)
@@ -430,84 +349,6 @@ class Runner:
             pass
         self._host.containers.log(container, "restart")
 
-    # networks while it runs -----------------------------------------------------------------------------------
-
-    async def connect(self, container: Container, reference: str, given: Json) -> None:
-        """``docker network connect``."""
-        network = self._host.networks.find(reference)
-        if container.removing or container.dead:
-            raise Conflict(
-                f"Container {container.id} is marked for removal and cannot be connected or disconnected to the network"
-            )
-        if container.network_mode in ("host", "none") or network.name in ("host", "none"):
-            raise BadRequest(
-                "cannot connect container to host network - container must be created in host network mode"
-                if network.name == "host"
-                else "container sharing network namespace with another container or host cannot be connected to any "
-                "other network"
-            )
-        if network.scope == "swarm" and not network.attachable:
-            raise Forbidden(
-                f"Could not attach to network {reference}: rpc error: code = PermissionDenied desc = "
-                f"network {network.name} not manually attachable"
-            )
-        present = container.networks.get(network.name)
-        if present is not None and (present.endpoint_id or not container.running):
-            raise Forbidden(f"endpoint with name {container.name} already exists in network {network.name}")
-        attachment = Attachment(network.name, given)
-        container.networks[network.name] = attachment
-        process = container.process
-        if container.running and process is not None:
-            try:
-                self._host.networks.attach(container, attachment)
-            except ApiError:
-                del container.networks[network.name]
-                raise
-            await self._extend(container, process, attachment.ip)
-        self._host.containers.keep(container)
-
-    async def _extend(self, container: Container, process: Process, ip: str) -> None:
-        """Let what listens on the container's old addresses answer on the new one too."""
-        ns = process.ns
-        network = self._host.world.network
-        network.place(ip, self._host.name)
-        for port, listeners in ns.listeners.items():
-            first = listeners[0].ip
-
-            async def forward(
-                reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: str = first, port: int = port
-            ) -> None:
-                await splice((reader, writer), await network.connect(self._host.name, first, port))
-
-            listeners.append(await network.listen(self._host.machine, ip, port, forward))
-        ns.addresses.append(ip)
-        if ns.resolver is not None:
-            self._host.discovery.refresh(ns.resolver, container)
-
-    def disconnect(self, container: Container, reference: str, *, force: bool = False) -> None:
-        """``docker network disconnect``."""
-        network = self._host.networks.find(reference)
-        attachment = container.networks.get(network.name)
-        if network.name == "host" or container.network_mode == "host":
-            raise BadRequest(
-                "cannot disconnect container from host network - container was created in host network mode"
-            )
-        if attachment is None:
-            raise ApiError(f"container {container.id} is not connected to network {network.name}")
-        process = container.process
-        if process is not None and attachment.ip in process.ns.addresses:
-            process.ns.addresses.remove(attachment.ip)
-            for listeners in process.ns.listeners.values():
-                for listener in [one for one in listeners if one.ip == attachment.ip and len(listeners) > 1]:
-                    listeners.remove(listener)
-                    listener.shut()
-        if attachment.endpoint_id:
-            self._host.networks.detach(container, attachment)
-        del container.networks[network.name]
-        if process is not None and process.ns.resolver is not None:
-            self._host.discovery.refresh(process.ns.resolver, container)
-        self._host.containers.keep(container)
-
     def pause(self, container: Container) -> None:
         """``POST /containers/{id}/pause``. Raises 409."""
         if not container.running:
@@ -585,8 +426,3 @@ class Runner:
         if container.lock is None:
             container.lock = asyncio.Lock()
         return container.lock
-
-
-def _with_protocol(port: str) -> str:
-    number, protocol = split_port(port)
-    return f"{number}/{protocol}"
