@@ -47,7 +47,8 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     swarm.add_argument("--memory", type=int, default=8, help="of each machine, in GiB")
     swarm.add_argument("--speed", type=float, default=1.0, help="sandbox seconds a second")
     swarm.add_argument("--ready-fd", type=int, help="file descriptor that is told when it is ready")
-    swarm.add_argument("--log-level", choices=LEVELS, default=os.environ.get("LABKIT_LOG", "info"))
+    wanted = os.environ.get("LABKIT_LOG", "")
+    swarm.add_argument("--log-level", choices=LEVELS, default=wanted if wanted in LEVELS else "info")
     return parser.parse_args(argv)
 
 
@@ -127,7 +128,7 @@ async def run(arguments: argparse.Namespace) -> None:
         storage = Storage(arguments.state / "sandbox.db")
         world = await World.open(options, storage)
         _handle_signals(world)
-        await world.bring_up()
+        await _bring_up(world)
         runner = await make_runner(Control(world).application())
         control = HttpSocket(runner, options.run / "control.sock")
         await control.open()
@@ -149,6 +150,18 @@ async def run(arguments: argparse.Namespace) -> None:
         if storage is not None:
             storage.close()
     del lock
+
+
+async def _bring_up(world: World) -> None:
+    """Until it is ready, or told to end before that."""
+    up = asyncio.ensure_future(world.bring_up())
+    ended = asyncio.ensure_future(world.shutdown.wait())
+    await asyncio.wait({up, ended}, return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    if not up.done():
+        up.cancel()
+        raise StartError("it was told to end before it was ready")
+    await up
 
 
 def _handle_signals(world: World) -> None:

@@ -23,7 +23,6 @@ from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.storage import Storage
 from labkit.embedded.sockets import HttpSocket, make_runner
 from labkit.embedded.swarm.api.app import Api
-from labkit.embedded.swarm.errors import ApiError
 from labkit.embedded.swarm.host.front import Front
 from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.host.networkdb import NetworkDB
@@ -33,6 +32,7 @@ from labkit.embedded.swarm.objects import Json, Node
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT = 20.0  # seconds of the wall clock
+READY_TIMEOUT_DAMAGED = 3.0  # when it comes back with plugs pulled, so that there may be no quorum to wait for
 CLOCK_SAVED_EVERY = 2.0  # seconds of the wall clock
 LISTEN = "0.0.0.0:2377"
 
@@ -61,6 +61,13 @@ class Options:
 
 class WorldError(Exception):
     """The sandbox cannot be brought up; the message says why in one line."""
+
+
+def _time_to_start(saved: Json | None) -> float:
+    """Sandbox time may run ahead of the wall's; after a restart it must not go back behind what is stored."""
+    if saved is None:
+        return time.time()
+    return max(time.time(), saved["time"] + CLOCK_SAVED_EVERY * saved["speed"])
 
 
 class World:
@@ -96,8 +103,7 @@ class World:
     async def open(cls, options: Options, storage: Storage) -> World:
         """Build or restore the world and open its sockets; :meth:`bring_up` makes it a swarm."""
         stored = storage.get("world", "world") or {}
-        # Sandbox time may run ahead of the wall's; it must never go back behind what is stored.
-        clock = ScaledClock(options.speed, start=max(time.time(), storage.get("world", "clock") or 0.0))
+        clock = ScaledClock(options.speed, start=_time_to_start(storage.get("world", "clock")))
         fleet = Fleet(clock)
         network = await Network.open(fleet, clock, stored.get("block"))
         world = cls(options, storage, clock, network, fleet)
@@ -170,8 +176,9 @@ class World:
         Raises:
             WorldError: it did not become ready in time.
         """
+        whole = all(self.fleet.state(name) == "up" for name in self.fleet.machines)
         try:
-            async with asyncio.timeout(READY_TIMEOUT):
+            async with asyncio.timeout(READY_TIMEOUT if whole else READY_TIMEOUT_DAMAGED):
                 stored = self.storage.get("world", "world")
                 if not self.plain and not stored["joined"]:
                     await self._form()
@@ -180,20 +187,20 @@ class World:
         except TimeoutError:
             if not self.restored:
                 raise WorldError(f"the swarm was not ready within {READY_TIMEOUT:g} s") from None
-            self.notes.append("The swarm has no quorum, or a node does not come back: look at `labkit status`.")
+            self.notes.append("Not every node is ready: perhaps machines are down, or the swarm has no quorum.")
         self.ready = True
 
     async def _form(self) -> None:
         """``docker swarm init`` on the first machine, ``docker swarm join`` on the others."""
-        hosts = list(self.hosts.values())
-        managers = hosts[: self.options.managers]
+        managers = [host for host in self.hosts.values() if host.name.startswith("manager-")]
+        workers = [host for host in self.hosts.values() if host not in managers]
         first = managers[0]
         if first.swarm.local_state == "inactive":
             await first.swarm.init({"ListenAddr": LISTEN, "AdvertiseAddr": first.machine.address})
         tokens = (await first.swarm.inspect())["JoinTokens"]
         for host in managers[1:]:
             await self._join(host, first, tokens["Manager"])
-        await asyncio.gather(*(self._join(host, first, tokens["Worker"]) for host in hosts[len(managers) :]))
+        await asyncio.gather(*(self._join(host, first, tokens["Worker"]) for host in workers))
 
     async def _join(self, host: Host, via: Host, token: str) -> None:
         if host.swarm.local_state != "inactive":
@@ -257,7 +264,7 @@ class World:
 
     def _save_clock(self) -> None:
         if self.clock.time() > time.time() + 0.5:  # it only matters where it has run ahead
-            self.storage.put("world", "clock", self.clock.time())
+            self.storage.put("world", "clock", {"time": self.clock.time(), "speed": self.clock.speed})
 
     def host_of_node(self, node_id: str) -> Host | None:
         """The Docker host that is this node of a swarm."""
@@ -317,8 +324,8 @@ class World:
         for host in self.hosts.values():
             try:
                 await host.stop()
-            except (ApiError, OSError) as error:
-                log.warning("%s did not stop cleanly: %s", host.name, error)
+            except Exception:  # the others still have to
+                log.exception("%s did not stop cleanly", host.name)
         self.front.shut()
         self.virtual_ips.shut()
         if self._runner is not None:

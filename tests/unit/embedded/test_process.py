@@ -148,6 +148,29 @@ def test_plugs_are_remembered_over_a_restart(sandbox: Sandbox) -> None:
     assert sandbox.process.wait(timeout=10) == 0
 
 
+def test_without_a_quorum_it_comes_back_soon_and_says_so(sandbox: Sandbox) -> None:
+    sandbox.start("--workers", "0")
+    for name in ("manager-2", "manager-3"):
+        sandbox.control(f"/machines/{name}/fail", {})
+    sandbox.end(signal.SIGKILL)
+    begun = time.monotonic()
+    status = sandbox.start("--workers", "0")
+    assert time.monotonic() - begun < 10
+    assert [machine["state"] for machine in status["machines"]] == ["up", "down", "down"]
+    assert any("no quorum" in note for note in status["notes"])
+    with pytest.raises(docker.errors.APIError, match="The swarm does not have a leader"):
+        sandbox.client("manager-1").nodes.list()
+
+
+def test_sandbox_time_does_not_go_back(sandbox: Sandbox) -> None:
+    sandbox.start("--managers", "1", "--workers", "0", "--speed", "1000")
+    time.sleep(2.2)
+    before = sandbox.client("manager-1").info()["SystemTime"]
+    sandbox.end(signal.SIGKILL)
+    sandbox.start("--managers", "1", "--workers", "0")
+    assert sandbox.client("manager-1").info()["SystemTime"] > before
+
+
 def test_a_paused_machine_takes_the_call_and_answers_later(sandbox: Sandbox) -> None:
     sandbox.start("--managers", "1", "--workers", "0")
     client = docker.DockerClient(base_url=f"unix://{sandbox.folder}/run/manager-1.sock", timeout=0.3)
