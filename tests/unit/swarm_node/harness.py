@@ -20,24 +20,22 @@ from labkit.embedded.swarm.store import Tx
 
 
 class FakeLeader:
-    """Counts how many run at a time."""
-
-    running = 0
+    """Lets its world count how many run at a time."""
 
     def __init__(self, node: SwarmNode, store: Any, world: Any) -> None:
-        self.node, self.store = node, store
+        self.node, self.store, self.world = node, store, world
         self.runs = False
 
     async def start(self) -> None:
         await asyncio.sleep(0)
         self.runs = True
-        FakeLeader.running += 1
+        self.world.running += 1
 
     async def stop(self) -> None:
         await asyncio.sleep(0)
         if self.runs:
             self.runs = False
-            FakeLeader.running -= 1
+            self.world.running -= 1
 
 
 class FakeAgent:
@@ -105,7 +103,7 @@ class FakeWorld:
         self.hosts = {name: FakeHost(self, machine) for name, machine in self.fleet.machines.items()}
         self.nodes = {name: host.swarm for name, host in self.hosts.items()}
         manager.make_leader = FakeLeader  # type: ignore[assignment]
-        FakeLeader.running = 0
+        self.running = 0  # leaders' loops
 
     def __getitem__(self, number: int) -> SwarmNode:
         return self.nodes[f"m{number}"]

@@ -175,7 +175,7 @@ async def test_join_as_manager_and_worker(world: FakeWorld) -> None:
             await world.run(world[number].leader_store())
         assert world[number].find_leader() is world[1].leader
     assert all(node.raft_id for node in store.all(Node) if node.role == "manager")
-    assert FakeLeader.running == 1
+    assert world.running == 1
 
 
 async def test_managers_can_join_at_the_same_time(world: FakeWorld) -> None:
@@ -299,7 +299,7 @@ async def test_loops_that_do_not_start_are_tried_again(world: FakeWorld, monkeyp
     monkeypatch.setattr("labkit.embedded.swarm.node.manager.make_leader", Clumsy)
     await world.init()
     assert len(attempts) == 3
-    assert FakeLeader.running == 1
+    assert world.running == 1
 
 
 async def test_two_managers_are_warned_of(world: FakeWorld) -> None:
@@ -472,7 +472,7 @@ async def test_the_leader_hands_over_when_it_is_demoted(world: FakeWorld) -> Non
     assert leader is not None
     assert leader is not world[1]
     assert not world[1].is_manager
-    assert FakeLeader.running == 1
+    assert world.running == 1
     assert len(leader.manager.member.membership.members) == 2  # type: ignore[union-attr]
     await world.update(1, Role="manager")
     await world.clock.advance(2)
@@ -513,7 +513,7 @@ async def test_another_manager_takes_over(world: FakeWorld) -> None:
     leader = world.leader()
     assert leader is not None
     assert leader.machine in ("m2", "m3")
-    assert FakeLeader.running == 1
+    assert world.running == 1
     other = world[3] if leader is world[2] else world[2]
     assert await world.run(other.leader_store()) is leader.store
     assert other.reachability(world[1].node_id) == "unreachable"
@@ -548,7 +548,7 @@ async def test_without_a_quorum_calls_fail_and_come_back(world: FakeWorld) -> No
     assert info["Cluster"]["ID"] == ""
     assert info["Cluster"]["Version"] == {}
     assert "Managers" not in info
-    assert FakeLeader.running == 0
+    assert world.running == 0
     world.fleet.heal("m2")
     await world.clock.advance(45)
     assert await world.run(world[1].inspect())
@@ -567,7 +567,7 @@ async def test_a_minority_that_is_cut_off_steps_down_and_its_writes_never_happen
     world.fleet.heal("m1")
     await world.clock.advance(45)
     assert (await world.run(world[1].inspect()))["Spec"]["Labels"] == {}
-    assert FakeLeader.running == 1
+    assert world.running == 1
 
 
 async def test_force_new_cluster(world: FakeWorld) -> None:
@@ -586,8 +586,35 @@ async def test_force_new_cluster(world: FakeWorld) -> None:
     await world.clock.advance(1)
     assert world[1].info()["Managers"] == 1
     assert world[1].info()["Nodes"] == 4
+    assert world[4].find_leader() is world[1].leader
     with pytest.raises(NotManager):
         await world.run(world[4].init({"ListenAddr": "eth0", "ForceNewCluster": True}))
+    # The managers of old are told that they are out when they come back, and, as their role still says manager,
+    # join again. (So does a real one.)
+    world.fleet.heal("m2")
+    world.fleet.heal("m3")
+    await world.clock.advance(60)
+    assert world[1].info()["Managers"] == 3
+    assert world.running == 1
+    assert {world[number].group_id for number in (1, 2, 3)} == {world[1].group_id}
+    assert len({kind.split("/")[1] for kind in world.storage.kinds("swarm/") if kind.endswith("/group")}) == 1
+
+
+async def test_force_new_cluster_survives_a_restart(world: FakeWorld) -> None:
+    await world.swarm(managers=3)
+    world.fleet.fail("m2")
+    world.fleet.fail("m3")
+    await world.clock.advance(45)
+    await world.init(ForceNewCluster=True)
+    again = await world.restarted()
+    await again.clock.settle()
+    assert again.leader() is again[1]
+    again.fleet.heal("m2")
+    again.fleet.heal("m3")
+    await again.clock.advance(60)
+    assert again[1].info()["Managers"] == 3
+    assert again.running == 1
+    await again.close()
 
 
 # -- restart of the process

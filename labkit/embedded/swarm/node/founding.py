@@ -60,10 +60,10 @@ def plan(req: Json, own: str) -> Plan:
 
 
 def found(node: SwarmNode, plan: Plan) -> Manager:
-    """The first manager of a new swarm; ``node`` has its id and the group's."""
+    """The first manager of a new swarm; ``node`` has its id, the swarm's and the group's."""
     world = node.world
     cluster = clusterspec.new_cluster(
-        world.ids.swarm_id(),
+        node.swarm_id,
         world.rng,
         world.clock.time(),
         pools=plan.pools,

@@ -24,7 +24,7 @@ class Issued:
 
     node_id: str
     role: str
-    group_id: str
+    swarm_id: str
     managers: dict[str, tuple[str, str]]  # node id -> address, machine
 
 
@@ -87,7 +87,7 @@ async def _issue(node: SwarmNode, remote: SwarmNode, token: str, availability: s
         store = await remote.leader_store()  # a manager that does not lead passes the question on
         leading = remote.peers.manager_of(store)
         node_id, role = await leading.issue(token, availability)
-        return Issued(node_id, role, remote.group_id, leading.members_by_node())
+        return Issued(node_id, role, remote.swarm_id, leading.members_by_node())
 
     try:
         issued: Issued = await node.world.fleet.call(node.machine, remote.machine, ask, timeout=None)

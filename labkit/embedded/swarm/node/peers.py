@@ -49,7 +49,7 @@ class Peers:
         found = [me] if me.is_manager else []
         for node_id, (_, machine) in self.all().items():
             node = registry.on(machine)
-            if node is None or node is me or (node.node_id, node.group_id) != (node_id, me.group_id):
+            if node is None or node is me or (node.node_id, node.swarm_id) != (node_id, me.swarm_id):
                 continue
             if node.serves and registry.reachable(me.machine, machine):
                 found.append(node)

@@ -58,7 +58,8 @@ class SwarmNode:
         self.local_state = "inactive"
         self.error = ""
         self.node_id = ""
-        self.group_id = ""
+        self.swarm_id = ""  # the cluster's
+        self.group_id = ""  # that of its managers; another one after --force-new-cluster
         self.role = ""  # what this node is, once it is something
         self.addresses = Addresses()
         self.manager: Manager | None = None
@@ -112,7 +113,8 @@ class SwarmNode:
             if again:
                 await self._force_new_cluster()
             else:
-                self.node_id, self.group_id = self.world.ids.swarm_id(), self.world.ids.swarm_id()
+                ids = self.world.ids
+                self.node_id, self.swarm_id, self.group_id = ids.swarm_id(), ids.swarm_id(), ids.swarm_id()
                 self.role = "manager"
                 await self._manage(founding.found(self, plan))
                 await self._activate()
@@ -126,6 +128,7 @@ class SwarmNode:
         old = self.manager
         assert old is not None
         await old.stop()
+        was = self.group_id
         self.peers = Peers(self)
         with self.world.storage.transaction():  # a kill in between must not lose the state
             self.group_id = self.world.ids.swarm_id()
@@ -133,6 +136,7 @@ class SwarmNode:
             self.manager = part
             self._keep()
         await old.destroy()
+        self._sweep(was)
         await self._manage(part)
 
     # -- docker swarm join
@@ -162,7 +166,7 @@ class SwarmNode:
     async def _joining(self, req: Json) -> None:
         """Get an id and a role with the token, become that, and tell nobody before it is done."""
         issued = await joining.get_certificate(self, req)
-        self.node_id, self.role, self.group_id = issued.node_id, issued.role, issued.group_id
+        self.node_id, self.role, self.swarm_id = issued.node_id, issued.role, issued.swarm_id
         self.peers.learn(issued.managers)
         self._join = None
         if self.role == "manager":
@@ -185,6 +189,7 @@ class SwarmNode:
                 except (Unreachable, NoLeader) as error:
                     _log.info("%s cannot join the managers yet: %s", self.machine, error)
                 else:
+                    self.group_id = leading.group_id
                     group = self.registry.exchange.group(self.group_id)
                     await self._manage(Manager.joining(self, group, raft_id), settled=False)
                     self._changed()
@@ -210,8 +215,12 @@ class SwarmNode:
             group_id = self.group_id
             self._clear()
             self._changed()
-            if not any(row["group"] == group_id for row in self.world.storage.all(KIND).values()):
-                self.registry.exchange.erase(group_id)
+            self._sweep(group_id)
+
+    def _sweep(self, group_id: str) -> None:
+        """Erase what a group of managers has on disk if no node is in it any more."""
+        if group_id and not any(row["group"] == group_id for row in self.world.storage.all(KIND).values()):
+            self.registry.exchange.erase(group_id)
 
     def _leave_warning(self) -> words.LeaveManager:
         store = self.peers.leaders_store()
@@ -374,10 +383,12 @@ class SwarmNode:
         if was is not None:
             self.peers.learn(was.members_by_node())
             self.peers.forget(self.node_id)
+            group_id, self.group_id = self.group_id, ""
             self._raft_id = 0
             self.role = "worker"
             self._changed()
             await was.destroy()
+            self._sweep(group_id)
 
     # -- parts coming and going
 
@@ -445,6 +456,7 @@ class SwarmNode:
             "state": self.local_state,
             "error": self.error,
             "node_id": self.node_id,
+            "swarm": self.swarm_id,
             "group": self.group_id,
             "role": self.role,
             "raft_id": self._raft_id,
@@ -471,7 +483,7 @@ class SwarmNode:
         if row is None:
             return
         self.local_state, self.error = row["state"], row["error"]
-        self.node_id, self.group_id = row["node_id"], row["group"]
+        self.node_id, self.swarm_id, self.group_id = row["node_id"], row["swarm"], row["group"]
         self.role, self._raft_id, self._join = row["role"], row["raft_id"], row["join"]
         self.addresses = Addresses(**row["addresses"])
         self.peers.learn({id: (address, machine) for id, (address, machine) in row["remotes"].items()})

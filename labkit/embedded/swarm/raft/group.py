@@ -178,7 +178,7 @@ class Exchange:
             self._scheduled = False
 
     def _carry(self, sender: Member, message: Message) -> None:
-        target = sender.group.members.get(message.dst)
+        target = sender.group.members.get(message.dst) or self._elsewhere(message.dst)
         if target is None or not self.fleet.reachable(sender.machine, target.machine):
             return
         delay = self.fleet.delay(sender.machine, target.machine)
@@ -186,6 +186,10 @@ class Exchange:
             self.clock.call_later(delay, self._arrive, sender, target, message)
         else:
             target.receive(sender, message)
+
+    def _elsewhere(self, id: int) -> Member | None:
+        """A member that went on in a new group (``--force-new-cluster``): it tells those of old that they are out."""
+        return next((group.members[id] for group in self._groups.values() if id in group.members), None)
 
     def _arrive(self, sender: Member, target: Member, message: Message) -> None:
         if self.fleet.reachable(sender.machine, target.machine):
