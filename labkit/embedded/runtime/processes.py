@@ -24,6 +24,7 @@ from labkit.embedded.runtime.machines import Machine
 from labkit.embedded.runtime.network import AddressInUse, Connected, Listener, Network
 from labkit.embedded.runtime.proc import virtual_file
 from labkit.embedded.runtime.streams import Bytes, Sink, Source, Tap
+from labkit.embedded.runtime.terminal import Terminal
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -313,8 +314,10 @@ class Process:
         self.args = args
         self.env = {"PATH": DEFAULT_PATH, "HOSTNAME": ns.hostname, "HOME": "/root"} if env is None else env
         self.log = log or Log(ns.clock)
-        self.stdin: Source = stdin or Bytes()
         self.tty = tty
+        self.stdin: Source = stdin or Bytes()
+        if tty and stdin is not None:
+            self.stdin = Terminal(stdin, self.out, lambda: self.kill(signals.SIGINT))
         self.cwd = workdir or image.workdir or "/"
         self.user = user or image.user
         self.pid = 0  # as the machine counts; 0 before start and after the end
@@ -351,6 +354,8 @@ class Process:
         self.log.open()
         self._exited = loop.create_future()
         self._task = loop.create_task(self._run(program))
+        if isinstance(self.stdin, Terminal):
+            self.spawn(self.stdin.pump())
 
     async def _run(self, program: Program) -> int:
         code = 1
@@ -586,6 +591,7 @@ class Process:
         task = asyncio.get_running_loop().create_task(self._beside(coro))
         self._children.add(task)
         task.add_done_callback(self._children.discard)
+        task.add_done_callback(lambda _: coro.close())  # one that was cancelled before its first step
         return task
 
     async def _beside(self, coro: Coroutine[Any, Any, Any]) -> Any:
@@ -621,6 +627,13 @@ class Process:
             return await Held(handler(request), *self._gates())
 
         await self._listen(port, lambda ip, number: self.network.listen_http(self.machine, ip, number, held))
+
+    def unlisten(self, port: int) -> None:
+        """Close a port again."""
+        if self._owned is not None and port in self._owned:
+            self._owned.remove(port)
+            for listener in self.ns.listeners.pop(port, ()):
+                listener.shut()
 
     async def _listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
         await self.ns.listen(port, start)

@@ -74,6 +74,11 @@ class Pipe:
         _release(self._writers)
 
     @property
+    def unread(self) -> int:
+        """Bytes that wait for a reader."""
+        return len(self._data)
+
+    @property
     def at_eof(self) -> bool:
         return self._eof and not self._data
 

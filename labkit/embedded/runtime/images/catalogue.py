@@ -11,7 +11,17 @@ from labkit.embedded.runtime.images.reference import DOCKER_IO, Reference, parse
 # name -> module and class. Modules are loaded when one of their images is asked for, so a start costs little.
 FAMILIES = {
     "traefik/whoami": "whoami:Whoami",
-    "busybox": "busybox:Busybox",
+    "nginx": "nginx:Nginx",
+    "httpd": "httpd:Httpd",
+    "redis": "redis:Redis",
+    "busybox": "small:Busybox",
+    "alpine": "small:Alpine",
+    "labkit/hello": "labkit:Hello",
+    "labkit/crasher": "labkit:Crasher",
+    "labkit/slow-starter": "labkit:SlowStarter",
+    "labkit/unhealthy": "labkit:Unhealthy",
+    "labkit/memory-hog": "labkit:MemoryHog",
+    "labkit/load-generator": "labkit:LoadGenerator",
 }
 
 

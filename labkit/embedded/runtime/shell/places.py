@@ -11,8 +11,8 @@ _PLACES = {
     "/sbin": "ifconfig ip route",
     "/usr/bin": (
         "[ awk basename clear cut dirname du env expr find free head hostid id install killall less logger md5sum "
-        "mkfifo nc nohup nproc nslookup od printf readlink realpath reset seq sha1sum sha256sum sort split tail tee test "
-        "time timeout top tr traceroute tty uniq unlink uptime vi wc wget which who whoami xargs yes"
+        "mkfifo nc nohup nproc nslookup od printf readlink realpath reset seq sha1sum sha256sum sort split tail tee "
+        "test time timeout top tr traceroute tty uniq unlink uptime vi wc wget which who whoami xargs yes"
     ),
     "/usr/sbin": "httpd nginx",
 }

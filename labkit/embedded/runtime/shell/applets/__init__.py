@@ -1,0 +1,16 @@
+"""The tools of busybox, each an ``async (context) -> exit code``, in modules by what they work on."""
+
+from __future__ import annotations
+
+from labkit.embedded.runtime.shell.applets import conditions, files, net, output, system, text, webserver
+from labkit.embedded.runtime.shell.context import Applet
+
+APPLETS: dict[str, Applet] = {
+    **output.TABLE,
+    **text.TABLE,
+    **files.TABLE,
+    **system.TABLE,
+    **net.TABLE,
+    **conditions.TABLE,
+    **webserver.TABLE,
+}

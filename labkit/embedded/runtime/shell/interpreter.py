@@ -1,0 +1,563 @@
+"""Runs the syntax tree: one :class:`Shell` a shell process, copied for every subshell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.embedded.runtime import signals
+from labkit.embedded.runtime.files import normal
+from labkit.embedded.runtime.processes import Entry, ExecutableNotFound, Exit, Process
+from labkit.embedded.runtime.shell import children
+from labkit.embedded.runtime.shell.arithmetic import BadExpression
+from labkit.embedded.runtime.shell.context import Context, FileSink, Pace, special_source
+from labkit.embedded.runtime.shell.expand import Expander, matches
+from labkit.embedded.runtime.shell.parser import Parser
+from labkit.embedded.runtime.shell.syntax import (
+    AndOr,
+    Case,
+    Command,
+    For,
+    Function,
+    Group,
+    If,
+    Pipeline,
+    Redirect,
+    Sequence,
+    ShellSyntaxError,
+    Simple,
+    Subshell,
+    While,
+)
+from labkit.embedded.runtime.shell.variables import State, Unset
+from labkit.embedded.runtime.streams import Buffer, Bytes, Pipe, Sink, Source, Tap, TooMuch
+
+MAX_DEPTH = 60  # functions, subshells and evals in each other; a real shell's stack ends somewhere, too
+
+Streams = dict[int, Any]  # file descriptor -> Source or Sink
+
+
+class Break(Exception):
+    def __init__(self, levels: int) -> None:
+        self.levels = levels
+
+
+class Continue(Break):
+    pass
+
+
+class Return(Exception):
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class ExitShell(Exception):
+    """``exit``, ``set -e``, or an error that ends a shell which is not interactive."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class ShellError(Exception):
+    """An error of the shell itself: the words follow its name on standard error, a script ends with ``code``."""
+
+    def __init__(self, words: str, code: int = 2) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Something in the background."""
+
+    entry: Entry
+    task: asyncio.Task[int]
+    text: str
+
+
+class Shell:
+    """A shell and what it stands in. ``streams`` are the file descriptors of the commands that run just now."""
+
+    def __init__(self, process: Process, state: State, streams: Streams, *, entry: Entry | None = None) -> None:
+        self.process = process
+        self.state = state
+        self.streams = streams
+        self.entry = entry or process.entry
+        self.pace = Pace(process)
+        self.jobs: dict[int, Job] = {}
+        self.traps: dict[str, str] = {}  # "TERM" or "EXIT" -> command
+        self.pending: list[int] = []  # signals with a trap that have come
+        self.signalled = asyncio.Event()
+        self.subshell = False
+        self.interactive = False
+        self.local_frames: list[dict[str, str | None]] = []  # what `local` hid, a dict for every function
+        self._tested = 0  # inside a condition, where a failure does not end the shell (set -e)
+        self._expander = Expander(state, process.files, process.entry.pid if process.entry else 1, self._substitute)
+
+    # running text ---------------------------------------------------------------------------------------------
+
+    async def run_text(self, text: str) -> int:
+        """Run a script; the shell's own errors are reported and raise :class:`ExitShell` unless it is interactive."""
+        parser = Parser(text)
+        while True:
+            try:
+                sequence = parser.next_command()
+            except ShellSyntaxError as error:
+                await self.complain(str(error))
+                self.state.status = 2
+                if self.interactive:
+                    return 2
+                raise ExitShell(2) from None
+            if sequence is None:
+                return self.state.status
+            await self.run_guarded(sequence)
+
+    async def run_guarded(self, sequence: Sequence) -> int:
+        """Run commands, and turn the shell's errors into words and an exit code."""
+        try:
+            return await self.sequence(sequence)
+        except (ShellError, Unset, TooMuch, BadExpression, PermissionError) as error:
+            words = "out of memory" if isinstance(error, TooMuch) else str(error)
+            await self.complain(words)
+            self.state.status = error.code if isinstance(error, ShellError) else 2
+            if self.interactive:
+                return self.state.status
+            raise ExitShell(self.state.status) from None
+        except Break:
+            return self.state.status
+
+    async def complain(self, words: str) -> None:
+        await self.streams[2].write(f"{self.state.name}: {words}\n".encode())
+
+    async def _substitute(self, body: Sequence) -> str:
+        buffer = Buffer()
+        shell = self.fork({**self.streams, 1: buffer})
+        self.state.status = await shell.run_subshell(body)
+        return bytes(buffer.data).replace(b"\0", b"").decode("utf-8", "surrogateescape").rstrip("\n")
+
+    def fork(self, streams: Streams, entry: Entry | None = None) -> Shell:
+        """A subshell: it has a copy of everything, and its traps are reset."""
+        if self.state.depth >= MAX_DEPTH:
+            raise ShellError("can't fork: too many shells in each other")
+        shell = Shell(self.process, self.state.copy(), streams, entry=entry or self.entry)
+        shell.pace = self.pace
+        shell.subshell = True
+        shell._tested = self._tested
+        return shell
+
+    async def run_subshell(self, body: Sequence) -> int:
+        try:
+            await self.run_guarded(body)
+        except (ExitShell, Return) as ended:
+            self.state.status = ended.code
+        try:
+            return await self.run_exit_trap(self.state.status)
+        finally:
+            for job in self.jobs.values():  # they live on; the main shell's process is what ends them
+                job.task.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    # traps ----------------------------------------------------------------------------------------------------
+
+    def set_trap(self, name: str, command: str | None) -> None:
+        """``trap command NAME``; None goes back to the default, an empty command ignores the signal."""
+        number = signals.NUMBERS.get(name)
+        if command is None:
+            self.traps.pop(name, None)
+        else:
+            self.traps[name] = command
+        if number is None or self.subshell:
+            return
+
+        def arrived() -> None:
+            self.pending.append(number)
+            self.signalled.set()
+
+        self.process.on_signal(number, None if command is None else (lambda: None) if not command else arrived)
+
+    async def run_traps(self) -> None:
+        """Run the traps of signals that have come, between two commands as a shell does."""
+        while self.pending:
+            name = signals.NAMES[self.pending.pop(0)]
+            command, status = self.traps.get(name), self.state.status
+            if command:
+                await self.run_text(command)
+                self.state.status = status
+        self.signalled.clear()
+
+    async def run_exit_trap(self, code: int) -> int:
+        command = self.traps.pop("EXIT", None)
+        if not command:
+            return code
+        self.state.status = code
+        try:
+            await self.run_text(command)
+        except (ExitShell, Return) as ended:
+            return ended.code
+        return code
+
+    # lists ----------------------------------------------------------------------------------------------------
+
+    async def sequence(self, node: Sequence) -> int:
+        for andor, background in node.items:
+            if self.pending:
+                await self.run_traps()
+            if background:
+                self._start_job(andor)
+                self.state.status = 0
+            else:
+                await self._and_or(andor)
+        if self.pending:
+            await self.run_traps()
+        return self.state.status
+
+    async def _and_or(self, node: AndOr) -> int:
+        status = await self._pipeline(node.first, tested=bool(node.rest))
+        for index, (operator, pipeline) in enumerate(node.rest):
+            if (status == 0) == (operator == "&&"):
+                status = await self._pipeline(pipeline, tested=index < len(node.rest) - 1)
+        return status
+
+    async def _pipeline(self, node: Pipeline, tested: bool = False) -> int:
+        tested = tested or node.negated
+        self._tested += tested
+        try:
+            if len(node.commands) == 1:
+                status = await self.command(node.commands[0])
+            else:
+                status = await self._piped(node.commands)
+        finally:
+            self._tested -= tested
+        if node.negated:
+            status = int(status == 0)
+        self.state.status = status
+        if status and "e" in self.state.options and not self._tested and not tested:
+            raise ExitShell(status)
+        return status
+
+    async def _piped(self, commands: list[Command]) -> int:
+        pipes = [Pipe() for _ in commands[1:]]
+        stages: list[Coroutine[Any, Any, int]] = []
+        for index, command in enumerate(commands):
+            streams = dict(self.streams)
+            if index:
+                streams[0] = pipes[index - 1]
+            if index < len(pipes):
+                streams[1] = pipes[index]
+            stages.append(self._stage(self.fork(streams), command, streams))
+        statuses = await children.together(self.process, stages)
+        self.pace.rested()
+        if self.state.pipefail:
+            return next((status for status in reversed(statuses) if status), 0)
+        return statuses[-1]
+
+    async def _stage(self, shell: Shell, command: Command, streams: Streams) -> int:
+        body = Sequence([(AndOr(Pipeline([command]), []), False)])
+        try:
+            return await shell.run_subshell(body)
+        except BrokenPipeError:
+            return 128 + signals.SIGPIPE
+        finally:
+            if isinstance(streams[0], Pipe) and streams[0] is not self.streams[0]:
+                streams[0].close_reading()
+            if isinstance(streams[1], Pipe) and streams[1] is not self.streams[1]:
+                streams[1].feed_eof()
+
+    def _start_job(self, node: AndOr) -> None:
+        parent = self.entry
+        try:
+            entry = self.process.ns.enter(
+                list(parent.args) if parent else ["sh"], lambda signal: None, parent.pid if parent else 0
+            )
+        except BlockingIOError as error:
+            raise ShellError(f"can't fork: {error}") from None
+        stdin: Source = self.streams[0] if self.interactive else Bytes()
+        shell = self.fork({**self.streams, 0: stdin}, entry)
+        job = children.start_job(self.process, entry, shell.run_subshell(Sequence([(node, False)])))
+        self.jobs[entry.pid] = Job(entry, job, "")
+        self.state.background = entry.pid
+
+    # commands -------------------------------------------------------------------------------------------------
+
+    async def command(self, node: Command) -> int:
+        await self.pace.step()
+        if isinstance(node, Simple):
+            return await self._simple(node)
+        if not node.redirects:
+            return await self._compound(node)
+        before = self.streams
+        try:
+            streams = await self._redirected(node.redirects)
+        except OpenFailed as error:
+            await self.complain(str(error))
+            return 1
+        try:
+            self.streams = streams
+            return await self._compound(node)
+        finally:
+            self.streams = before
+
+    async def _compound(self, node: Command) -> int:
+        match node:
+            case Group():
+                return await self.sequence(node.body)
+            case Subshell():
+                return await self.fork(dict(self.streams)).run_subshell(node.body)
+            case If():
+                for condition, body in node.branches:
+                    if await self._condition(condition) == 0:
+                        return await self.sequence(body)
+                self.state.status = 0
+                return await self.sequence(node.otherwise) if node.otherwise is not None else 0
+            case While():
+                return await self._while(node)
+            case For():
+                return await self._for(node)
+            case Case():
+                return await self._case(node)
+            case Function():
+                self.state.functions[node.name] = node.body
+                return 0
+        raise AssertionError(node)
+
+    async def _condition(self, node: Sequence) -> int:
+        self._tested += 1
+        try:
+            return await self.sequence(node)
+        finally:
+            self._tested -= 1
+
+    async def _while(self, node: While) -> int:
+        status = 0
+        self.state.loops += 1
+        try:
+            while (await self._condition(node.condition) == 0) != node.until:
+                await self.pace.step()
+                try:
+                    status = await self.sequence(node.body)
+                except Break as jump:
+                    if not self._again(jump):
+                        status = 0
+                        break
+        finally:
+            self.state.loops -= 1
+        return status
+
+    async def _for(self, node: For) -> int:
+        values = list(self.state.positional) if node.words is None else await self._expander.fields(node.words)
+        status = 0
+        self.state.loops += 1
+        try:
+            for value in values:
+                self.state.put(node.name, value)
+                await self.pace.step()
+                try:
+                    status = await self.sequence(node.body)
+                except Break as jump:
+                    if not self._again(jump):
+                        status = 0
+                        break
+        finally:
+            self.state.loops -= 1
+        return status
+
+    def _again(self, jump: Break) -> bool:
+        """Does the loop that caught it go on? Jumps over several loops are raised again."""
+        if jump.levels > 1 and self.state.loops > 1:
+            jump.levels -= 1
+            raise jump
+        return isinstance(jump, Continue)
+
+    async def _case(self, node: Case) -> int:
+        text = await self._expander.text(node.word)
+        for patterns, body in node.branches:
+            for pattern in patterns:
+                if matches(text, await self._expander.pattern(pattern)):
+                    self.state.status = 0
+                    return await self.sequence(body)
+        return 0
+
+    async def _simple(self, node: Simple) -> int:
+        args = await self._expander.fields(node.words) if node.words else []
+        assigned = [(name, await self._expander.text(word)) for name, word in node.assignments]
+        try:
+            streams = await self._redirected(node.redirects) if node.redirects else self.streams
+        except OpenFailed as error:
+            await self.complain(str(error))
+            return 1
+        if "x" in self.state.options and (args or assigned):
+            shown = [f"{name}={value}" for name, value in assigned] + args
+            await self.streams[2].write(("+ " + " ".join(shown) + "\n").encode())
+        if not args:
+            for name, value in assigned:
+                self.state.put(name, value)
+            # x=$(false) has the status of false; x=1 has 0.
+            return self.state.status if _substitutes(node) else 0
+        return await self._invoke(args, assigned, streams)
+
+    async def _invoke(self, args: list[str], assigned: list[tuple[str, str]], streams: Streams) -> int:
+        from labkit.embedded.runtime.shell.builtins import BUILTINS, SPECIAL
+
+        name = args[0]
+        before = self.streams
+        self.streams = streams
+        try:
+            if name in self.state.functions and name not in SPECIAL:
+                return await self._with(assigned, self._call(self.state.functions[name], args))
+            builtin = BUILTINS.get(name)
+            if builtin is not None:
+                if name == "exec" and len(args) == 1:
+                    before = streams  # its redirections stay
+                if name in SPECIAL:  # assignments before them stay, too
+                    for variable, value in assigned:
+                        self.state.put(variable, value)
+                    return await builtin(self, args[1:])
+                return await self._with(assigned, builtin(self, args[1:]))
+            return await self.external(args, {**self.state.environment(), **dict(assigned)})
+        finally:
+            self.streams = before
+
+    async def _with(self, assigned: list[tuple[str, str]], work: Coroutine[Any, Any, int]) -> int:
+        """Run with some variables set for as long as it takes."""
+        saved = {name: self.state.get(name) for name, _ in assigned}
+        for name, value in assigned:
+            self.state.put(name, value)
+        try:
+            return await work
+        finally:
+            for name, old in saved.items():
+                if old is None:
+                    self.state.variables.pop(name, None)
+                else:
+                    self.state.variables[name] = old
+
+    async def _call(self, body: Command, args: list[str]) -> int:
+        if self.state.depth >= MAX_DEPTH:
+            raise ShellError("too many functions in each other", 139)  # a real one overflows its stack: SIGSEGV
+        saved, self.state.positional = self.state.positional, args[1:]
+        loops, self.state.loops = self.state.loops, 0
+        self.state.depth += 1
+        self.local_frames.append({})
+        try:
+            return await self.command(body)
+        except Return as returned:
+            return returned.code
+        finally:
+            for name, old in self.local_frames.pop().items():
+                if old is None:
+                    self.state.variables.pop(name, None)
+                else:
+                    self.state.variables[name] = old
+            self.state.positional, self.state.loops = saved, loops
+            self.state.depth -= 1
+
+    # programs -------------------------------------------------------------------------------------------------
+
+    async def external(self, args: list[str], env: dict[str, str]) -> int:
+        """Run a program of the image as a child: 127 when there is none, 128 + signal when one ends it."""
+        context = self.context(args, env)
+        try:
+            return await children.run(context, args)
+        except ExecutableNotFound as error:
+            if "/" in args[0]:
+                words = "Permission denied" if error.exit_code == 126 else "not found"
+                await self.complain(f"{args[0]}: {words}")
+            else:
+                await self.complain(f"{args[0]}: not found")
+            return error.exit_code
+        except BlockingIOError as error:
+            raise ShellError(f"can't fork: {error}") from None
+
+    def context(self, args: list[str], env: dict[str, str] | None = None) -> Context:
+        return Context(
+            name=args[0],
+            args=args[1:],
+            process=self.process,
+            stdin=self.streams[0],
+            stdout=self.streams[1],
+            stderr=self.streams[2],
+            env=self.state.environment() if env is None else env,
+            cwd=self.state.cwd,
+            pace=self.pace,
+            run=children.run,
+            shell=self,
+        )
+
+    async def exec(self, args: list[str]) -> int:
+        """``exec program``: it takes the place of the shell, signals and process id included."""
+        process = self.process
+        if self.subshell or any(self.streams[fd] is not process_stream for fd, process_stream in own_streams(process)):
+            raise ExitShell(await self.external(args, self.state.environment()))
+        try:
+            program = process.image.program(args, process)
+        except ExecutableNotFound as error:
+            await self.complain(f"exec: line 0: {args[0]}: not found")
+            raise ExitShell(error.exit_code) from None
+        for name in self.traps:
+            if name in signals.NUMBERS:
+                process.on_signal(signals.NUMBERS[name], None)
+        process.args = args
+        process.env = self.state.environment()
+        process.cwd = self.state.cwd
+        if process.entry is not None:
+            process.entry.args = args
+        raise Exit(int(await program(process) or 0))
+
+    # redirections ---------------------------------------------------------------------------------------------
+
+    async def _redirected(self, redirects: list[Redirect]) -> Streams:
+        streams = dict(self.streams)
+        for redirect in redirects:
+            target = await self._expander.text(redirect.target)
+            if redirect.operator in ("<<", "<<-"):
+                streams[redirect.fd] = Bytes(target.encode("utf-8", "surrogateescape"))
+            elif redirect.operator in (">&", "<&"):
+                if target == "-":
+                    streams[redirect.fd] = Bytes() if redirect.operator == "<&" else Tap(_nowhere)
+                elif not target.isdigit() or int(target) not in streams:
+                    raise ShellError(f"{target}: Bad file descriptor")
+                else:
+                    streams[redirect.fd] = streams[int(target)]
+            else:
+                try:
+                    streams[redirect.fd] = self._open(target, redirect.operator, streams)
+                except OSError as error:
+                    reading = redirect.operator == "<"
+                    verb, missing = ("open", "no such file") if reading else ("create", "nonexistent directory")
+                    words = missing if isinstance(error, FileNotFoundError) else error.strerror
+                    raise OpenFailed(f"can't {verb} {target}: {words}") from None
+        return streams
+
+    def _open(self, name: str, operator: str, streams: Streams) -> Source | Sink:
+        path = normal(name, self.state.cwd)
+        if operator == "<":
+            return special_source(path, streams[0]) or Bytes(self.process.files.read(path))
+        if path in ("/dev/null", "/dev/zero", "/dev/full"):
+            return Tap(_nowhere)
+        if path in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/tty"):
+            return streams[1]
+        if path in ("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"):
+            return streams[2]
+        main = self.process.ns.main
+        if path in ("/proc/1/fd/1", "/proc/1/fd/2") and main is not None:  # how scripts write to `docker logs`
+            return main.stdout if path.endswith("1") else main.stderr
+        return FileSink(self.process.files, path, operator == ">>")
+
+
+class OpenFailed(Exception):
+    """A redirection to or from something that cannot be opened; in the words of busybox."""
+
+
+def own_streams(process: Process) -> list[tuple[int, Any]]:
+    return [(0, process.stdin), (1, process.stdout), (2, process.stderr)]
+
+
+def _nowhere(data: bytes) -> None:
+    pass
+
+
+def _substitutes(node: Simple) -> bool:
+    from labkit.embedded.runtime.shell.syntax import Substitution
+
+    return any(isinstance(part, Substitution) for _, word in node.assignments for part in word)
