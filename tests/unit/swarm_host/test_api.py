@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import tarfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import aiohttp
 import pytest
 
 from labkit.embedded.sockets import HttpSocket, make_runner
-from labkit.embedded.swarm.api import containers, exec, images, networks, volumes
+from labkit.embedded.swarm.api import archive, containers, exec, images, networks, volumes
 from labkit.embedded.swarm.api.app import Api
 from labkit.embedded.swarm.host import frames
 from labkit.embedded.swarm.host.host import Host
@@ -68,7 +70,7 @@ async def read_all(reader: asyncio.StreamReader) -> bytes:
 
 @pytest.fixture
 async def client(host: Host, world: World, tmp_path: Path) -> AsyncIterator[Client]:
-    api = Api([*containers.ROUTES, *exec.ROUTES, *images.ROUTES, *volumes.ROUTES, *networks.ROUTES])
+    api = Api([*containers.ROUTES, *archive.ROUTES, *exec.ROUTES, *images.ROUTES, *volumes.ROUTES, *networks.ROUTES])
     path = tmp_path / "s"
     api.hosts[str(path)] = host
     runner = await make_runner(api.application())
@@ -264,3 +266,40 @@ async def test_volumes(client: Client, host: Host) -> None:
     assert answer["message"].startswith("remove vol: volume is in use - [")
     await client.call("DELETE", "/containers/one")
     assert (await client.call("DELETE", "/volumes/vol"))[0] == 204
+
+
+async def test_copying_files(client: Client, host: Host) -> None:
+    await run(host, "write", "/tmp/x", "one", name="box")
+    status, data = await client.call("GET", "/containers/box/archive?path=/tmp")
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert tar.getnames() == ["tmp", "tmp/x"]
+        assert tar.extractfile("tmp/x").read() == b"one"  # type: ignore[union-attr]
+    await client.call("POST", "/containers/create?name=other", {**IMAGE, "Cmd": ["read", "/opt/tmp/x"]})
+    assert (await client.call("PUT", "/containers/other/archive?path=/opt", raw=data))[0] == 200
+    await client.call("POST", "/containers/other/start")
+    await host.world.clock.settle()  # type: ignore[attr-defined]
+    assert (await client.call("GET", "/containers/other/logs?stdout=1"))[1][8:] == b"one"
+    for method, path, wanted, words in (
+        ("GET", "/nope", 404, "Could not find the file /nope in container box"),
+        ("PUT", "/nope", 404, "Could not find the file /nope in container box"),
+        ("PUT", "/tmp/x", 400, "extraction point is not a directory"),
+    ):
+        status, answer = await client.call(method, f"/containers/box/archive?path={path}", raw=data)
+        assert (status, answer["message"]) == (wanted, words)
+
+
+async def test_an_archive_cannot_reach_outside_of_its_directory(client: Client, host: Host) -> None:
+    await run(host, name="box")
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo("../../etc/passwd")
+        member.size = 1
+        tar.addfile(member, io.BytesIO(b"x"))
+    assert (await client.call("PUT", "/containers/box/archive?path=/tmp", raw=packed.getvalue()))[0] == 200
+    files = host.containers.get("box").process.files  # type: ignore[union-attr]
+    assert files.read("/tmp/etc/passwd") == b"x"
+
+
+async def test_a_volume_that_is_mounted_read_only(client: Client, host: Host) -> None:
+    container = await run(host, "write", "/data/x", "1", HostConfig={"Binds": ["vol:/data:ro"]})
+    assert (container.exit_code, host.volumes.get("vol").size) == (1, 0)

@@ -208,7 +208,9 @@ async def test_containers_of_ones_own_find_each_other_across_hosts(swarm: Swarm,
 
 
 async def test_a_network_that_is_not_attachable(swarm: Swarm, world: World) -> None:
-    words = "Could not attach to network ingress: rpc error: code = PermissionDenied desc = network ingress not manually"
+    words = (
+        "Could not attach to network ingress: rpc error: code = PermissionDenied desc = network ingress not manually"
+    )
     with pytest.raises(Forbidden, match=words):
         await run(world.hosts["one"], HostConfig={"NetworkMode": "ingress"})
 

@@ -28,12 +28,7 @@ TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         ("POST", "/grpc"),
         ("POST", "/commit"),
     ),
-    "copying files (docker cp)": (
-        ("GET", "/containers/{name}/archive"),
-        ("HEAD", "/containers/{name}/archive"),
-        ("PUT", "/containers/{name}/archive"),
-        ("GET", "/containers/{name}/export"),
-    ),
+    "exporting containers": (("GET", "/containers/{name}/export"),),
     "attaching over a web socket": (("GET", "/containers/{name}/attach/ws"),),
     "checkpoints": (
         ("GET", "/containers/{name}/checkpoints"),

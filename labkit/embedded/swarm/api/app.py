@@ -35,6 +35,7 @@ MODULES = (
     "secrets",
     "networks",
     "containers",
+    "archive",
     "exec",
     "images",
     "volumes",

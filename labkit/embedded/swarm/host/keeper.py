@@ -7,8 +7,10 @@ answers a client calls :meth:`Keeper.flush` first, so that what is acknowledged 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
-from collections.abc import Callable, Iterable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, cast
 
 from labkit.embedded.runtime.storage import Storage
@@ -90,6 +92,30 @@ class KeptLayer(dict[str, "bytes | None"]):
         value = super().pop(path, *default)
         self._changed()
         return value
+
+
+class ReadOnlyLayer(MutableMapping[str, "bytes | None"]):
+    """A layer that is mounted read-only: it may change, but not through this."""
+
+    __slots__ = ("_layer",)
+
+    def __init__(self, layer: MutableMapping[str, bytes | None]) -> None:
+        self._layer = layer
+
+    def __getitem__(self, path: str) -> bytes | None:
+        return self._layer[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layer)
+
+    def __len__(self) -> int:
+        return len(self._layer)
+
+    def __setitem__(self, path: str, data: bytes | None) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    def __delitem__(self, path: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
 
 
 def to_text(layer: dict[str, bytes | None] | None) -> Json:

@@ -15,7 +15,7 @@ from labkit.embedded.swarm.errors import ApiError, Conflict
 
 from .container import Container
 from .health import Monitor
-from .keeper import KeptLayer, from_text, to_text
+from .keeper import KeptLayer, ReadOnlyLayer, from_text, to_text
 from .proxy import Chores
 from .publishing import NETWORKING, Publisher
 from .restarts import Backoff
@@ -173,7 +173,8 @@ class Runner:
         mounts: dict[str, Layer] = {}
         for mount in container.mounts:
             if mount.type == "volume":
-                mounts[mount.destination] = self._host.volumes.get(mount.name).data
+                data = self._host.volumes.get(mount.name).data
+                mounts[mount.destination] = data if mount.rw else ReadOnlyLayer(data)
             elif mount.type == "tmpfs":
                 mounts[mount.destination] = {}
         return Files(container.files, mounts=mounts, readonly=bool(container.host.get("ReadonlyRootfs")))
