@@ -21,7 +21,8 @@ HISTORY = 5
 
 POLICIES: tuple[dict[str, Any], ...] = (
     {},
-    {"Condition": "any", "Delay": 0},
+    {"Condition": "any", "Delay": SECOND // 2},
+    {"Condition": "any", "Delay": 0, "MaxAttempts": 4},
     {"Condition": "any", "Delay": SECOND},
     {"Condition": "on-failure", "Delay": SECOND, "MaxAttempts": 2},
     {"Condition": "none"},
@@ -80,7 +81,7 @@ class History:
             self.services[a % SERVICES] = await self.swarm.create(
                 f"every-{self.swarm.world.ids.swarm_id()}",
                 None,
-                IMAGES[c % 3],
+                IMAGES[c % 4],
                 RestartPolicy=POLICIES[b % 3],
             )
 
@@ -246,24 +247,19 @@ class History:
 
     def _check_number(self, service: Service, fit: set[str]) -> None:
         running = [t for t in self.swarm.tasks(service, running=True) if self._state(t.node_id) == "ready"]
-        steady = all(
-            task.spec["ContainerSpec"]["Image"].startswith(("app", "slow"))
-            for task in self.swarm.tasks(service)
-            if task.desired_state <= S.RUNNING
-        )
-        condition = service.spec["TaskTemplate"]["RestartPolicy"].get("Condition", "any")
         policy = service.spec["TaskTemplate"]["RestartPolicy"]
+        images = [t.spec["ContainerSpec"]["Image"] for t in self.swarm.tasks(service) if t.desired_state <= S.RUNNING]
+        images.append(service.spec["TaskTemplate"]["ContainerSpec"]["Image"])
+        steady = all(image.startswith(("app", "slow")) for image in images)
+        restarted = policy.get("Condition", "any") == "any" and not policy.get("MaxAttempts")
+        reachable = fit and steady and restarted
         if service.replicas is None:
-            if steady and condition == "any":
-                there = {task.node_id.removeprefix("node-") for task in running}
-                assert fit <= there, f"a global service runs on {there}, not on all of {fit}"
+            there = {task.node_id.removeprefix("node-") for task in running}
+            assert not reachable or fit <= there, f"a global service runs on {there}, not on all of {fit}"
             return
         assert len(running) <= service.replicas, f"{len(running)} tasks run of {service.replicas}"
-        image = service.spec["TaskTemplate"]["ContainerSpec"]["Image"]
-        good = steady and image.startswith(("app", "slow"))
-        if fit and good and condition == "any" and not policy.get("MaxAttempts"):
-            found = [(t.slot, t.desired_state.word, t.status.state.word, t.node_id) for t in self.swarm.tasks(service)]
-            assert len(running) == service.replicas, f"{len(running)} of {service.replicas} run: {found}"
+        found = [(t.slot, t.desired_state.word, t.status.state.word, t.node_id) for t in self.swarm.tasks(service)]
+        assert not reachable or len(running) == service.replicas, f"{len(running)} of {service.replicas} run: {found}"
 
     def _state(self, node_id: str) -> str:
         return self.swarm.node_state(node_id.removeprefix("node-"))

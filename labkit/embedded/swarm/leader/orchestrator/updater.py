@@ -119,6 +119,7 @@ class Updater:
     def _take_up(self, slots: list[Slot]) -> None:
         dirty = [slot for slot in slots if self._is_slot_dirty(slot)]
         self._dirty = bool(dirty)
+        self._tangled = any(len(slot) > 1 for slot in slots)
         self._queue = deque((slot_key(slot[0]), [task.id for task in slot]) for slot in dirty)
         self._watchlist = Watchlist(self._policy, len(dirty))
         self._flights: dict[str, _Flight] = {}  # by the id of the task that takes over
@@ -128,7 +129,7 @@ class Updater:
     def needed(self) -> bool:
         """Is there anything to do?"""
         state = state_of(self.service)
-        return state not in PAUSED and (self._dirty or state in UNDER_WAY)
+        return self._tangled if state in PAUSED else self._dirty or state in UNDER_WAY
 
     def start(self, finished: Callable[[], None]) -> None:
         self._task = asyncio.create_task(self._run(), name=f"swarm update {self.service.name}")
@@ -168,6 +169,9 @@ class Updater:
         return [alive for slot in slots if (alive := self._restarts.updatable(slot, self.service))]
 
     async def _attempt(self) -> None:
+        if state_of(self.service) in PAUSED:
+            await self._store.update(self._untangle)
+            return
         while self._dirty:
             await self._write(lambda service: updatepolicy.started(service, self._clock.time()))
             if not await self._replace_slots() or not await self._monitor():
@@ -279,14 +283,15 @@ class Updater:
         self._flights[fresh.id] = _Flight(key, fresh.id, False, self._restarts.delay_start(old, fresh.id, 0.0))
 
     def _untangle(self, tx: Tx) -> None:
-        """The update is stopped. Where a new task failed, its slot has the old one and a replacement of the new one.
-        SwarmKit leaves both; here the old one stays alone, unless the new one runs by now."""
+        """The update is stopped. Where a new task failed, its slot has the old one and a replacement of the new one;
+        where the old one failed as well, two replacements. SwarmKit leaves them; here one stays: a new one if it runs,
+        else the old one."""
         for slot in self._slots_now():
             old = [task for task in slot if self._is_dirty(task)]
             new = [task for task in slot if task not in old]
-            if old and new:
-                runs = any(task.status.state == task.desired_state == TaskState.RUNNING for task in new)
-                self._shut_down(tx, old if runs else new)
+            running = [task for task in new if task.status.state == task.desired_state == TaskState.RUNNING]
+            keep = next(iter(running or old or new))
+            self._shut_down(tx, [task for task in slot if task is not keep])
 
     def _shut_down(self, tx: Tx, tasks: Slot) -> Task | None:
         """Returns one that has to stop before the next may start."""
