@@ -44,8 +44,10 @@ class FakeAgent:
     def __init__(self, host: FakeHost) -> None:
         self._host = host
         self._task: asyncio.Task[None] | None = None
+        self._role = ""
 
     async def start(self) -> None:
+        self._role = ""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
@@ -75,7 +77,8 @@ class FakeAgent:
 
         await leader.store.update(ready)
         mine = leader.store.get(Node, node.node_id)
-        if mine is not None and mine.role != node.role:
+        if mine is not None and mine.role != self._role:  # a session tells of a role once
+            self._role = mine.role
             await node.role_changed(mine.role)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from labkit.embedded.swarm.leader.leader import Leader
 
 KIND = "swarm/node"  # rows of the storage, by machine
+ROLE_TIMEOUT = 16.0  # seconds that a manager which was taken out waits for its new role
 _JOIN_TIMEOUT = 20.0
 _READY_TIMEOUT = 20.0
 
@@ -376,7 +377,17 @@ class SwarmNode:
     def manager_removed(self, removed: Manager) -> None:
         """The group has taken this manager out."""
         if removed is self.manager:
-            self._spawn(self._resign())
+            self._spawn(self._taken_out())
+
+    async def _taken_out(self) -> None:
+        """Usually a demotion, and the node's role follows. If it does not, as with the other managers after
+        ``--force-new-cluster``, the node looks what it is to be after a while, and joins the managers again."""
+        await self._resign()
+        await self.world.clock.sleep(ROLE_TIMEOUT)
+        leader = self.find_leader()
+        node = leader.store.get(Node, self.node_id) if leader is not None else None
+        if node is not None and self.local_state == "active":
+            await self.role_changed(node.role)
 
     async def _resign(self) -> None:
         was, self.manager = self.manager, None
