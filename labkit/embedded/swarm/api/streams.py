@@ -286,7 +286,7 @@ async def logs(host: Any, request: Request) -> web.StreamResponse:
     container: Container = host.containers.get(request.match["id"])
     if container.removing or container.dead:
         raise Conflict("can not get logs from container which is dead or marked for removal")
-    if container.log_driver not in ("json-file", "local", "journald"):
+    if container.log_driver == "none":  # what others keep, the real engine reads from a cache of its own
         raise NotReadable
     now = host.world.clock.time()
     since, until = (request.query.get(name, "") for name in ("since", "until"))
