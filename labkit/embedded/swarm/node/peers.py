@@ -65,6 +65,10 @@ class Peers:
             return None
         return node if node is via or via.registry.reachable(via.machine, node.machine) else None
 
+    def my_leader(self) -> SwarmNode | None:
+        """Whom this very node, a manager, takes for the leader."""
+        return self.leader_by(self._node)
+
     def find_leading(self) -> SwarmNode | None:
         """The node that leads, as this machine reaches it: itself or through a manager that it knows."""
         for via in self._serving():

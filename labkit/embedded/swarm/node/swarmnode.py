@@ -16,30 +16,30 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
-from labkit.embedded.runtime.machines import Unreachable
 from labkit.embedded.swarm.errors import ApiError, NoLeader, NotManager
-from labkit.embedded.swarm.node import clusterspec, control, founding, info, joining, words
+from labkit.embedded.swarm.node import founding, info, joining, words
 from labkit.embedded.swarm.node.addresses import split
 from labkit.embedded.swarm.node.founding import Addresses
+from labkit.embedded.swarm.node.management import Management
 from labkit.embedded.swarm.node.manager import Manager, check_availability
 from labkit.embedded.swarm.node.peers import Peers
 from labkit.embedded.swarm.node.registry import Registry
+from labkit.embedded.swarm.node.roles import Roles
 from labkit.embedded.swarm.node.tokens import check_unlock_key
-from labkit.embedded.swarm.objects import Cluster, Json, Node
+from labkit.embedded.swarm.objects import Json, Node
 from labkit.embedded.swarm.store import Store
 
 if TYPE_CHECKING:
     from labkit.embedded.swarm.leader.leader import Leader
 
 KIND = "swarm/node"  # rows of the storage, by machine
-ROLE_TIMEOUT = 16.0  # seconds that a manager which was taken out waits for its new role
 _JOIN_TIMEOUT = 20.0
 _READY_TIMEOUT = 20.0
 
 _log = logging.getLogger("labkit.swarm.node")
 
 
-class SwarmNode:
+class SwarmNode(Management, Roles):
     """The swarm membership of one host. Made with the host, whether or not it is in a swarm."""
 
     def __init__(self, host: Any, world: Any) -> None:
@@ -50,7 +50,7 @@ class SwarmNode:
         self.registry.add(self)
         self._agent_runs = False
         self._control = asyncio.Lock()  # init, join, leave and unlock, one at a time
-        self._promotion = asyncio.Lock()  # a session may say "manager" again while the node is becoming one
+        self._promotion = asyncio.Lock()
         self._background: set[asyncio.Task[Any]] = set()
         self._powered = True
         self._clear()
@@ -175,28 +175,6 @@ class SwarmNode:
         await self._activate()
         await self._until_ready()
 
-    async def _become_manager(self) -> None:
-        """Become a member of the Raft group; tried until it works or the role is another one."""
-        async with self._promotion:
-            await self._join_managers()
-
-    async def _join_managers(self) -> None:
-        while self.role == "manager" and self.manager is None and self._powered:
-            leading = self.peers.find_leading()
-            if leading is not None and leading.manager is not None:
-                args = (self.node_id, self.addresses.advertise, self.machine)
-                try:
-                    raft_id = await self.world.fleet.call(self.machine, leading.machine, leading.manager.admit, *args)
-                except (Unreachable, NoLeader) as error:
-                    _log.info("%s cannot join the managers yet: %s", self.machine, error)
-                else:
-                    self.group_id = leading.group_id
-                    group = self.registry.exchange.group(self.group_id)
-                    await self._manage(Manager.joining(self, group, raft_id), settled=False)
-                    self._changed()
-                    return
-            await self.world.clock.sleep(0.1)
-
     # -- docker swarm leave
 
     async def leave(self, force: bool = False) -> None:
@@ -234,45 +212,7 @@ class SwarmNode:
             counted=store is not None and self.reachability(self.node_id) == "reachable",
         )
 
-    # -- docker swarm inspect, update, unlock
-
-    async def inspect(self) -> Json:
-        """``GET /swarm``: the cluster with its join tokens."""
-        return info.swarm(await self._cluster(await self.leader_store()))
-
-    async def _cluster(self, store: Store) -> Cluster:
-        cluster = store.cluster()
-        if cluster is None:
-            raise NoLeader
-        return cluster
-
-    async def update_cluster(
-        self,
-        version: int,
-        spec: Json,
-        *,
-        rotate_worker: bool = False,
-        rotate_manager: bool = False,
-        rotate_unlock: bool = False,
-    ) -> None:
-        """``POST /swarm/update``: replaces the whole spec. Raises BadRequest, RpcError, ``OutOfSequence``."""
-        store = await self.leader_store()
-        completed = clusterspec.completed(spec)
-        await store.update(
-            lambda tx: clusterspec.update(
-                tx,
-                self.world.rng,
-                version,
-                completed,
-                worker=rotate_worker,
-                manager=rotate_manager,
-                unlock=rotate_unlock,
-            )
-        )
-
-    async def unlock_key(self) -> str:
-        """``GET /swarm/unlockkey``: empty when managers are not locked."""
-        return (await self._cluster(await self.leader_store())).unlock_key
+    # -- docker swarm unlock
 
     async def unlock(self, key: str) -> None:
         """``POST /swarm/unlock``: a locked manager takes part again."""
@@ -291,59 +231,11 @@ class SwarmNode:
         if not self.is_manager:
             raise self.not_a_manager()
 
-    # -- docker node update, promote, demote, rm
-
-    async def update_node(self, node_id: str, version: int, spec: Json) -> None:
-        """``POST /nodes/{id}/update``: ``node_id`` is a whole id, ``spec`` checked. The role manager does the rest."""
-        store = await self.leader_store()
-        member = self.peers.manager_of(store).member
-        await store.update(lambda tx: control.update_node(tx, member, node_id, version, spec))
-
-    async def remove_node(self, node_id: str, force: bool) -> None:
-        """``DELETE /nodes/{id}``: ``node_id`` is a whole id."""
-        store = await self.leader_store()
-        member = self.peers.manager_of(store).member
-        await store.update(lambda tx: control.remove_node(tx, member, node_id, force))
-
     # -- docker info
 
     def info(self) -> Json:
         """The ``Swarm`` object of ``GET /info``."""
         return info.info(self)
-
-    def ping_status(self) -> str:
-        """The ``Swarm`` header of ``/_ping``: ``inactive``, ``active/manager``, ``active/worker``, ``locked``…"""
-        if self.local_state != "active":
-            return self.local_state
-        return "active/manager" if self.is_manager else "active/worker"
-
-    # -- the way to the leader (see peers.py)
-
-    async def leader_store(self) -> Store:
-        """The leader's store, as this manager's API handlers reach it.
-
-        Waits up to 20 s for a leader, as dockerd does, unless there has been none for 10 ticks. Raises ``NotManager``,
-        ``NoLeader``, ``DeadlineExceeded``.
-        """
-        return await self.peers.leader_store()
-
-    def find_leader(self) -> Leader | None:
-        """For the agent: a leader that this machine reaches, itself or through a manager that it knows."""
-        leading = self.peers.find_leading()
-        return leading.leader if leading is not None else None
-
-    def leader_node_id(self) -> str | None:
-        """The node that leads, as far as this manager knows."""
-        leading = self.peers.leader_by(self)
-        return leading.node_id if leading is not None else None
-
-    def reachability(self, node_id: str) -> str:
-        """``ManagerStatus.Reachability`` of a manager as this one sees it: ``reachable | unreachable | unknown``."""
-        member = self.manager.member if self.manager is not None else None
-        raft_id = member.id_of_node(node_id) if member is not None and member.running else None
-        if member is None or raft_id is None:
-            return "unknown"
-        return "reachable" if member.active(raft_id) else "unreachable"
 
     def remote_managers(self) -> list[Json]:
         """``[{"NodeID": …, "Addr": "ip:2377"}]``: the managers that this node knows."""
@@ -361,45 +253,11 @@ class SwarmNode:
             return words.ManagerNotReady()
         return NotManager(NotManager.IN_SWARM)
 
-    # -- roles
-
-    async def role_changed(self, role: str) -> None:
-        """The agent's session says that this node's role is now ``manager`` or ``worker``."""
-        if role == self.role and (role == "manager") == (self.manager is not None):
-            return
-        self.role = role
-        self._changed()
-        if role == "manager":
-            self._spawn(self._become_manager())
-        elif self.manager is not None:
-            await self._resign()
-
-    def manager_removed(self, removed: Manager) -> None:
-        """The group has taken this manager out."""
-        if removed is self.manager:
-            self._spawn(self._taken_out())
-
-    async def _taken_out(self) -> None:
-        """Usually a demotion, and the node's role follows. If it does not, as with the other managers after
-        ``--force-new-cluster``, the node looks what it is to be after a while, and joins the managers again."""
-        await self._resign()
-        await self.world.clock.sleep(ROLE_TIMEOUT)
-        leader = self.find_leader()
-        node = leader.store.get(Node, self.node_id) if leader is not None else None
-        if node is not None and self.local_state == "active":
-            await self.role_changed(node.role)
-
-    async def _resign(self) -> None:
-        was, self.manager = self.manager, None
-        if was is not None:
-            self.peers.learn(was.members_by_node())
-            self.peers.forget(self.node_id)
-            group_id, self.group_id = self.group_id, ""
-            self._raft_id = 0
-            self.role = "worker"
-            self._changed()
-            await was.destroy()
-            self._sweep(group_id)
+    def ping_status(self) -> str:
+        """The ``Swarm`` header of ``/_ping``: ``inactive``, ``active/manager``, ``active/worker``, ``locked``…"""
+        if self.local_state != "active":
+            return self.local_state
+        return "active/manager" if self.is_manager else "active/worker"
 
     # -- parts coming and going
 
