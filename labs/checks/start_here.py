@@ -120,7 +120,7 @@ LAB = Lab(
             id="grow",
             title="Ask for more",
             needs=("hello",),
-            task="Ask for **five**: choose `hello` in the dashboard and move its slider.",
+            task="Ask for **five**: move the slider of `hello` in the dashboard.",
             check=lambda context: _wants(context, 5),
             solution=grow_hello,
             hints=(Hint("Or in a cell: `swarm.client.services.get('hello').scale(5)`."),),
@@ -130,8 +130,8 @@ LAB = Lab(
             id="pull-the-plug",
             title="Pull a plug",
             needs=("grow",),
-            task="Every sandbox is there to be broken. **Fail `worker-1`**: choose it in the dashboard, or run "
-            "`swarm.fail('worker-1')`. Then wait until the managers notice.",
+            task="Every sandbox is there to be broken. Press **Pull plug** beside `worker-1` in the dashboard, or "
+            "run `swarm.fail('worker-1')`. Then wait until the managers notice.",
             prediction=Prediction(
                 "What becomes of the tasks that ran there?",
                 ("They are lost", "They are started again on other nodes", "They wait until it is back"),
@@ -148,7 +148,7 @@ LAB = Lab(
             id="mend",
             title="Put it back",
             needs=("pull-the-plug",),
-            task="Heal it: the dashboard's button, or `swarm.heal('worker-1')`.",
+            task="Press **Heal**, or `swarm.heal('worker-1')`.",
             check=healed,
             solution=heal_all,
             why="The node is ready again, and empty: its old tasks have been replaced, nothing moves back.",

@@ -112,7 +112,7 @@ def click_a_task(page: LabPage) -> None:
             const box = plot.getBoundingClientRect();
             const layout = plot._fullLayout;
             const trace = plot._fullData[number];
-            const index = Array.from(plot.data[number].x).findIndex((x) => Number.isFinite(x));
+            const index = plot.data[number].hovertext.findIndex((text) => text.includes('running'));
             return {
                 x: box.left + layout.xaxis._offset + layout.xaxis.l2p(plot.data[number].x[index]),
                 y: box.top + layout.yaxis._offset + layout.yaxis.l2p(plot.data[number].y[index]),
@@ -121,6 +121,4 @@ def click_a_task(page: LabPage) -> None:
         }"""
     )
     assert where["found"] >= 0, where
-    print(where); page.shot("debug-before")
     page.page.mouse.click(where["x"], where["y"])
-    page.page.wait_for_timeout(1500); page.shot("debug-after")

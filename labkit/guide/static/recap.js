@@ -7,6 +7,7 @@ function render({ model, el }) {
   function draw() {
     const box = document.createElement("section");
     box.className = "lk-panel lk-recap";
+    box.dataset.lmSuppressShortcuts = "true";
     const title = document.createElement("div");
     title.className = "lk-title"; title.textContent = "Recap";
     box.append(title);

@@ -42,6 +42,7 @@ function render({ model, el }) {
     const typed = el.querySelector("input[type=number]")?.value;
     el.replaceChildren();
     const box = element("section", `lk-panel lk-${view.status}`, el);
+    box.dataset.lmSuppressShortcuts = "true"; // keys pressed in here are not JupyterLab's
     box.dataset.step = view.id; box.dataset.status = view.status;
     const head = element("div", "lk-head", box);
     element("span", "lk-count", head, `Step ${view.number} of ${view.of}`);
@@ -58,7 +59,7 @@ function render({ model, el }) {
         (value) => send({ do: "predict", value }));
       if (passed && outcome) {
         const right = choice === outcome;
-        element("div", right ? "lk-right" : "lk-wrong", set,
+        element("div", !choice ? "lk-note" : right ? "lk-right" : "lk-wrong", set,
           !choice ? `What happened: ${outcome}` : right ? `You predicted it: ${outcome}` : `It turned out otherwise: ${outcome}`);
       }
     }

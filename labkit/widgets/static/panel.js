@@ -264,8 +264,8 @@ function nodeRow(send) {
     setText(name, n.name);
     name.title = n.meaning;
     name.disabled = !n.id;
-    const tasks = n.id ? `${n.tasks} ${n.tasks === 1 ? "task" : "tasks"}` : "no node of the cluster";
-    setText(note, n.word === "ready" ? `${n.role} · ${tasks}` : `${n.word} · ${n.role} · ${tasks}`);
+    setText(note, !n.id ? "in no cluster" : n.word === "ready" ? n.role : n.word);
+    note.title = `${n.role}: ${n.meaning}; ${n.tasks} ${n.tasks === 1 ? "task" : "tasks"}`;
     const names = [];
     if (n.id) names.push(n.availability === "active" ? "drain" : "activate");
     if (n.plug && n.plug !== "unknown") names.push(n.plug === "up" || n.plug === "slow" ? "fail" : "heal");
@@ -336,6 +336,7 @@ export default {
   render({ model, el }) {
     el.classList.add("lk-root");
     el.dataset.part = model.get("part");
+    el.dataset.lmSuppressShortcuts = "true"; // the arrows belong to a slider that has the focus, not to JupyterLab
     return model.get("part") === "bar" ? renderBar(model, el) : renderPanel(model, el);
   },
 };

@@ -313,7 +313,7 @@ LAB = Lab(
             id="kill-leader",
             title="Pull the leader's plug",
             needs=("workload",),
-            task="**Fail the leader's machine**, as if somebody had pulled its plug: in the dashboard, or "
+            task="**Fail the leader's machine**, power off at once: **Pull plug** in the dashboard, or "
             "`swarm.fail('manager-1')`. Then watch the star.",
             prediction=Prediction(
                 "The leader is gone. What happens?",

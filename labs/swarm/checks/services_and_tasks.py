@@ -327,7 +327,7 @@ LAB = Lab(
             id="first-service",
             title="Ask for three",
             task="Create a service called `web` from the image `traefik/whoami:v1.10` with **three replicas**: by the "
-            "dashboard's *Deploy*, in Python, or in a terminal:\n\n"
+            "dashboard's *Deploy another*, in Python, or in a terminal:\n\n"
             "`docker service create --name web --replicas 3 traefik/whoami:v1.10`",
             check=three_run,
             solution=create_web,
@@ -378,7 +378,7 @@ LAB = Lab(
             ),
             check=eight_run,
             solution=scale_to_8,
-            hints=(Hint("Choose `web` in the dashboard's list first; the slider belongs to the chosen service."),),
+            hints=(Hint("Every workload in the dashboard's list has a slider, with − and + beside it."),),
             why="The scheduler **spreads**: of the nodes that pass its filters it takes the one with the fewest tasks "
             "of this service. The slider and the command do the same thing: they write a new number into the service.",
         ),
@@ -455,7 +455,7 @@ LAB = Lab(
             "`docker service create -d --name picky --constraint node.labels.disk==ssd traefik/whoami:v1.10`",
             check=picky_pends,
             solution=create_picky,
-            hints=(Hint("The dashboard's *Deploy* form has a field for constraints."),),
+            hints=(Hint("In Python: `swarm.client.services.create(…, constraints=['node.labels.disk==ssd'])`."),),
             why="Not an error: the wish is stored, and the task waits in state **pending** until somebody can fulfil "
             "it. The scheduler writes down why it waits.",
         ),
