@@ -13,144 +13,36 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import resource
 import socket
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.addresses import AddressPool
 from labkit.embedded.runtime.clock import Clock
+from labkit.embedded.runtime.listeners import (
+    BACKLOG,
+    AddressInUse,
+    Connected,
+    Datagrams,
+    Handler,
+    Listener,
+    ProtocolFactory,
+    can_bind,
+    converse,
+    raise_file_limit,
+)
 from labkit.embedded.runtime.machines import Fleet, Machine, Unreachable
+
+__all__ = ["AddressInUse", "Connected", "Handler", "Listener", "Network"]
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-Connected = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
-ProtocolFactory = Callable[[], asyncio.BaseProtocol]
-Handler = Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
-
 BLOCKS = range(16, 251)  # S of 127.S: below are what people use by hand (127.0.0.1, 127.0.1.1, 127.0.0.53)
 CLAIM_PORT = 20127  # below Linux's range of ephemeral ports, so nobody gets it by chance
 CONNECT_TIMEOUT = 130.0  # seconds after which Linux gives up sending SYNs (tcp_syn_retries 6)
-BACKLOG = 128
 EVERYWHERE = ""  # the machine of a listener that each machine has its own of: a virtual IP
-
-
-class AddressInUse(OSError):
-    """Something in this sandbox listens there already."""
-
-    def __init__(self, ip: str, port: int) -> None:
-        super().__init__(errno.EADDRINUSE, f"listen tcp {ip}:{port}: bind: address already in use")
-
-
-class Listener:
-    """One listening socket of the sandbox. ``ip:port`` is its place in the sandbox, ``real_*`` where it really is."""
-
-    __slots__ = (
-        "_connections",
-        "_factory",
-        "_held",
-        "_network",
-        "_tasks",
-        "handler",
-        "ip",
-        "machine",
-        "port",
-        "real_host",
-        "real_port",
-        "sock",
-    )
-
-    def __init__(self, network: Network, machine: str, ip: str, port: int, sock: socket.socket) -> None:
-        self._network = network
-        self.machine = machine
-        self.ip = ip
-        self.real_host, self.real_port = sock.getsockname()[:2]
-        self.port = port or self.real_port
-        self.sock = sock
-        self.handler: Handler | None = None  # of an HTTP listener
-        self._factory: ProtocolFactory | None = None
-        self._connections: weakref.WeakSet[asyncio.BaseTransport] | None = None
-        self._tasks: set[asyncio.Task[Any]] | None = None
-        self._held = 0
-
-    @property
-    def closed(self) -> bool:
-        return self.sock.fileno() < 0
-
-    def _serve(self, factory: ProtocolFactory) -> None:
-        self._factory = factory
-        if not self._held:
-            asyncio.get_running_loop().add_reader(self.sock.fileno(), self._accept)
-
-    def hold(self) -> None:
-        """Answer nobody until :meth:`release`: who connects waits in the backlog. Holds are counted."""
-        self._held += 1
-        if self._held == 1 and not self.closed and self._factory is not None:
-            asyncio.get_running_loop().remove_reader(self.sock.fileno())
-
-    def release(self) -> None:
-        self._held = max(0, self._held - 1)
-        if not self._held and not self.closed and self._factory is not None:
-            asyncio.get_running_loop().add_reader(self.sock.fileno(), self._accept)
-
-    def _accept(self) -> None:
-        for _ in range(BACKLOG):
-            try:
-                conn, _peer = self.sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                self._network.trouble(self, error)
-                return
-            conn.setblocking(False)
-            self._run(self._connect(conn))
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Keep a reference to the task while it runs: the loop holds only weak ones."""
-        if self._tasks is None:
-            self._tasks = set()
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _connect(self, conn: socket.socket) -> None:
-        try:
-            await self._network.latency(self.machine, conn)
-            assert self._factory is not None
-            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._factory, conn)
-        except (OSError, asyncio.CancelledError):
-            conn.close()
-            return
-        if self.closed:
-            transport.abort()
-            return
-        if self._connections is None:
-            self._connections = weakref.WeakSet()
-        self._connections.add(transport)
-
-    def abort_connections(self) -> None:
-        """Reset all connections that were accepted here."""
-        for transport in tuple(self._connections or ()):
-            if isinstance(transport, asyncio.WriteTransport):
-                transport.abort()
-
-    async def close(self) -> None:
-        """Stop listening and reset what is connected."""
-        self.shut()
-
-    def shut(self) -> None:
-        """:meth:`close` for those who cannot wait; there is nothing to wait for."""
-        if self.closed:
-            return
-        if not self._held and self._factory is not None:
-            asyncio.get_running_loop().remove_reader(self.sock.fileno())
-        self.sock.close()
-        for task in tuple(self._tasks or ()):
-            task.cancel()
-        self.abort_connections()
-        self._network._forget(self)
 
 
 class Network:
@@ -178,7 +70,7 @@ class Network:
     async def open(cls, fleet: Fleet, clock: Clock, preferred: int | None = None) -> Network:
         """Claim a free block (``preferred`` if it is: then all addresses are those of before a restart)."""
         network = cls(fleet, clock)
-        _raise_file_limit()
+        raise_file_limit()
         network._find_out()
         network._claim_block(preferred)
         network._unsubscribe = fleet.subscribe(network._plug_changed)
@@ -210,9 +102,9 @@ class Network:
 
     def _find_out(self) -> None:
         """What does this computer let us bind? Asked by trying."""
-        self._loopbacks = _can_bind("127.77.0.1", 0)
+        self._loopbacks = can_bind("127.77.0.1", 0)
         # A port that hardly anybody uses; EADDRINUSE would mean that it may be bound.
-        self._low_ports = _can_bind("127.0.0.1", 11)
+        self._low_ports = can_bind("127.0.0.1", 11)
         if not self._loopbacks:
             self.note(
                 "This computer has no loopback addresses beside 127.0.0.1, so every machine and container listens "
@@ -291,7 +183,7 @@ class Network:
         def factory() -> asyncio.BaseProtocol:
             reader = asyncio.StreamReader(limit=limit, loop=loop)
             return asyncio.StreamReaderProtocol(
-                reader, lambda r, w: listener._run(_converse(connected, r, w)), loop=loop
+                reader, lambda r, w: listener._run(converse(connected, r, w)), loop=loop
             )
 
         listener._serve(factory)
@@ -392,7 +284,7 @@ class Network:
             raise AddressInUse(ip, port)
         sock = self._socket(socket.SOCK_DGRAM, ip, port)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: _Datagrams(received, lambda: self.fleet.machine(name).power == "on"), sock=sock
+            lambda: Datagrams(received, lambda: self.fleet.machine(name).power == "on"), sock=sock
         )
         self._datagrams[ip, port] = (name, transport)
         host, number = sock.getsockname()[:2]
@@ -490,55 +382,3 @@ class Network:
 
 
 _BIND_NO_PORT: int | None = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if hasattr(socket, "SO_REUSEPORT") else None)
-
-
-async def _converse(connected: Connected, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        await connected(reader, writer)
-    except (OSError, EOFError, asyncio.IncompleteReadError):
-        pass  # the other side went away
-    finally:
-        writer.close()
-
-
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, received: Callable[[bytes], Awaitable[bytes | None]], alive: Callable[[], bool]) -> None:
-        self._received = received
-        self._alive = alive
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        if self._alive() and len(self._tasks) < 256:
-            task = asyncio.get_running_loop().create_task(self._answer(data, addr))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, data: bytes, addr: Any) -> None:
-        answer = await self._received(data)
-        if answer is not None and isinstance(self._transport, asyncio.DatagramTransport):
-            self._transport.sendto(answer, addr)
-
-
-def _can_bind(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        try:
-            sock.bind((host, port))
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return True
-
-
-def _raise_file_limit() -> None:
-    """Every container is a listening socket: take all file descriptors that the system grants without asking."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        # macOS says "unlimited" but means 10,240 (OPEN_MAX).
-        for limit in (hard, 10240):
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-                return
-            except (ValueError, OSError):
-                continue

@@ -12,17 +12,17 @@ import inspect
 import itertools
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.files import Files, Layer
 from labkit.embedded.runtime.gates import Gate, Held
+from labkit.embedded.runtime.listeners import Connected, Listener
 from labkit.embedded.runtime.logs import Log, LogLine
 from labkit.embedded.runtime.machines import Machine
-from labkit.embedded.runtime.network import AddressInUse, Connected, Listener, Network
-from labkit.embedded.runtime.proc import virtual_file
+from labkit.embedded.runtime.namespaces import Entry, Limits, NameNotFound, Namespace
+from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.streams import Bytes, Sink, Source, Tap
 from labkit.embedded.runtime.terminal import Terminal
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ExecutableNotFound", "Exit", "Limits", "Log", "LogLine", "NameNotFound", "Namespace", "Process"]
 
-MAX_PROCESSES = 256  # in one container, when it has no limit of its own: a fork bomb ends here
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _pids = itertools.count(2001)  # as the machine would count them; a container counts its own from 1
 
@@ -56,187 +55,6 @@ class Exit(BaseException):
     def __init__(self, code: int) -> None:
         super().__init__(code)
         self.code = code
-
-
-class NameNotFound(OSError):
-    """A host name that no DNS server of the container knows."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"bad address '{name}'")
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a container may use; 0 is no limit."""
-
-    memory: int = 0  # bytes; the OOM killer comes beyond
-    cpus: float = 0.0
-    pids: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """A line of the container's process table, as ``ps`` shows it."""
-
-    pid: int
-    ppid: int
-    args: list[str]
-    started: float
-    kill: Callable[[int], object]
-    process: Process | None = None  # None for what a shell runs inside itself
-
-
-class Namespace:
-    """What the processes of one container have in common."""
-
-    __slots__ = (
-        "_next_pid",
-        "_virtual",
-        "addresses",
-        "clock",
-        "files",
-        "gate",
-        "hostname",
-        "image",
-        "limits",
-        "listeners",
-        "machine",
-        "main",
-        "network",
-        "resolver",
-        "rng",
-        "table",
-    )
-
-    def __init__(
-        self,
-        image: Image,
-        *,
-        hostname: str,
-        machine: Machine,
-        addresses: list[str],
-        network: Network,
-        clock: Clock,
-        resolver: Resolver | None = None,
-        files: Layer | Files | None = None,
-        rng: random.Random | None = None,
-        limits: Limits | None = None,
-    ) -> None:
-        self.image = image
-        self.hostname = hostname
-        self.machine = machine
-        self.addresses = addresses
-        self.network = network
-        self.clock = clock
-        self.resolver = resolver
-        self.rng = rng or random.Random(hostname)
-        self.limits = limits or Limits()
-        self.gate = Gate()  # closed while the container is paused
-        self.listeners: dict[int, list[Listener]] = {}  # by the port that the programs know
-        self.table: dict[int, Entry] = {}
-        self.main: Process | None = None
-        self._next_pid = 1
-        self.files = files if isinstance(files, Files) else Files(files)
-        self.files.base = image.files
-        self.files.virtual = self._virtual_file
-
-    def _virtual_file(self, path: str) -> bytes | None:
-        return virtual_file(self, path)
-
-    # processes ------------------------------------------------------------------------------------------------
-
-    def enter(
-        self, args: list[str], kill: Callable[[int], object], ppid: int = 0, process: Process | None = None
-    ) -> Entry:
-        """Take a process id and a line in the table; BlockingIOError (``EAGAIN``) when there are too many."""
-        if len(self.table) >= (self.limits.pids or MAX_PROCESSES):
-            raise BlockingIOError("Resource temporarily unavailable")
-        entry = Entry(self._next_pid, ppid, args, self.clock.time(), kill, process)
-        self._next_pid += 1
-        self.table[entry.pid] = entry
-        return entry
-
-    def leave(self, entry: Entry) -> None:
-        self.table.pop(entry.pid, None)
-
-    @property
-    def memory(self) -> int:
-        """Bytes that all its processes use."""
-        return sum(entry.process.memory for entry in self.table.values() if entry.process is not None)
-
-    # network --------------------------------------------------------------------------------------------------
-
-    def own(self, ip: str) -> bool:
-        """Is this an address of the container itself?"""
-        return ip in self.addresses or (ip.startswith("127.") and not ip.startswith(self.network.block + "."))
-
-    def resolve(self, name: str) -> list[str]:
-        """The addresses of a name: ``/etc/hosts`` first, then the container's DNS. :class:`NameNotFound`."""
-        if _is_address(name):
-            return [name]
-        if name in ("localhost", "localhost.localdomain"):
-            return ["127.0.0.1"]
-        if name == self.hostname and self.addresses:
-            return list(self.addresses)
-        for line in (self.files._get("/etc/hosts") or b"").decode("utf-8", "replace").splitlines():
-            address, *names = line.split("#", 1)[0].split() or [""]
-            if name in names and ":" not in address:
-                return [address]
-        found = self.resolver.resolve(name) if self.resolver is not None else None
-        if not found:
-            raise NameNotFound(name)
-        return found
-
-    async def connect(
-        self, host: str, port: int, timeout: float | None = 130.0
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connect from this container to a name or address, trying each address in turn."""
-        error: OSError | None = None
-        for ip in self.resolve(host):
-            try:
-                if self.own(ip):
-                    return await self._connect_own(ip, port)
-                source = self.addresses[0] if self.addresses else None
-                return await self.network.connect(self.machine.name, ip, port, source=source, timeout=timeout)
-            except OSError as failed:
-                error = failed
-        assert error is not None
-        raise error
-
-    async def _connect_own(self, ip: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        listeners = self.listeners.get(port)
-        if not listeners:
-            raise ConnectionRefusedError(111, "Connection refused")
-        listener = next((one for one in listeners if one.ip == ip), listeners[0])
-        return await asyncio.open_connection(listener.real_host, listener.real_port)
-
-    async def listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
-        """Listen on ``port`` of all addresses. A container without a network still has its own loopback."""
-        if port in self.listeners:
-            raise AddressInUse("0.0.0.0", port)
-        opened: list[Listener] = []
-        try:
-            for ip in self.addresses:
-                opened.append(await start(ip, port))
-            if not opened:
-                opened.append(await start(f"{self.network.block}.0.1", 0))
-        except OSError:
-            for listener in opened:
-                listener.shut()
-            raise
-        self.listeners[port] = opened
-
-    def end(self) -> None:
-        """The main process is gone: the kernel kills all others and closes what is open."""
-        for entry in tuple(self.table.values()):
-            entry.kill(signals.SIGKILL)
-        self.table.clear()
-        for listeners in self.listeners.values():
-            for listener in listeners:
-                listener.shut()
-        self.listeners.clear()
-        self.gate.open()
 
 
 class Process:
@@ -676,8 +494,3 @@ class Process:
 
 async def _coroutine(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
-
-
-def _is_address(name: str) -> bool:
-    parts = name.split(".")
-    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)

@@ -8,7 +8,8 @@ import time
 from typing import ClassVar
 
 from labkit.embedded.runtime.images.base import Program
-from labkit.embedded.runtime.images.rediscommands import Database, RedisError, Value, encode
+from labkit.embedded.runtime.images.rediscommands import run
+from labkit.embedded.runtime.images.redisdata import Database, RedisError, Value, encode
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.processes import NameNotFound, Process
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM
@@ -163,7 +164,7 @@ class _Server:
                 continue
             name = words[0].decode("utf-8", "replace").upper()
             try:
-                answer: Value = self.data.run(session, name, words[1:])
+                answer: Value = run(self.data, session, name, words[1:])
             except RedisError as error:
                 answer = error
             if name in ("SAVE", "BGSAVE") and not isinstance(answer, RedisError):

@@ -89,7 +89,7 @@ class Expander:
                 if number and current is not None:
                     fields.append(current)
                     current = None
-                leads, cut, trails = _cut(value, self._ifs())
+                leads, cut, trails = cut_fields(value, self._ifs())
                 if leads and current is not None:
                     fields.append(current)
                     current = None
@@ -237,7 +237,7 @@ def _magic(text: str) -> bool:
     return "*" in text or "?" in text or "[" in text or text.startswith("~")
 
 
-def _cut(value: str, ifs: str) -> tuple[bool, list[str], bool]:
+def cut_fields(value: str, ifs: str) -> tuple[bool, list[str], bool]:
     """Split at IFS: does a separator lead, the fields, does one trail."""
     if not ifs:
         return False, [value] if value else [], False

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from labkit.embedded.runtime import signals
-from labkit.embedded.runtime.files import normal
 from labkit.embedded.runtime.processes import Entry, ExecutableNotFound, Exit, Process
 from labkit.embedded.runtime.shell import children
 from labkit.embedded.runtime.shell.arithmetic import BadExpression
-from labkit.embedded.runtime.shell.context import Context, FileSink, Pace, special_source
+from labkit.embedded.runtime.shell.context import Context, Pace
 from labkit.embedded.runtime.shell.expand import Expander, matches
+from labkit.embedded.runtime.shell.jumps import Break, Continue, ExitShell, Return, ShellError
 from labkit.embedded.runtime.shell.parser import Parser
+from labkit.embedded.runtime.shell.redirections import OpenFailed, Streams, own_streams, redirected
 from labkit.embedded.runtime.shell.syntax import (
     AndOr,
     Case,
@@ -24,7 +25,6 @@ from labkit.embedded.runtime.shell.syntax import (
     Group,
     If,
     Pipeline,
-    Redirect,
     Sequence,
     ShellSyntaxError,
     Simple,
@@ -32,40 +32,9 @@ from labkit.embedded.runtime.shell.syntax import (
     While,
 )
 from labkit.embedded.runtime.shell.variables import State, Unset
-from labkit.embedded.runtime.streams import Buffer, Bytes, Pipe, Sink, Source, Tap, TooMuch
+from labkit.embedded.runtime.streams import Buffer, Bytes, Pipe, Source, TooMuch
 
 MAX_DEPTH = 60  # functions, subshells and evals in each other; a real shell's stack ends somewhere, too
-
-Streams = dict[int, Any]  # file descriptor -> Source or Sink
-
-
-class Break(Exception):
-    def __init__(self, levels: int) -> None:
-        self.levels = levels
-
-
-class Continue(Break):
-    pass
-
-
-class Return(Exception):
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-
-class ExitShell(Exception):
-    """``exit``, ``set -e``, or an error that ends a shell which is not interactive."""
-
-    def __init__(self, code: int) -> None:
-        self.code = code
-
-
-class ShellError(Exception):
-    """An error of the shell itself: the words follow its name on standard error, a script ends with ``code``."""
-
-    def __init__(self, words: str, code: int = 2) -> None:
-        super().__init__(words)
-        self.code = code
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +63,7 @@ class Shell:
         self.interactive = False
         self.local_frames: list[dict[str, str | None]] = []  # what `local` hid, a dict for every function
         self._tested = 0  # inside a condition, where a failure does not end the shell (set -e)
-        self._expander = Expander(state, process.files, process.entry.pid if process.entry else 1, self._substitute)
+        self.expander = Expander(state, process.files, process.entry.pid if process.entry else 1, self._substitute)
 
     # running text ---------------------------------------------------------------------------------------------
 
@@ -288,7 +257,7 @@ class Shell:
             return await self._compound(node)
         before = self.streams
         try:
-            streams = await self._redirected(node.redirects)
+            streams = await redirected(self, node.redirects)
         except OpenFailed as error:
             await self.complain(str(error))
             return 1
@@ -345,7 +314,7 @@ class Shell:
         return status
 
     async def _for(self, node: For) -> int:
-        values = list(self.state.positional) if node.words is None else await self._expander.fields(node.words)
+        values = list(self.state.positional) if node.words is None else await self.expander.fields(node.words)
         status = 0
         self.state.loops += 1
         try:
@@ -370,19 +339,19 @@ class Shell:
         return isinstance(jump, Continue)
 
     async def _case(self, node: Case) -> int:
-        text = await self._expander.text(node.word)
+        text = await self.expander.text(node.word)
         for patterns, body in node.branches:
             for pattern in patterns:
-                if matches(text, await self._expander.pattern(pattern)):
+                if matches(text, await self.expander.pattern(pattern)):
                     self.state.status = 0
                     return await self.sequence(body)
         return 0
 
     async def _simple(self, node: Simple) -> int:
-        args = await self._expander.fields(node.words) if node.words else []
-        assigned = [(name, await self._expander.text(word)) for name, word in node.assignments]
+        args = await self.expander.fields(node.words) if node.words else []
+        assigned = [(name, await self.expander.text(word)) for name, word in node.assignments]
         try:
-            streams = await self._redirected(node.redirects) if node.redirects else self.streams
+            streams = await redirected(self, node.redirects) if node.redirects else self.streams
         except OpenFailed as error:
             await self.complain(str(error))
             return 1
@@ -503,58 +472,6 @@ class Shell:
         if process.entry is not None:
             process.entry.args = args
         raise Exit(int(await program(process) or 0))
-
-    # redirections ---------------------------------------------------------------------------------------------
-
-    async def _redirected(self, redirects: list[Redirect]) -> Streams:
-        streams = dict(self.streams)
-        for redirect in redirects:
-            target = await self._expander.text(redirect.target)
-            if redirect.operator in ("<<", "<<-"):
-                streams[redirect.fd] = Bytes(target.encode("utf-8", "surrogateescape"))
-            elif redirect.operator in (">&", "<&"):
-                if target == "-":
-                    streams[redirect.fd] = Bytes() if redirect.operator == "<&" else Tap(_nowhere)
-                elif not target.isdigit() or int(target) not in streams:
-                    raise ShellError(f"{target}: Bad file descriptor")
-                else:
-                    streams[redirect.fd] = streams[int(target)]
-            else:
-                try:
-                    streams[redirect.fd] = self._open(target, redirect.operator, streams)
-                except OSError as error:
-                    reading = redirect.operator == "<"
-                    verb, missing = ("open", "no such file") if reading else ("create", "nonexistent directory")
-                    words = missing if isinstance(error, FileNotFoundError) else error.strerror
-                    raise OpenFailed(f"can't {verb} {target}: {words}") from None
-        return streams
-
-    def _open(self, name: str, operator: str, streams: Streams) -> Source | Sink:
-        path = normal(name, self.state.cwd)
-        if operator == "<":
-            return special_source(path, streams[0]) or Bytes(self.process.files.read(path))
-        if path in ("/dev/null", "/dev/zero", "/dev/full"):
-            return Tap(_nowhere)
-        if path in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "/dev/tty"):
-            return streams[1]
-        if path in ("/dev/stderr", "/dev/fd/2", "/proc/self/fd/2"):
-            return streams[2]
-        main = self.process.ns.main
-        if path in ("/proc/1/fd/1", "/proc/1/fd/2") and main is not None:  # how scripts write to `docker logs`
-            return main.stdout if path.endswith("1") else main.stderr
-        return FileSink(self.process.files, path, operator == ">>")
-
-
-class OpenFailed(Exception):
-    """A redirection to or from something that cannot be opened; in the words of busybox."""
-
-
-def own_streams(process: Process) -> list[tuple[int, Any]]:
-    return [(0, process.stdin), (1, process.stdout), (2, process.stderr)]
-
-
-def _nowhere(data: bytes) -> None:
-    pass
 
 
 def _substitutes(node: Simple) -> bool:

@@ -6,8 +6,10 @@ from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.files import normal
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.context import Context, Failure
-from labkit.embedded.runtime.shell.interpreter import MAX_DEPTH, ExitShell, Return, Shell, Streams, own_streams
+from labkit.embedded.runtime.shell.interpreter import MAX_DEPTH, Shell
+from labkit.embedded.runtime.shell.jumps import ExitShell, Return
 from labkit.embedded.runtime.shell.parser import Parser
+from labkit.embedded.runtime.shell.redirections import Streams, own_streams
 from labkit.embedded.runtime.shell.syntax import ShellSyntaxError
 from labkit.embedded.runtime.shell.variables import State
 from labkit.embedded.runtime.terminal import Terminal
@@ -53,7 +55,7 @@ async def run(process: Process, args: list[str], state: State, streams: Streams,
 
 
 async def _run(sh: Shell, args: list[str]) -> int:
-    from labkit.embedded.runtime.shell.builtins import set_
+    from labkit.embedded.runtime.shell.declaring import set_
 
     state, rest = sh.state, args[1:]
     state.name = args[0].rpartition("/")[2].lstrip("-") or "sh"

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from labkit.embedded.runtime.shell.applets import conditions, files, net, output, system, text, webserver
+from labkit.embedded.runtime.shell.applets import (
+    conditions,
+    files,
+    net,
+    output,
+    running,
+    search,
+    system,
+    text,
+    webserver,
+)
 from labkit.embedded.runtime.shell.context import Applet
 
 APPLETS: dict[str, Applet] = {
     **output.TABLE,
     **text.TABLE,
+    **search.TABLE,
+    **running.TABLE,
     **files.TABLE,
     **system.TABLE,
     **net.TABLE,

@@ -7,7 +7,7 @@ import time
 
 from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.shell.applets.options import duration, parse
-from labkit.embedded.runtime.shell.applets.text import run_child
+from labkit.embedded.runtime.shell.applets.running import run_child
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
 
 KERNEL = "6.8.0-labkit"

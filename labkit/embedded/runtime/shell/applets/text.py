@@ -9,14 +9,12 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from labkit.embedded.runtime.shell.applets.options import duration, number, parse
+from labkit.embedded.runtime.shell.applets.options import number, parse
 from labkit.embedded.runtime.shell.applets.output import unescape
-from labkit.embedded.runtime.shell.applets.patterns import Pattern
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
-from labkit.embedded.runtime.streams import Source
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -103,95 +101,6 @@ async def _follow(ctx: Context, paths: list[str]) -> None:
                 seen[path] = len(data)
 
 
-async def grep(ctx: Context) -> int:
-    given, operands = parse(
-        [*(["-E"] if ctx.name == "egrep" else ["-F"] if ctx.name == "fgrep" else []), *_joined_patterns(ctx.args)],
-        "EFGivncqolLwxrRsHhe:f:m:A:B:C:",
-        {"color": "s", "ignore-case": "i", "invert-match": "v", "count": "c", "quiet": "q", "line-number": "n"},
-    )
-    if "e" in given:
-        expressions = given["e"].split("\n")
-    elif "f" in given:
-        expressions = _text(await ctx.read_all(ctx.open(given["f"]))).splitlines()
-    elif operands:
-        expressions = operands.pop(0).split("\n")
-    else:
-        raise Failure("usage: grep [-HhnlLoqvsriwFE] [-m N] PATTERN [FILE]...", 2)
-    flags = re.IGNORECASE if "i" in given else re.NOFLAG
-    patterns = [Pattern(text, extended="E" in given, fixed="F" in given, flags=flags) for text in expressions]
-    if "w" in given or "x" in given:
-        ends = (r"(?<!\w)", r"(?!\w)") if "w" in given else ("^", "$")
-        patterns = [pattern.wrap(*ends) for pattern in patterns]
-    names = operands or ["-"]
-    if "r" in given or "R" in given:
-        names = [path for name in operands or ["."] for path in _files_below(ctx, name)]
-    titled = ("H" in given or len(names) > 1 or "r" in given) and "h" not in given
-    matched = False
-    async for name, source in ctx.inputs(names):
-        shown = "(standard input)" if name == "-" else name
-        count = await _grep_one(ctx, given, patterns, source, f"{shown}:" if titled else "")
-        matched = matched or count > 0
-        if "q" in given and matched:
-            return 0
-        if "c" in given:
-            await ctx.out(f"{shown + ':' if titled else ''}{count}\n")
-        elif ("l" in given and count) or ("L" in given and not count):
-            await ctx.out(f"{shown}\n")
-    return 2 if ctx.failed else int(not matched)
-
-
-def _joined_patterns(args: list[str]) -> list[str]:
-    """Several -e become one of several lines, which mean the same."""
-    patterns: list[str] = []
-    rest: list[str] = []
-    left = list(args)
-    while left:
-        arg = left.pop(0)
-        if arg == "-e" and left:
-            patterns.append(left.pop(0))
-        else:
-            rest.append(arg)
-    return [*rest, *(["-e", "\n".join(patterns)] if patterns else [])]
-
-
-def _files_below(ctx: Context, name: str) -> list[str]:
-    root = ctx.path(name)
-    return [name.rstrip("/") + path[len(root) :] for path in ctx.files.tree(root) if ctx.files.isfile(path)]
-
-
-async def _grep_one(ctx: Context, given: dict[str, str], patterns: list[Pattern], source: Source, title: str) -> int:
-    silent = any(letter in given for letter in "qclL")
-    limit = int(given.get("m", 0))
-    after = int(given.get("A", given.get("C", 0)))
-    before = int(given.get("B", given.get("C", 0)))
-    count = position = owed = 0
-    earlier: list[str] = []
-    async for data in ctx.lines(source):
-        line = _text(data).rstrip("\n")
-        position += 1
-        place = f"{position}:" if "n" in given else ""
-        found = next((hit for pattern in patterns if (hit := pattern.search(line)) is not None), None)
-        if (found is not None) == ("v" in given):
-            if owed:
-                owed -= 1
-                await ctx.out(f"{title}{place.replace(':', '-')}{line}\n")
-            elif before:
-                earlier = [*earlier, f"{title}{place.replace(':', '-')}{line}\n"][-before:]
-            continue
-        count += 1
-        if not silent and "o" in given and found is not None:
-            for pattern in patterns:
-                for hit in pattern.regex.finditer(line):
-                    if hit.group():
-                        await ctx.out(f"{title}{place}{hit.group()}\n")
-        elif not silent:
-            await ctx.out("".join(earlier) + f"{title}{place}{line}\n")
-            earlier, owed = [], after
-        if "q" in given or count == limit:
-            break
-    return count
-
-
 async def wc(ctx: Context) -> int | None:
     given, names = parse(ctx.args, "clwmL")
     letters = [letter for letter in "lwc" if letter in given] or ([] if "m" in given else list("lwc"))
@@ -227,7 +136,7 @@ async def sort(ctx: Context) -> int | None:
     given, names = parse(ctx.args, "nrufk:t:hbdiso:")
     lines: list[str] = []
     async for _, source in ctx.inputs(names):
-        lines += _text(await ctx.read_all(source)).splitlines()
+        lines += text_of(await ctx.read_all(source)).splitlines()
     key = _sort_key(given)
     lines.sort(key=lambda line: (key(line), line) if "s" not in given else (key(line), ""), reverse="r" in given)
     if "u" in given:
@@ -273,7 +182,7 @@ async def uniq(ctx: Context) -> int | None:
 
     async for _, source in ctx.inputs(names[:1]):
         async for data in ctx.lines(source):
-            line = _text(data).rstrip("\n")
+            line = text_of(data).rstrip("\n")
             if count and (line.lower() == last.lower() if "i" in given else line == last):
                 count += 1
                 continue
@@ -292,7 +201,7 @@ async def cut(ctx: Context) -> int | None:
     delimiter = given.get("d", "\t")
     async for _, source in ctx.inputs(names):
         async for data in ctx.lines(source):
-            line = _text(data).rstrip("\n")
+            line = text_of(data).rstrip("\n")
             if letter == "f" and delimiter not in line:
                 if "s" not in given:
                     await ctx.out(f"{line}\n")
@@ -358,7 +267,7 @@ def _characters(text: str) -> str:
 async def rev(ctx: Context) -> int | None:
     async for _, source in ctx.inputs(ctx.args):
         async for line in ctx.lines(source):
-            await ctx.out(_text(line).rstrip("\n")[::-1] + "\n")
+            await ctx.out(text_of(line).rstrip("\n")[::-1] + "\n")
     return None
 
 
@@ -405,56 +314,10 @@ async def base64_(ctx: Context) -> int | None:
     return None
 
 
-async def xargs(ctx: Context) -> int:
-    given, command = parse(ctx.args, "n:I:rt0P:", stop=True)
-    command = command or ["echo"]
-    data = _text(await ctx.read_all(ctx.stdin))
-    words = data.split("\0") if "0" in given else data.split("\n") if "I" in given else data.split()
-    words = [word for word in words if word.strip()]
-    if "I" in given:
-        runs = [[part.replace(given["I"], word) for part in command] for word in words]
-    else:
-        size = number(given["n"]) if "n" in given else max(1, len(words))
-        runs = [[*command, *words[start : start + size]] for start in range(0, len(words), max(1, size))]
-        runs = runs or ([] if "r" in given else [list(command)])
-    status = 0
-    for run in runs:
-        await ctx.pace.step()
-        status = 123 if await run_child(ctx, run) else status
-    return status
-
-
-async def run_child(ctx: Context, args: list[str]) -> int:
-    """Run another program for a tool, and complain in its name when there is none."""
-    from labkit.embedded.runtime.processes import ExecutableNotFound
-
-    try:
-        return await ctx.run(ctx, args)
-    except ExecutableNotFound:
-        await ctx.say(f"{args[0]}: No such file or directory")
-        return 127
-    except BlockingIOError as error:
-        raise Failure(f"can't fork: {error}") from None
-
-
-async def timeout(ctx: Context) -> int:
-    given, command = parse(ctx.args, "s:k:", stop=True)
-    if len(command) < 2:
-        raise Failure("usage: timeout [-s SIG] [-k KILL_SECS] SECS PROG ARGS", 1)
-    try:
-        async with ctx.process.clock.timeout(duration(command[0])):
-            return await run_child(ctx, command[1:])
-    except TimeoutError:
-        return 137 if given.get("s", "").upper().removeprefix("SIG") in ("KILL", "9") else 143
-
-
 TABLE: dict[str, Applet] = {
     "base64": base64_,
     "cat": cat,
     "cut": cut,
-    "egrep": grep,
-    "fgrep": grep,
-    "grep": grep,
     "head": head,
     "md5sum": partial(_digest, "md5"),
     "nl": nl,
@@ -465,9 +328,7 @@ TABLE: dict[str, Applet] = {
     "sort": sort,
     "tac": tac,
     "tail": tail,
-    "timeout": timeout,
     "tr": tr,
     "uniq": uniq,
     "wc": wc,
-    "xargs": xargs,
 }

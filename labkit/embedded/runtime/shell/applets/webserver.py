@@ -7,7 +7,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.files import normal
-from labkit.embedded.runtime.processes import AddressInUse
+from labkit.embedded.runtime.listeners import AddressInUse
 from labkit.embedded.runtime.shell.applets.options import parse
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
 
