@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -341,7 +341,7 @@ class FakeSwarm:
 
 
 @asynccontextmanager
-async def fake_swarm(workers: int = 2, clock: Any = None) -> Iterator[FakeSwarm]:  # type: ignore[misc]
+async def fake_swarm(workers: int = 2, clock: Any = None) -> AsyncIterator[FakeSwarm]:
     swarm = FakeSwarm(workers, clock)
     await swarm.start()
     if isinstance(swarm.clock, ManualClock):

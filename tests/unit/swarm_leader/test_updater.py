@@ -256,3 +256,25 @@ async def test_an_update_goes_on_under_the_next_leader() -> None:
         await swarm.settle(60)
         assert images(swarm, service) == ["app:2"] * 4
         assert status(swarm, service) == ("completed", "update completed")
+
+
+async def test_a_paused_start_first_update_leaves_the_old_tasks_alone() -> None:
+    async with fake_swarm() as swarm:
+        service = await swarm.create("web", 3, UpdateConfig={"Parallelism": 1, "Order": "start-first"})
+        await swarm.settle()
+        await swarm.update(service, image="nosuch:1")
+        await swarm.settle(60)
+        assert status(swarm, service)[0] == "paused"
+        assert images(swarm, service) == ["app:1"] * 3
+        wanted = [task for task in swarm.tasks(service) if task.desired_state <= S.RUNNING]
+        assert len(wanted) == 3
+
+
+async def test_scaled_down_and_up_again_before_the_old_tasks_are_gone() -> None:
+    async with fake_swarm() as swarm:
+        service = await swarm.create("web", 3, RestartPolicy={"Condition": "none"})
+        await swarm.settle()
+        await swarm.update(service, replicas=1)
+        await swarm.update(service, replicas=3)
+        await swarm.settle(5)
+        assert len(swarm.tasks(service, running=True)) == 3
