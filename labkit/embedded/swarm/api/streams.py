@@ -8,6 +8,8 @@ a terminal has mixed the streams anyway.
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +26,8 @@ from labkit.embedded.swarm.host.wording import parse_timestamp
 from .app import stream_headers
 from .request import Request
 
+_LOOK, _LOOKS = 0.001, 500  # seconds of the wall clock between two looks at what a client has not read yet
+_BLIND = 0.02
 HIGH_WATER = 256 * 1024  # bytes a client may lag behind before its process has to wait
 
 
@@ -120,8 +124,12 @@ class _Wire(asyncio.Protocol):
         self._owner.pause(False)
 
 
-def hijack(request: Request, tty: bool) -> Hijacked:
-    """Answer and take the connection over. Clients send nothing before they have the answer."""
+async def hijack(request: Request, tty: bool) -> Hijacked:
+    """Answer and take the connection over. Clients send nothing before they have the answer.
+
+    Returns when the client has read the answer: docker-py reads it through a buffer that it then throws away, so
+    output that came right behind would be lost. From a real engine it never does, a process takes longer to start.
+    """
     raw = request.raw
     transport = raw.transport
     if transport is None:
@@ -141,7 +149,22 @@ def hijack(request: Request, tty: bool) -> Hijacked:
         headers |= {"Content-Type": frames.RAW}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    return Hijacked(transport, raw.protocol)
+    client = Hijacked(transport, raw.protocol)
+    await _until_read(transport)
+    return client
+
+
+async def _until_read(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    for _ in range(_LOOKS):
+        try:
+            waiting = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        except (OSError, ValueError):  # this system cannot tell, or the client is gone
+            await asyncio.sleep(_BLIND)
+            return
+        if not any(waiting):
+            return
+        await asyncio.sleep(_LOOK)
 
 
 class Detached(web.Response):
@@ -206,7 +229,7 @@ async def attach(host: Any, request: Request) -> web.StreamResponse:
         raise Conflict(f"container {reference} is restarting, wait until the container is running")
     keys = detach_keys(request.query.get("detachKeys", ""))
     container.log = container.log or Log(host.world.clock)
-    client = hijack(request, container.tty)
+    client = await hijack(request, container.tty)
     stdout, stderr, stream = request.flag("stdout"), request.flag("stderr"), request.flag("stream")
     if request.flag("logs"):
         for line in container.log.lines():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from labkit.embedded.runtime.images import Image
 from labkit.embedded.swarm.objects import Json
 
+from .fields import CONFIG, full
 from .wording import quoted, rfc3339nano, short_id
 
 
@@ -51,6 +52,8 @@ def inspect(image: Image, tags: list[str], digests: list[str], tagged: float, ap
     }
     if api_version < (1, 44):
         out["VirtualSize"] = image.size
+    if api_version < (1, 50):  # as a container's, with all that an image has no use for
+        out["Config"] = full(out["Config"], CONFIG)
     return out
 
 

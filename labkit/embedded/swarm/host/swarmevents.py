@@ -32,6 +32,21 @@ def attributes(change: Change) -> dict[str, str]:
     return told
 
 
+def silent(change: Change) -> bool:
+    """Whether the real engine would not have written this: SwarmKit's allocator leaves a service alone that has
+    neither ports nor networks, ours notes that it has looked at it."""
+    old, new = change.old, change.new
+    if not (isinstance(old, Service) and isinstance(new, Service)):
+        return False
+    return (
+        old.spec == new.spec
+        and old.update_status == new.update_status
+        and not old.endpoint
+        and not new.endpoint.get("Ports")
+        and not new.endpoint.get("VirtualIPs")
+    )
+
+
 def _name(obj: Any) -> str:
     if isinstance(obj, Node):
         return str(obj.spec.get("Name") or obj.hostname)
@@ -88,6 +103,8 @@ class SwarmEvents:
         with store.watch(*_TYPES) as changes:
             async for batch in changes:
                 for change in batch:
+                    if silent(change):
+                        continue
                     kind = _TYPES[type(change.object)]
                     self._host.events.log(
                         kind, _ACTIONS[change.action], change.object.id, attributes(change), scope="swarm"
