@@ -234,7 +234,7 @@ class _Plug:
         return self._docker("inspect", "-f", form, self.container).strip()
 
     def _on_network(self) -> bool:
-        form = "{{range $name, $it := .NetworkSettings.Networks}}{{$name}}\n{{end}}"
+        form = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}"
         return self.network in self._docker("inspect", "-f", form, self.container).split()
 
     def _address(self, container: str) -> str:
@@ -282,14 +282,21 @@ def _client(record: Record) -> dict[str, str]:
     return dict(client) if client is not None else host_engine(os.environ)
 
 
-def _environment(client: Mapping[str, str]) -> dict[str, str]:
+def client_environment(client: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment with the docker CLI pointed at an engine; without one, at the computer's own."""
+    client = host_engine(os.environ) if client is None else client
     return {key: value for key, value in os.environ.items() if key not in _CLIENT_VARIABLES} | dict(client)
 
 
 def _run(command: list[str], client: Mapping[str, str], timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
-            command, env=_environment(client), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL
+            command,
+            env=client_environment(client),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
         )
     except FileNotFoundError as error:
         raise EngineFailed(f"{command[0]} is not installed") from error
@@ -305,7 +312,7 @@ def _run_up(command: list[str], variables: Mapping[str, str], timeout: float, pr
     """
     process = subprocess.Popen(
         command,
-        env=_environment(variables),
+        env=client_environment(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -393,6 +400,3 @@ def _machines(report: Mapping[str, Any], state: Path, reachable: bool) -> list[M
 
 def _with_state(machine: MachineInfo, state: str) -> MachineInfo:
     return MachineInfo(machine.name, machine.role, state, machine.address, machine.env)
-
-
-__all__ = ["DockerEngine", "host_engine", "infra"]

@@ -129,15 +129,12 @@ class Cluster:
         self.manager = next(iter(self.hosts.values()))
         self.managers = [host for name, host in self.hosts.items() if name.startswith("manager")]
         self.workers = [host for name, host in self.hosts.items() if name.startswith("worker")]
+        # (20, 10): what an engine says differs by it; see words.py.
+        self.version = tuple(int(part) for part in self.client.version()["Version"].split(".")[:2])
         self._numbers = itertools.count(1)
         self._ports = itertools.count(8100)
 
     # -- asking ----------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def version(self) -> tuple[int, ...]:
-        """The engine's version: (20, 10). What it says differs by it; see words.py."""
-        return tuple(int(part) for part in self.manager.client.version()["Version"].split(".")[:2])
 
     @property
     def client(self) -> docker.DockerClient:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
+from labkit.engines.docker import client_environment
+
 DEFAULT_NODE_IMAGE = "docker:28-dind"
 # What infra/ci machines without a registry build for themselves; taken when nothing else was named.
 LOCAL_NODE_IMAGE = "labkit/swarm-node:debian"
@@ -20,7 +22,10 @@ LOCAL_NODE_IMAGE = "labkit/swarm-node:debian"
 
 def _answers(*command: str, timeout: float = 15) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL).returncode == 0
+        done = subprocess.run(
+            command, env=client_environment(), capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL
+        )
+        return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 

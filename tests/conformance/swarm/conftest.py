@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 import words as table
-from support import present
-from support.cluster import GRACE, KEEP, WHOAMI, Cluster
+from support import present, workloads
+from support.cluster import BUSYBOX, GRACE, KEEP, WHOAMI, WHOAMI_NEXT, Cluster
 
 import labkit
 from labkit.sandbox import Sandbox
@@ -31,6 +31,8 @@ def start(engine: str, name: str, **options: object) -> Sandbox:
     """A sandbox of that engine, or a skip that says what is missing."""
     if engine == "docker":
         present.demand("docker")
+        for image in (WHOAMI, WHOAMI_NEXT, BUSYBOX):
+            workloads.provide(image)
         os.environ.setdefault("LABKIT_SWARM_NODE_IMAGE", present.node_image())
         os.environ.setdefault("LABKIT_SWARM_MIRROR", "none")  # tests run on what this machine has, the same each time
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 import docker
@@ -71,7 +72,7 @@ def test_publish(swarm: Cluster, mode: str) -> None:
     assert service["Endpoint"]["Ports"] == [expected]
     if mode == "ingress":
         [vip] = service["Endpoint"]["VirtualIPs"]
-        assert vip["Addr"].endswith("/24")
+        assert ipaddress.ip_interface(vip["Addr"]).network.prefixlen < 32
         assert swarm.client.networks.get(vip["NetworkID"]).name == "ingress"
     else:
         assert task["Status"]["PortStatus"]["Ports"] == [expected]

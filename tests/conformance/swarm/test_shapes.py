@@ -19,6 +19,7 @@ FOLDER = Path(__file__).parent / "shapes"
 # Key paths of the real engine that say how that very engine was built or what its kernel and storage driver are.
 OWN = {
     "info": (
+        "KernelMemory",
         "ContainerdCommit.",
         "RuncCommit.",
         "InitCommit.",

@@ -22,7 +22,7 @@ TABLE: dict[str, dict[Version, str]] = {
     },
     "no body": {
         (20, 10): "got EOF while reading request body",
-        (23, 0): "invalid JSON: got EOF while reading request body",
+        (23, 0): r"mismatched Runtime and \*Spec fields",  # nothing is read as an empty spec
     },
     "wrong kind of JSON": {
         (20, 10): "json: cannot unmarshal array into Go value of type swarm.ServiceSpec",
