@@ -79,6 +79,7 @@ class FakeHost:
         self.calls: list[tuple[str, str]] = []
         self.cpus, self.memory = 4 * SECOND, 8 * 1024**3
         self.labels: Json = {}
+        self.images_found: set[str] = set()  # that were unknown at first
 
     def kill(self, task_id: str, code: int = 137) -> None:
         self.containers[task_id].exit(code)
@@ -116,7 +117,7 @@ class FakeController:
 
     async def prepare(self) -> None:
         self._called("prepare")
-        if self.image == "nosuch":
+        if self.image == "nosuch" and self.image not in self.host.images_found:
             raise TaskError("No such image: nosuch:1")
         self.host.containers.setdefault(self.task_id, Container())
 

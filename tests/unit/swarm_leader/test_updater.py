@@ -258,7 +258,10 @@ async def test_an_update_goes_on_under_the_next_leader() -> None:
         assert status(swarm, service) == ("completed", "update completed")
 
 
-async def test_a_paused_start_first_update_leaves_the_old_tasks_alone() -> None:
+@pytest.mark.parametrize("by_the_next_leader", [False, True])
+async def test_a_stopped_start_first_update_keeps_the_old_task_until_a_new_one_proves_itself(
+    by_the_next_leader: bool,
+) -> None:
     async with fake_swarm() as swarm:
         service = await swarm.create("web", 3, UpdateConfig={"Parallelism": 1, "Order": "start-first"})
         await swarm.settle()
@@ -266,8 +269,19 @@ async def test_a_paused_start_first_update_leaves_the_old_tasks_alone() -> None:
         await swarm.settle(60)
         assert status(swarm, service)[0] == "paused"
         assert images(swarm, service) == ["app:1"] * 3
-        wanted = [task for task in swarm.tasks(service) if task.desired_state <= S.RUNNING]
-        assert len(wanted) == 3
+        # As on a real swarm it is tried again and again beside the old one.
+        assert sum(task.status.state == S.REJECTED for task in swarm.tasks(service)) >= 4
+        if by_the_next_leader:
+            assert swarm.leader is not None
+            await swarm.leader.stop()
+            await swarm.lead()
+        for host in swarm.hosts.values():
+            host.images_found.add("nosuch")
+        await swarm.settle(6)
+        assert images(swarm, service) == ["app:1", "app:1", "app:1", "nosuch:1"]
+        await swarm.settle(6)
+        assert images(swarm, service) == ["app:1", "app:1", "nosuch:1"]
+        assert status(swarm, service)[0] == "paused"
 
 
 async def test_scaled_down_and_up_again_before_the_old_tasks_are_gone() -> None:

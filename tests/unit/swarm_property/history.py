@@ -10,7 +10,7 @@ from support.fakeswarm import SECOND, FakeSwarm
 
 from labkit.embedded.runtime.clock import ManualClock
 from labkit.embedded.swarm.leader.orchestrator.tasks import by_slot, slot_key
-from labkit.embedded.swarm.leader.orchestrator.updatepolicy import UNDER_WAY, state_of
+from labkit.embedded.swarm.leader.orchestrator.updatepolicy import PAUSED, UNDER_WAY, state_of
 from labkit.embedded.swarm.objects import Node, Service, Task, TaskState
 
 S = TaskState
@@ -18,6 +18,8 @@ S = TaskState
 WORKERS = 3
 SERVICES = 3
 HISTORY = 5
+LASTING = 7.0
+"""Seconds after which two tasks in a slot count as running side by side for good (an update watches for five)."""
 
 POLICIES: tuple[dict[str, Any], ...] = (
     {},
@@ -210,14 +212,15 @@ class History:
         return node.state == "ready" and node.spec["Availability"] == "active"
 
     def _check_slots(self) -> None:
+        lasting = self.swarm.clock.time() - LASTING
         alive = Counter(
             (task.service_id, task.slot or task.node_id)
             for task in self.swarm.store.all(Task)
-            if task.desired_state == S.RUNNING == task.status.state
+            if task.desired_state == S.RUNNING == task.status.state and task.status.timestamp < lasting
         )
         assert not alive or max(alive.values()) == 1, f"two tasks run in one slot: {alive}"
-        # While an update waits for a new task to run, a restart of the old one may have made another.
-        resting = {s.id for s in self.swarm.store.all(Service) if state_of(s) not in UNDER_WAY}
+        # While an update waits for a new task to run, or is stopped because none will, the old one stays beside it.
+        resting = {s.id for s in self.swarm.store.all(Service) if state_of(s) not in UNDER_WAY | PAUSED}
         wanted = Counter(
             (task.service_id, task.slot or task.node_id)
             for task in self.swarm.store.all(Task)
@@ -257,9 +260,11 @@ class History:
             there = {task.node_id.removeprefix("node-") for task in running}
             assert not reachable or fit <= there, f"a global service runs on {there}, not on all of {fit}"
             return
-        assert len(running) <= service.replicas, f"{len(running)} tasks run of {service.replicas}"
+        lasting = [task for task in running if task.status.timestamp < self.swarm.clock.time() - LASTING]
+        assert len(lasting) <= service.replicas, f"{len(running)} tasks run of {service.replicas}"
         found = [(t.slot, t.desired_state.word, t.status.state.word, t.node_id) for t in self.swarm.tasks(service)]
-        assert not reachable or len(running) == service.replicas, f"{len(running)} of {service.replicas} run: {found}"
+        distinct = len({task.slot for task in running})
+        assert not reachable or distinct == service.replicas, f"{len(running)} of {service.replicas} run: {found}"
 
     def _state(self, node_id: str) -> str:
         return self.swarm.node_state(node_id.removeprefix("node-"))

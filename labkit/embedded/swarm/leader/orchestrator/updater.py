@@ -124,6 +124,7 @@ class Updater:
         self._watchlist = Watchlist(self._policy, len(dirty))
         self._flights: dict[str, _Flight] = {}  # by the id of the task that takes over
         self._news: list[Change] = []
+        self._stopped = False
 
     @property
     def needed(self) -> bool:
@@ -144,7 +145,9 @@ class Updater:
 
     def observe(self, change: Change) -> None:
         """A task of the service changed."""
-        if change.object.id in self._watchlist.ran_at or change.object.id in self._flights:
+        if self._stopped:
+            self._wakeup.set()
+        elif change.object.id in self._watchlist.ran_at or change.object.id in self._flights:
             self._news.append(change)
             self._wakeup.set()
 
@@ -170,13 +173,12 @@ class Updater:
 
     async def _attempt(self) -> None:
         if state_of(self.service) in PAUSED:
-            await self._store.update(self._untangle)
+            await self._aftermath()
             return
         while self._dirty:
             await self._write(lambda service: updatepolicy.started(service, self._clock.time()))
             if not await self._replace_slots() or not await self._monitor():
-                if self._policy.order == "start-first":
-                    await self._store.update(self._untangle)
+                await self._aftermath()
                 return
             self._take_up(self._slots_now())  # a node may have died meanwhile, and its tasks with it
         await self._write(lambda service: updatepolicy.completed(service, self._clock.time()))
@@ -210,6 +212,33 @@ class Updater:
             if self._clock.time() >= until:
                 return True
             await self._wakeup.wait(until)
+
+    async def _aftermath(self) -> None:
+        """After the update was stopped. Of start-first, a slot may have its old task and a new one that fails again
+        and again; they stay side by side, as on a real swarm. But SwarmKit leaves both even when the new one comes to
+        run after all; here the old one goes once that has lasted as long as the monitor watches."""
+        self._stopped = True
+        while True:
+            now = self._clock.time()
+            leaving: list[Task] = []
+            look_again: list[float] = []
+            tangled = [slot for slot in self._slots_now() if len(slot) > 1]
+            for slot in tangled:
+                new = [task for task in slot if not self._is_dirty(task)]
+                running = [task for task in new if task.status.state == task.desired_state == TaskState.RUNNING]
+                proven = [task for task in running if now - task.status.timestamp >= self._policy.monitor]
+                look_again += [task.status.timestamp + self._policy.monitor for task in running]
+                if proven:
+                    leaving += [task for task in slot if task is not proven[0]]
+                elif len(new) > 1:  # both were replaced, say when their node died: one of them will do
+                    keep = (running or new)[-1]
+                    leaving += [task for task in new if task is not keep]
+            if not tangled:
+                return
+            if leaving:
+                await self._store.update(lambda tx, leaving=leaving: self._shut_down(tx, leaving))  # type: ignore[misc]
+            else:
+                await self._wakeup.wait(min(look_again, default=None))
 
     def _room(self) -> int:
         """How many more slots may be taken in hand now."""
@@ -281,17 +310,6 @@ class Updater:
         self._watchlist.made(fresh.id)
         old = None if self._policy.order == "start-first" else self._shut_down(tx, slot)
         self._flights[fresh.id] = _Flight(key, fresh.id, False, self._restarts.delay_start(old, fresh.id, 0.0))
-
-    def _untangle(self, tx: Tx) -> None:
-        """The update is stopped. Where a new task failed, its slot has the old one and a replacement of the new one;
-        where the old one failed as well, two replacements. SwarmKit leaves them; here one stays: a new one if it runs,
-        else the old one."""
-        for slot in self._slots_now():
-            old = [task for task in slot if self._is_dirty(task)]
-            new = [task for task in slot if task not in old]
-            running = [task for task in new if task.status.state == task.desired_state == TaskState.RUNNING]
-            keep = next(iter(running or old or new))
-            self._shut_down(tx, [task for task in slot if task is not keep])
 
     def _shut_down(self, tx: Tx, tasks: Slot) -> Task | None:
         """Returns one that has to stop before the next may start."""
