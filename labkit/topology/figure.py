@@ -151,8 +151,10 @@ def slot_look(scene: Scene, theme: style.Theme | None = None) -> Props:
 def _labels(scene: Scene) -> list[str]:
     if not scene.with_labels:
         return []
-    # Plotly sets text close to the mark; a thin space at the front keeps the distance that the SVG has.
-    return [f" {label}" if label and scene.layout.level.label == "name" else label for label in scene.labels]
+    # Plotly sets text close to the mark: a space at the front keeps the distance that the SVG has. An empty text
+    # would take its element out of the page for good (plotly 7.1), so that no later text could appear there.
+    space = " " if scene.layout.level.label == "name" else ""
+    return [space + label or " " for label in scene.labels]
 
 
 def texts(scene: Scene, *roles: str) -> Props:
@@ -223,7 +225,7 @@ def _bars(scene: Scene) -> list[Any]:
 
 
 def _markup(text: Text) -> str:
-    return text.text.replace("&", "&amp;").replace("<", "&lt;")
+    return text.text.replace("&", "&amp;").replace("<", "&lt;") or " "  # never empty, see _labels
 
 
 # The figure ------------------------------------------------------------------------------------------------------

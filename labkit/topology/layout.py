@@ -394,10 +394,14 @@ class Layout:
         self.admit()
 
     def _add_row(self, cell: int, slot: int) -> None:
-        """Append points for whole rows of a cell until it has ``slot`` (as far as there is room)."""
+        """Append points for (half) rows of a cell until it has ``slot`` (as far as there is room).
+
+        Half rows, where slots are many: each costs bytes in every frame, a new one those of all positions once.
+        """
         home = self._cells[cell]
         a_row = self.room(TRAY) if cell == TRAY else self._slots(self.level)[0]
-        until = min(self.room(cell), (slot // a_row + 1) * a_row)
+        few = a_row if a_row <= 6 else a_row // 2
+        until = min(self.room(cell), (slot // few + 1) * few)
         slots = np.arange(len(home.points), max(until, len(home.points)))
         x0, y0, level = self._origin(cell, a_row)
         home.points.extend(range(len(self.x), len(self.x) + len(slots)))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import plotly
 import plotly.graph_objects as go
 from plotly.serializers import custom_serializers
 
@@ -13,12 +14,14 @@ from labkit.topology import figure, svg
 from labkit.topology.scene import Scene
 
 HERE = Path(__file__).parent
+BUNDLE = Path(plotly.__file__).parent / "package_data" / "widgetbundle.js"
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True, "doubleClick": "reset"}
 
 
 class GraphWidget(go.FigureWidget):
     """The live graph. ``theme`` "auto" takes its text colours from the page: JupyterLab's, light or dark."""
 
+    _esm = BUNDLE.read_text(encoding="utf-8") + "\n" + (HERE / "static" / "figure.js").read_text(encoding="utf-8")
     _css = HERE / "static" / "figure.css"
 
     _built = False  # the base class asks for the state before there is any
@@ -45,7 +48,10 @@ class GraphWidget(go.FigureWidget):
                 fn(trace.name, int(point))
 
     def send_update(self, style_data: dict[str, Any], layout_data: dict[str, Any], traces: list[int]) -> None:
-        """Plotly's own ``_send_update_msg`` in two messages instead of four."""
+        """Plotly's own ``_send_update_msg`` in one message instead of four.
+
+        The last one is never taken back as plotly does (`None`): its ids make each message a new one.
+        """
         with self.hold_sync():
             self._last_layout_edit_id += 1
             self._last_trace_edit_id += 1
@@ -56,14 +62,14 @@ class GraphWidget(go.FigureWidget):
                 "style_traces": traces,
                 "trace_edit_id": self._last_trace_edit_id,
                 "layout_edit_id": self._last_layout_edit_id,
-                "source_view_id": None,
             }
-        self._py2js_update = None  # type: ignore[assignment]
 
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Widget state as sent to a page: plotly keeps that of the last display, so put the present in its place."""
         state: dict[str, Any] = super().get_state(key=key, drop_defaults=drop_defaults)
         to_json = custom_serializers["to_json"]
+        if key is None:
+            state.pop("_py2js_update", None)  # is in the present already
         if self._built and "_widget_data" in state:
             state["_widget_data"] = to_json(self._data, self)
         if self._built and "_widget_layout" in state:

@@ -139,8 +139,9 @@ class SimulatedSwarm:
     def die(self, task_id: str, message: str = "", code: int | None = None, state: State = State.FAILED) -> None:
         task = self.tasks[task_id]
         self.tasks[task_id] = replace(
-            task, state=state, wanted=False, message=message, exit_code=code, updated=self.now, detail=state.name.lower()
-        )
+            task, state=state, wanted=False, message=message, exit_code=code, updated=self.now,
+            detail=state.name.lower(),
+        )  # fmt: skip
 
     def step(self, seconds: float = 1.0) -> None:
         """Every task one state further."""

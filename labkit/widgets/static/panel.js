@@ -198,6 +198,7 @@ function workloadRow(send, first) {
   const current = () => (mine ? mine.wanted : w.desired);
   const count = h("span.count");
   const bar = h("span");
+  const swatch = h("span.swatch");
   const slider = h("input", {
     type: "range", min: 0, step: 1, oninput: () => setText(target, slider.value),
     onchange: () => ask(Number(slider.value)),
@@ -214,11 +215,12 @@ function workloadRow(send, first) {
   const note = h("span.muted.note");
   const scale = h("div.scale", {}, less, slider, more, target);
   const row = h("div.row.workload", {},
-    h("div.line", {}, h("span.swatch", { style: { background: w.colour } }), name, note, count),
+    h("div.line", {}, swatch, name, note, count),
     h("div.meter", { role: "img" }, bar), scale);
 
   const draw = () => {
     if (mine && (w.desired === mine.wanted || Date.now() > mine.until)) mine = null;
+    swatch.style.background = w.colour;
     setText(name, w.name);
     setText(count, `${w.running} / ${w.desired}`);
     setText(note, w.update || [w.image, w.ports].filter(Boolean).join("  "));
