@@ -53,11 +53,13 @@ async def start(host: Any, request: Request) -> web.StreamResponse | Reply:
     try:
         host.execs.begin(execution)
     except ApiError as error:
-        client = await streams.hijack(request, tty)
+        client = streams.hijack(request, tty)
+        await client.opened()
         client.write(_framed(tty, f"{error.message}\r\n".encode()))
         await client.close()
         return streams.Detached()
-    client = await streams.hijack(request, tty)
+    client = streams.hijack(request, tty)
+    await client.opened()
     await _run(host, execution, client, tty, keys)
     await client.close()
     return streams.Detached()

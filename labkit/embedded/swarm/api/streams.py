@@ -47,6 +47,7 @@ class Hijacked:
         self._roomy = asyncio.Event()
         self._roomy.set()
         self._wire = _Wire(self)
+        self._early: list[bytes] | None = []
         transport.set_protocol(self._wire)
         transport.resume_reading()
 
@@ -76,9 +77,22 @@ class Hijacked:
     def gone(self) -> bool:
         return self.closed.done() or self.transport.is_closing()
 
+    async def opened(self) -> None:
+        """Wait until the client has read the answer, then send what is there.
+
+        docker-py reads the answer through a buffer that it then throws away, so output that came right behind would
+        be lost. From a real engine it never does: a process takes longer to start.
+        """
+        await _until_read(self.transport)
+        early, self._early = self._early or [], None
+        for data in early:
+            self.write(data)
+
     def write(self, data: bytes) -> None:
         """Send without waiting."""
-        if not self.gone:
+        if self._early is not None:
+            self._early.append(data)
+        elif not self.gone:
             self.transport.write(data)
 
     async def drain(self) -> None:
@@ -124,11 +138,10 @@ class _Wire(asyncio.Protocol):
         self._owner.pause(False)
 
 
-async def hijack(request: Request, tty: bool) -> Hijacked:
+def hijack(request: Request, tty: bool) -> Hijacked:
     """Answer and take the connection over. Clients send nothing before they have the answer.
 
-    Returns when the client has read the answer: docker-py reads it through a buffer that it then throws away, so
-    output that came right behind would be lost. From a real engine it never does, a process takes longer to start.
+    What is written before :meth:`Hijacked.opened` has returned is kept until then.
     """
     raw = request.raw
     transport = raw.transport
@@ -149,9 +162,7 @@ async def hijack(request: Request, tty: bool) -> Hijacked:
         headers |= {"Content-Type": frames.RAW}
     lines += [f"{name}: {value}" for name, value in headers.items()]
     transport.write(("\r\n".join(lines) + "\r\n\r\n").encode())
-    client = Hijacked(transport, raw.protocol)
-    await _until_read(transport)
-    return client
+    return Hijacked(transport, raw.protocol)
 
 
 async def _until_read(transport: asyncio.Transport) -> None:
@@ -229,57 +240,57 @@ async def attach(host: Any, request: Request) -> web.StreamResponse:
         raise Conflict(f"container {reference} is restarting, wait until the container is running")
     keys = detach_keys(request.query.get("detachKeys", ""))
     container.log = container.log or Log(host.world.clock)
-    client = await hijack(request, container.tty)
+    # From the answer on the client may start the container, which may end at once: listen before it can.
+    ended = container.wait()
+    client = hijack(request, container.tty)
     stdout, stderr, stream = request.flag("stdout"), request.flag("stderr"), request.flag("stream")
     if request.flag("logs"):
         for line in container.log.lines():
             if {"stdout": stdout, "stderr": stderr}[line.stream]:
                 client.write(line.data if container.tty else frames.frame(frames.STREAMS[line.stream], line.data))
     host.containers.log(container, "attach")
-    if stream:
-        stop = pump_output(container.log, client, tty=container.tty, stdout=stdout, stderr=stderr)
-        try:
-            await _attached(host, container, client, keys, request.flag("stdin"))
-        finally:
+    stop = pump_output(container.log, client, tty=container.tty, stdout=stdout, stderr=stderr) if stream else None
+    try:
+        await client.opened()
+        if stop is not None:
+            await _attached(host, container, client, keys, request.flag("stdin"), ended)
+    finally:
+        ended.cancel()
+        if stop is not None:
             stop()
     await client.close()
     return Detached()
 
 
-async def _attached(host: Any, container: Container, client: Hijacked, keys: DetachKeys, stdin: bool) -> None:
+async def _attached(
+    host: Any, container: Container, client: Hijacked, keys: DetachKeys, stdin: bool, ended: asyncio.Future[int]
+) -> None:
     """Until the container ends, the client leaves, or it types the detach keys."""
-    ended = asyncio.ensure_future(_end_of(host, container))
     typing: asyncio.Task[bool] | None = None
     if stdin and container.open_stdin:
-        typing = asyncio.create_task(_type(host, container, client, keys))
+        typing = asyncio.create_task(_type(container, client, keys))
     gone = asyncio.ensure_future(_until(client.closed))
     try:
-        waiting: set[Any] = {ended, gone} | ({typing} if typing else set())
         while not ended.done() and not gone.done():
-            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            if typing in done and typing is not None:
-                if not typing.cancelled() and typing.exception() is None and typing.result():
+            waiting: set[Any] = {ended, gone} | ({typing} if typing is not None else set())
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if typing is not None and typing.done():
+                if typing.exception() is None and typing.result():
                     host.containers.log(container, "detach")
                     break
                 typing = None
+        await client.drain()
     finally:
-        for task in (ended, gone, typing):
-            if task is not None:
-                task.cancel()
-    await client.drain()
+        gone.cancel()
+        if typing is not None:
+            typing.cancel()
 
 
 async def _until(future: asyncio.Future[None]) -> None:
     await asyncio.shield(future)
 
 
-async def _end_of(host: Any, container: Container) -> None:
-    """The container's end. One that has not been started yet (``docker run``) is waited for as well."""
-    await container.wait()
-    await asyncio.sleep(0)
-
-
-async def _type(host: Any, container: Container, client: Hijacked, keys: DetachKeys) -> bool:
+async def _type(container: Container, client: Hijacked, keys: DetachKeys) -> bool:
     """Standard input of a container; before its start the keys wait in the connection."""
     while container.process is None or container.stdin is None:
         if container.removing:

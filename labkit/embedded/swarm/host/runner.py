@@ -233,10 +233,10 @@ class Runner:
         host.containers.keep(container)
         if power:
             host.containers.log(container, "die", {"execDuration": str(int(ran)), "exitCode": str(code)})
+        container.tell_waiters(removed=False)  # an exit is one, whether or not a restart follows
         if delay is not None:
             container.restart_timer = host.world.clock.call_later(delay, self._restart_later, container)
             return
-        container.tell_waiters(removed=False)
         if power and container.host.get("AutoRemove") and not container.auto_removing:
             self._chores.start(self._auto_remove(container))
 
