@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -19,6 +20,24 @@ FIRST_NOTEBOOK = "00-start-here.ipynb"
 _HERE = Path(__file__).resolve().parent
 _SHELL_DIR = _HERE / "shell"
 _READY_WITHIN = 60.0  # seconds; a cold disk makes the first start slow
+
+
+class Quiet(logging.Filter):
+    """Keeps JupyterLab's log to what a person has to know: this module prints the URL itself, once."""
+
+    _KNOWN = ("To access the server", "websocket_ping_timeout")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return False
+        text = record.getMessage()
+        return not any(known in text for known in self._KNOWN)
+
+
+_LOGGING = {
+    "filters": {"quiet": {"()": f"{__name__}.{Quiet.__name__}"}},
+    "handlers": {"console": {"filters": ["quiet"]}},
+}
 
 
 def labs_folder(cwd: Path | None = None) -> Path:
@@ -68,7 +87,7 @@ def environment(environ: Mapping[str, str], paths: Paths) -> dict[str, str]:
 def command(labs: Path, *, port: int | None, browser: bool, arguments: Sequence[str]) -> list[str]:
     """JupyterLab's command line."""
     terminal = json.dumps({"shell_command": shell_command(os.environ)})
-    built = [sys.executable, "-P", "-m", "jupyterlab", "--ServerApp.log_level=WARN"]
+    built = [sys.executable, "-P", "-m", "jupyterlab", f"--Application.logging_config={json.dumps(_LOGGING)}"]
     built += [f"--ServerApp.root_dir={labs}", f"--ServerApp.terminado_settings={terminal}"]
     built += [f"--LabApp.app_settings_dir={_HERE / 'jupyter_settings'}"]  # no question about news at the first start
     if (labs / FIRST_NOTEBOOK).is_file():
