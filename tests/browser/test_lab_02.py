@@ -89,9 +89,23 @@ def test_a_learner_works_through_the_first_steps(jupyter: Server, lab: Callable[
     # Move the slider with the keyboard, as one would who has no mouse: five steps from 3 to 8.
     page.run(index_of(jupyter, 'lab.step("scale-up")'))
     slider = page.page.get_by_label("replicas of web")
+    print("CLOSEST", slider.evaluate("e => [!!e.closest('[data-lm-suppress-shortcuts]'), e.disabled, e.value]"))
+    page.page.evaluate(
+        "document.addEventListener('keydown', e => { window.lkKey = e.target.outerHTML.slice(0,160) }, true)"
+    )
     slider.focus()
+    print("ACTIVE", page.page.evaluate("document.activeElement.outerHTML.slice(0,100)"))
     for _ in range(5):
         slider.press("ArrowRight")
+        print(
+            page.page.evaluate("window.lkKey"),
+            slider.input_value(),
+            page.page.evaluate("document.activeElement.outerHTML.slice(0,200)"),
+            page.page.locator(".lk-outcome").first.inner_text(),
+        )
+    page.page.wait_for_timeout(6000)
+    page.shot("debug-slider")
+    print(slider.input_value())
     page.page.locator(".lk-workload .lk-count", has_text="8 / 8").wait_for(timeout=60_000)
     wait_green(page, "scale-up")
     assert drawn(page) == {"running": 8, "desired": 8}

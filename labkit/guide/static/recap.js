@@ -7,7 +7,6 @@ function render({ model, el }) {
   function draw() {
     const box = document.createElement("section");
     box.className = "lk-panel lk-recap";
-    box.dataset.lmSuppressShortcuts = "true";
     const title = document.createElement("div");
     title.className = "lk-title"; title.textContent = "Recap";
     box.append(title);
@@ -21,6 +20,7 @@ function render({ model, el }) {
         const label = document.createElement("label");
         label.className = "lk-choice";
         const input = document.createElement("input");
+        input.dataset.lmSuppressShortcuts = "true"; // arrows choose an answer, they do not leave the cell
         input.type = "radio"; input.name = `${group}-${index}`; input.checked = question.choice === number;
         input.addEventListener("change", () => model.send({ do: "answer", question: index, choice: number }));
         const text = document.createElement("span");

@@ -6,6 +6,8 @@ function element(tag, className, parent, text) {
   const made = document.createElement(tag);
   if (className) made.className = className;
   if (text !== undefined) made.textContent = text;
+  // Arrows and Enter belong to the control that has the focus. JupyterLab asks the very element, not its parents.
+  if (tag === "button" || tag === "input") made.dataset.lmSuppressShortcuts = "true";
   if (parent) parent.append(made);
   return made;
 }
@@ -42,7 +44,6 @@ function render({ model, el }) {
     const typed = el.querySelector("input[type=number]")?.value;
     el.replaceChildren();
     const box = element("section", `lk-panel lk-${view.status}`, el);
-    box.dataset.lmSuppressShortcuts = "true"; // keys pressed in here are not JupyterLab's
     box.dataset.step = view.id; box.dataset.status = view.status;
     const head = element("div", "lk-head", box);
     element("span", "lk-count", head, `Step ${view.number} of ${view.of}`);

@@ -3,6 +3,8 @@
 
 const SILENT_AFTER = 7000; // ms without a sign of life from the kernel
 
+const CONTROLS = new Set(["button", "input", "summary"]);
+
 /** An element: h("button.small", {onclick, title}, "text", child…). */
 function h(spec, props = {}, ...children) {
   const [tag, ...classes] = spec.split(".");
@@ -14,6 +16,8 @@ function h(spec, props = {}, ...children) {
     else if (name in element && name !== "list") element[name] = value;
     else element.setAttribute(name, value);
   }
+  // Arrows and Enter belong to the control that has the focus. JupyterLab asks the very element, not its parents.
+  if (CONTROLS.has(tag)) element.dataset.lmSuppressShortcuts = "true";
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 }
@@ -338,7 +342,6 @@ export default {
   render({ model, el }) {
     el.classList.add("lk-root");
     el.dataset.part = model.get("part");
-    el.dataset.lmSuppressShortcuts = "true"; // the arrows belong to a slider that has the focus, not to JupyterLab
     return model.get("part") === "bar" ? renderBar(model, el) : renderPanel(model, el);
   },
 };
