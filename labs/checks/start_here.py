@@ -41,7 +41,7 @@ def create_hello(context: Context) -> None:
 
 
 def grow_hello(context: Context) -> None:
-    context.client.services.get("hello").scale(5)
+    context.sandbox.actions.scale("hello", 5)
 
 
 def lost_and_replaced(context: Context) -> Verdict:
@@ -123,7 +123,7 @@ LAB = Lab(
             task="Ask for **five**: move the slider of `hello` in the dashboard.",
             check=lambda context: _wants(context, 5),
             solution=grow_hello,
-            hints=(Hint("Or in a cell: `swarm.client.services.get('hello').scale(5)`."),),
+            hints=(Hint("Or in a cell: `swarm.actions.scale('hello', 5)`, which is what the slider calls."),),
             why="You changed a number; the swarm did the rest.",
         ),
         Step(

@@ -112,7 +112,7 @@ def busiest(context: Context) -> str | None:
 
 
 def scale_to_8(context: Context) -> None:
-    context.client.services.get("web").scale(8)
+    context.sandbox.actions.scale("web", 8)
 
 
 def four_run(context: Context) -> Verdict:
@@ -133,7 +133,7 @@ def _living(client: Any) -> set[int]:
 
 
 def scale_to_4(context: Context) -> None:
-    context.client.services.get("web").scale(4)
+    context.sandbox.actions.scale("web", 4)
 
 
 # -- drain and activate ------------------------------------------------------------------------------------------
