@@ -292,3 +292,18 @@ async def test_scaled_down_and_up_again_before_the_old_tasks_are_gone() -> None:
         await swarm.update(service, replicas=3)
         await swarm.settle(5)
         assert len(swarm.tasks(service, running=True)) == 3
+
+
+async def test_an_update_without_a_change_takes_a_paused_one_up_again() -> None:
+    async with fake_swarm() as swarm:
+        service = await swarm.create("web", 3)
+        await swarm.settle()
+        await swarm.update(service, image="nosuch:1")
+        await swarm.settle(2)
+        assert status(swarm, service)[0] == "paused"
+        for host in swarm.hosts.values():
+            host.images_found.add("nosuch")
+        await swarm.update(service)
+        await swarm.settle(30)
+        assert images(swarm, service) == ["nosuch:1"] * 3
+        assert status(swarm, service) == ("completed", "update completed")

@@ -55,7 +55,9 @@ class UpdateSupervisor:
         this spec goes on as it is."""
         current = self._updates.get(service.id)
         if current is not None:
-            if current.service.spec == service.spec:
+            # `docker service update web` without a change takes a paused update up again.
+            resumed = current.stopped and state_of(service) not in PAUSED
+            if current.service.spec == service.spec and not resumed:
                 return
             current.cancel()
         updater = Updater(self._store, self._world, self._restarts, service, slots)
@@ -124,7 +126,7 @@ class Updater:
         self._watchlist = Watchlist(self._policy, len(dirty))
         self._flights: dict[str, _Flight] = {}  # by the id of the task that takes over
         self._news: list[Change] = []
-        self._stopped = False
+        self.stopped = False
 
     @property
     def needed(self) -> bool:
@@ -145,7 +147,7 @@ class Updater:
 
     def observe(self, change: Change) -> None:
         """A task of the service changed."""
-        if self._stopped:
+        if self.stopped:
             self._wakeup.set()
         elif change.object.id in self._watchlist.ran_at or change.object.id in self._flights:
             self._news.append(change)
@@ -217,7 +219,7 @@ class Updater:
         """After the update was stopped. Of start-first, a slot may have its old task and a new one that fails again
         and again; they stay side by side, as on a real swarm. But SwarmKit leaves both even when the new one comes to
         run after all; here the old one goes once that has lasted as long as the monitor watches."""
-        self._stopped = True
+        self.stopped = True
         while True:
             now = self._clock.time()
             leaving: list[Task] = []
