@@ -20,6 +20,7 @@ from aiohttp import web
 from labkit.embedded.swarm.engine import API_VERSION, MIN_API_VERSION, VERSION
 from labkit.embedded.swarm.errors import ApiError
 
+from . import guard
 from .request import Answer, Handler, Reply, Request, Route
 
 log = logging.getLogger(__name__)
@@ -102,6 +103,10 @@ class Api:
 
     async def handle(self, raw: web.Request) -> web.StreamResponse:
         """One request, from the socket to the answer."""
+        stranger = guard.refuse(raw.headers)
+        if stranger is not None:
+            await _drain(raw)
+            return _render(stranger)
         path, version_text = raw.path, ""
         versioned = _VERSIONED.fullmatch(path)
         if versioned:
