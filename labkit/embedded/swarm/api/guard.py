@@ -1,8 +1,8 @@
 """Who is let in: requests that a docker client would send, and none that a web page or a rebound name could.
 
-dockerd itself looks only at the form of the Host header. A sandbox's sockets are their owner's alone, but what the owner
-puts in front of them (jupyter-server-proxy, socat) is not, so names of the outside world and browsers are refused
-here; that is stricter than the real engine, on purpose.
+dockerd itself looks only at the form of the Host header. A sandbox's sockets are open to their owner alone, but what
+the owner puts in front of them (jupyter-server-proxy, socat) is not, so names of the outside world and browsers are
+refused here; that is stricter than the real engine, on purpose.
 """
 
 from __future__ import annotations
