@@ -128,10 +128,11 @@ async def run(arguments: argparse.Namespace) -> None:
         storage = Storage(arguments.state / "sandbox.db")
         world = await World.open(options, storage)
         _handle_signals(world)
-        await _bring_up(world)
+        # Before it is ready: a swarm without a quorum never is, and it takes a healed machine to get one.
         runner = await make_runner(Control(world).application())
         control = HttpSocket(runner, options.run / "control.sock")
         await control.open()
+        await _bring_up(world)
         gc.freeze()  # no later collection needs to walk what is here now
         gc.enable()
         log.info("sandbox %s is ready: %s", world.name, ", ".join(world.hosts))
