@@ -184,6 +184,31 @@ async def test_virtual_ip_and_names(swarm: Swarm, world: World) -> None:
     assert seen == {task.status()[0][:12] for task in tasks}
 
 
+async def test_names_for_people(swarm: Swarm, world: World) -> None:
+    """The machine's own DNS server knows what its containers know."""
+    from dnslib import DNSRecord
+
+    task = await swarm.task(swarm.service("web"), 1, "one")
+    host = world.hosts["one"]
+    place = world.network.real_udp(host.machine.address, 53)
+    assert place is not None
+    answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+    class Client(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: object) -> None:
+            answers.put_nowait(data)
+
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Client, remote_addr=place)
+    try:
+        for name, wanted in (("tasks.web", [task.task.networks[0]["Addresses"][0].partition("/")[0]]), ("nope", [])):
+            transport.sendto(DNSRecord.question(name).pack())
+            async with asyncio.timeout(5):
+                found = DNSRecord.parse(await answers.get())
+            assert [str(record.rdata) for record in found.rr] == wanted
+    finally:
+        transport.close()
+
+
 async def test_dnsrr_has_no_virtual_ip(swarm: Swarm, world: World) -> None:
     web = swarm.service("web", mode="dnsrr")
     tasks = [await swarm.task(web, slot, "one") for slot in (1, 2)]

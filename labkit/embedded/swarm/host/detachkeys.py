@@ -35,7 +35,11 @@ def parse_keys(text: str) -> bytes | None:
     for word in text.split(","):
         if len(word) == 1:
             keys += word.encode()
-        elif word.startswith("ctrl-") and len(word) == 6 and (word[5].isalpha() or word[5] in "@[\\]^_"):
+        elif (
+            word.startswith("ctrl-")
+            and len(word) == 6
+            and ((word[5].isascii() and word[5].isalpha()) or word[5] in "@[\\]^_")
+        ):
             keys.append(ord(word[5].upper()) & 0x1F)
         else:
             return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.dns import Resolver, Scope
+from labkit.embedded.runtime.dnsserver import DnsServer
 
 from .container import Container
+from .networks import LocalNetwork
 
 if TYPE_CHECKING:
     from .host import Host
@@ -20,6 +22,38 @@ class Discovery:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._scopes: dict[str, Scope] = {}
+        self.server: DnsServer | None = None
+
+    # for people outside of the containers ----------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Answer DNS on port 53 of the machine with the names of all networks that it is on.
+
+        A real node does not: there the names are the containers' alone. Here ``dig @127.S.0.10 tasks.web`` lets one
+        look at what a container sees.
+        """
+        host = self._host
+        resolver = Resolver([Scope(host.name, self._lookup_anywhere, reverse=self._reverse_anywhere)])
+        try:
+            self.server = await DnsServer.start(host.world.network, host.machine, resolver)
+        except OSError as error:
+            host.world.network.note(f"No DNS server on {host.machine.address}: {error.strerror}.")
+
+    async def stop_serving(self) -> None:
+        server, self.server = self.server, None
+        if server is not None:
+            await server.close()
+
+    def _networks(self) -> list[LocalNetwork]:
+        return [network for network in self._host.networks.all() if network.has_addresses and not network.ingress]
+
+    def _lookup_anywhere(self, name: str) -> list[str] | None:
+        return next((found for n in self._networks() if (found := self.lookup(n.id, name)) is not None), None)
+
+    def _reverse_anywhere(self, ip: str) -> str | None:
+        return next((found for n in self._networks() if (found := self.reverse(n.id, n.name, ip))), None)
+
+    # for containers -------------------------------------------------------------------------------------------
 
     def resolver(self, container: Container) -> Resolver:
         """What ``container`` can find. The default bridge has no names, as in Docker."""

@@ -92,6 +92,7 @@ class Host:
         self.keeper.flush()
         self._power_task = asyncio.create_task(self._follow_power())
         if self._was_on:
+            await self.discovery.serve()
             await self.swarm.restore()
             self.swarm_changed()
 
@@ -109,6 +110,7 @@ class Host:
             self._power_task.cancel()
         self._swarm_events.follow(None)
         await self.swarm.stop()
+        await self.discovery.stop_serving()
         self.ingress.close()
         self.keeper.flush()
         self.runner.abandon()
@@ -139,6 +141,8 @@ class Host:
         self.world.networkdb.remove_machine(self.name)
         for container in self.containers:
             await self.runner.boot(container)
+        await self.discovery.stop_serving()
+        await self.discovery.serve()
         await self.swarm.restore()
         self.swarm_changed()
 
