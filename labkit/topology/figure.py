@@ -408,6 +408,10 @@ class FigureRenderer:
     def __init__(self, widget: FigureLike, scene: Scene) -> None:
         self.widget = widget
         self.scene = scene
+        # Plotly keeps some arrays as lists; told again in our types they compare equal and are not sent twice.
+        for name in TRACES:
+            for path, value in make(name, scene).items():
+                put(widget._data[NUMBER[name]], path, value)
 
     def update(self, dirty: set[str]) -> None:
         """Send the changed parts. Names under the mouse of a big cluster are left for :meth:`update_hover`."""

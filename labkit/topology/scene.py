@@ -308,7 +308,10 @@ class Scene:
             name = self._workload_name(workload)
             count = f"{counts[State.RUNNING]}/{living}" if counts[State.RUNNING] != living else str(living)
             room = self.layout.level.pitch_x - self.layout.level.size - 8
-            label = f"{words.short(name, room - 6.4 * (len(count) + 1))} {count}"
+            if self.layout.level.label == "name":
+                label = f"{words.short(name, room - 6.4 * (len(count) + 1))} {count}"
+            else:
+                label = count if len(count) <= 2 else ""
             hover = f"{name}: {counts[State.RUNNING]} of {living} running"
         else:
             task = self.snapshot.tasks[key] if self.snapshot else None

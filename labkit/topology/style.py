@@ -13,7 +13,7 @@ from labkit.model import Node, NodeState, State
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#8C939E"
+GREY, DARK_GREY = "#8C939E", "#656D79"  # purple turns into the lighter one for the green-blind
 OKABE_ITO = frozenset({BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE})
 
 
@@ -34,7 +34,7 @@ TASKS: dict[State, TaskLook] = {
     State.RUNNING: TaskLook("running", GREEN, "circle", 0, ""),
     State.STOPPING: TaskLook("stopping", PURPLE, "triangle-down", 6, "↓"),
     State.COMPLETE: TaskLook("complete", BLUE, "hexagon", 14, "✓"),
-    State.STOPPED: TaskLook("stopped", GREY, "octagon", 16, "■"),
+    State.STOPPED: TaskLook("stopped", DARK_GREY, "octagon", 16, "■"),
     State.FAILED: TaskLook("failed", VERMILLION, "x", 4, "×"),
     State.LOST: TaskLook("lost", YELLOW, "triangle-up", 5, "!"),
 }

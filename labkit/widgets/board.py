@@ -34,6 +34,7 @@ class Dashboard(ipywidgets.VBox):
         view: GraphView,
         loop: RenderLoop = LOOP,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sandbox = sandbox
         self.view = view
@@ -61,7 +62,7 @@ class Dashboard(ipywidgets.VBox):
         self.worker = Worker(sandbox, self._tell, self._look_at_machines)
         self._unsubscribe = view.live.subscribe(lambda snapshot, diff: self._loop.mark(self))
         with loop.lock:
-            self.render(time.monotonic())
+            self.render(clock())
         self.worker.start()
         loop.add(self)
 
