@@ -61,6 +61,7 @@ class Runner:
         self._host = host
         self.monitor = Monitor(host)
         self._chores = Chores()
+        self._rng = random.Random(host.name)  # one for all its programs: each costs two and a half kilobytes
         self._publisher = Publisher(host)
 
     # starting -------------------------------------------------------------------------------------------------
@@ -143,7 +144,7 @@ class Runner:
             files=self.files(container),
             stdin=container.stdin,
             tty=container.tty,
-            rng=random.Random(container.id),
+            rng=self._rng,
             limits=self._limits(container),
             workdir=container.config.get("WorkingDir") or "",
             user=container.config.get("User") or "",
