@@ -123,7 +123,8 @@ def test_callbacks_only_enqueue(bench: Bench) -> None:
     """A callback may run on any thread: nothing is sent from it."""
     bench.wire.clear()
     bench.say("select", kind="node", id="n0")
-    bench.view.widget._on_click(bench.view.widget.data[figure.NUMBER["slots"]], type("P", (), {"point_inds": [0]}), None)
+    slots = bench.view.widget.data[figure.NUMBER["slots"]]
+    bench.view.widget._on_click(slots, type("P", (), {"point_inds": [0]}), None)
     assert not bench.wire.messages
     assert bench.board.panel.detail == {}
 
