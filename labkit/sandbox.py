@@ -58,7 +58,9 @@ class Sandbox:
     @property
     def machines(self) -> list[MachineInfo]:
         """Its machines as they are now."""
-        return self._engine.machines(self._record) if self.state == "up" else list(self._record.machines)
+        if self.state == "up":
+            return self._engine.machines(self._record)
+        return [replace(machine, state="down") for machine in self._record.machines]
 
     @property
     def state(self) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import Annotated, Any
 
 import typer
 
 from labkit.cli import output
-from labkit.errors import EngineFailed, LabkitError, NotFound, UsageError
+from labkit.cli.showing import show_env, show_list, show_machines, show_status
+from labkit.errors import LabkitError, NotFound, UsageError
 
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -102,7 +102,7 @@ def _summary(sandbox: Any, status: dict[str, Any]) -> None:
 
     lab, name = output.called(), sandbox.name
     print(f"“{name}” is up on the {sandbox.engine} engine: {machines_in_words(sandbox.record)}.\n")
-    _machine_table(status, indent="  ")
+    show_machines(status, indent="  ")
     steps = [
         (f'eval "$({lab} env {name})"', "point the docker CLI of this shell at it"),
         ("docker node ls" if sandbox.record.machines[0].role else "docker swarm init", ""),
@@ -115,61 +115,14 @@ def _summary(sandbox: Any, status: dict[str, Any]) -> None:
         print(f"  {command.ljust(width)}   {meaning}".rstrip())
 
 
-def _machine_table(status: dict[str, Any], indent: str = "") -> None:
-    rows = [
-        (m["name"], m["role"] or "(none yet)", m["state"], m["address"] or "-", m["docker_host"] or "-")
-        for m in status["machines"]
-    ]
-    output.table(("MACHINE", "ROLE", "STATE", "ADDRESS", "DOCKER_HOST"), rows, indent)
-
-
 def ls(json: _JSON = False) -> None:
     """List the sandboxes, also those whose process has stopped."""
-    from labkit.lifecycle import sandboxes
-    from labkit.sandbox import machines_in_words
-
-    found = [(sandbox, sandbox.state) for sandbox in sandboxes()]
-    if json:
-        keys = ("name", "orchestrator", "engine", "created")
-        output.as_json([{**{key: getattr(s.record, key) for key in keys}, "state": state} for s, state in found])
-        return
-    if not found:
-        print(f"There is no sandbox. Start one with: {output.called()} up swarm")
-        return
-    now = time.time()
-    rows = [
-        (s.name, s.orchestrator, s.engine, state, machines_in_words(s.record), output.ago(now - s.record.created))
-        for s, state in found
-    ]
-    output.table(("NAME", "ORCHESTRATOR", "ENGINE", "STATE", "MACHINES", "AGE"), rows)
+    raise typer.Exit(show_list(json=json))
 
 
 def status(name: _MAYBE_NAME = None, json: _JSON = False) -> None:
     """Show a sandbox: its endpoints and every machine. Leaves with 0 if it is up, with 1 if it is not."""
-    from labkit.lifecycle import choose
-    from labkit.registry import Registry
-    from labkit.sandbox import Sandbox
-
-    sandbox = Sandbox(choose(Registry(), name))
-    found = sandbox.status()
-    if json:
-        output.as_json(found)
-    else:
-        process = f", process {found['pid']}" if found["pid"] else ""
-        print(f"“{sandbox.name}”: {sandbox.orchestrator} on the {sandbox.engine} engine, {found['state']}{process}")
-        for note in found.get("notes", ()):
-            print(f"note: {note}")
-        print()
-        _machine_table(found)
-        if found["state"] == "stopped":
-            print(f"\nIts process has stopped; `{_up_again(sandbox.record)}` brings everything back.")
-    if found["state"] != "up":
-        raise typer.Exit(1)
-
-
-def _up_again(record: Any) -> str:
-    named = "" if record.name == record.orchestrator else f" --name {record.name}"
-    return f"{output.called()} up {record.orchestrator}{named}"
+    raise typer.Exit(show_status(name, json=json))
 
 
 def env(
@@ -194,18 +147,7 @@ def env(
 
     eval "$(labkit env swarm --machine worker-1)"
     """
-    from labkit.environment import shell_lines
-    from labkit.lifecycle import choose
-    from labkit.registry import Registry
-    from labkit.sandbox import Sandbox
-
-    registry = Registry()
-    records = registry.all()
-    record = records[-1] if name is None and records else choose(registry, name)
-    lines = shell_lines(record.machine(machine).env if machine else record.env, shell)
-    if Sandbox(record).state != "up":
-        raise EngineFailed(f"“{record.name}” has stopped; `{_up_again(record)}` brings it back")
-    print(lines)
+    raise typer.Exit(show_env(name, shell=shell, machine=machine))
 
 
 def _shells() -> list[str]:

@@ -44,6 +44,7 @@ def test_up_brings_a_stopped_one_back_with_its_own_sizes(engine: Any, registry: 
     first = labkit.up("swarm", managers=1, workers=0)
     engine.running.clear()
     assert labkit.sandboxes()[0].state == "stopped"
+    assert {m.state for m in labkit.sandboxes()[0].machines} == {"down"}
     said: list[str] = []
     again = labkit.up("swarm", progress=said.append)
     assert again.record.options == first.record.options
