@@ -11,7 +11,6 @@ import sys
 
 from labkit.errors import LabkitError
 
-
 _COMPLETION = "_LABKIT_COMPLETE"  # set by the shell that asks for completions
 
 
