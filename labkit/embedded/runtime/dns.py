@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from labkit.embedded.runtime import outside
+
 TTL = 600  # seconds, as Docker's embedded server says
 
 
@@ -36,12 +38,17 @@ class Scope:
 
 
 class Resolver:
-    """What one asker can find. ``scopes`` may be changed while it is in use (``docker network connect``)."""
+    """What one asker can find. ``scopes`` may be changed while it is in use (``docker network connect``).
 
-    __slots__ = ("_turn", "scopes")
+    ``outside`` says whether the asker has a way out of the sandbox's networks: then the names of the (simulated) world
+    out there are asked last, and their addresses can be reached.
+    """
 
-    def __init__(self, scopes: Iterable[Scope] = ()) -> None:
+    __slots__ = ("_turn", "outside", "scopes")
+
+    def __init__(self, scopes: Iterable[Scope] = (), *, outside: bool = False) -> None:
         self.scopes: list[Scope] = list(scopes)
+        self.outside = outside
         self._turn = 0
 
     def find(self, name: str) -> tuple[list[str], int] | None:
@@ -51,6 +58,8 @@ class Resolver:
             found = scope.lookup(name)
             if found is not None:
                 return self._turned(list(found)), scope.ttl
+        if self.outside and (there := outside.lookup(name)) is not None:
+            return self._turned(there), outside.TTL
         return None
 
     def resolve(self, name: str) -> list[str]:
@@ -60,7 +69,8 @@ class Resolver:
 
     def reverse(self, ip: str) -> str | None:
         """The name that an address belongs to."""
-        return next((name for scope in self.scopes if (name := scope.reverse(ip))), None)
+        found = next((name for scope in self.scopes if (name := scope.reverse(ip))), None)
+        return outside.reverse(ip) if found is None and self.outside else found
 
     def services(self, name: str) -> list[tuple[str, int]] | None:
         """Targets and ports of an SRV name; None when nobody knows it."""

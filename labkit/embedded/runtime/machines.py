@@ -188,6 +188,10 @@ class Fleet:
         """Would ``b`` answer ``a`` now? Both are on, neither is paused, nothing cuts them."""
         return self.machine(a).power == "on" and self.machine(b).power == "on" and self.connected(a, b)
 
+    def online(self, name: str) -> bool:
+        """Does it reach the world outside of the sandbox? Who is cut off from the others is cut off from there, too."""
+        return self.state(name) in ("up", "slow")
+
     def delay(self, a: str, b: str) -> float:
         """Seconds one way between them, beyond what a real wire would take."""
         self.machine(a), self.machine(b)

@@ -15,6 +15,7 @@ from labkit.embedded.runtime.gates import Gate
 from labkit.embedded.runtime.listeners import AddressInUse, Listener
 from labkit.embedded.runtime.machines import Machine
 from labkit.embedded.runtime.network import Network
+from labkit.embedded.runtime.outside import Place, place_at
 from labkit.embedded.runtime.proc import virtual_file
 
 if TYPE_CHECKING:
@@ -155,6 +156,10 @@ class Namespace:
             raise NameNotFound(name)
         return found
 
+    def outside(self, ip: str) -> Place | None:
+        """The host of the simulated world outside at this address, if the container has a way there."""
+        return place_at(ip) if self.resolver is not None and self.resolver.outside else None
+
     async def connect(
         self, host: str, port: int, timeout: float | None = 130.0
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -164,6 +169,8 @@ class Namespace:
             try:
                 if self.own(ip):
                     return await self._connect_own(ip, port)
+                if (place := self.outside(ip)) is not None:
+                    return await self.network.connect_outside(self.machine.name, place, port, timeout=timeout)
                 source = self.addresses[0] if self.addresses else None
                 return await self.network.connect(self.machine.name, ip, port, source=source, timeout=timeout)
             except OSError as failed:

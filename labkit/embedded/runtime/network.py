@@ -33,6 +33,7 @@ from labkit.embedded.runtime.listeners import (
     raise_file_limit,
 )
 from labkit.embedded.runtime.machines import Fleet, Machine, Unreachable
+from labkit.embedded.runtime.outside import Place, dial
 
 __all__ = ["AddressInUse", "Connected", "Handler", "Listener", "Network"]
 
@@ -63,6 +64,7 @@ class Network:
         self._places: dict[str, str] = {}  # address -> machine on which it is
         self._open: dict[tuple[str, str], weakref.WeakSet[asyncio.StreamWriter]] = {}
         self._pools: dict[str, AddressPool] = {}
+        self._outside: set[asyncio.Task[None]] = set()  # far ends of connections that left the sandbox, as it seems
         self._http: web.Server | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -328,6 +330,20 @@ class Network:
             self._open[pair] = weakref.WeakSet()
         self._open[pair].add(writer)
         return reader, writer
+
+    async def connect_outside(
+        self, machine: str, place: Place, port: int, *, timeout: float | None = CONNECT_TIMEOUT
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect from ``machine`` to a host of the simulated world outside; errors as those of :meth:`connect`."""
+        async with self.clock.timeout(timeout):
+            await self.clock.sleep(place.distance + 2 * self.fleet.latency(machine))
+            while not self.fleet.online(machine):
+                await self.clock.sleep(1.0)
+            return await dial(place, port, self.clock.time, self._keep)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._outside.add(task)
+        task.add_done_callback(self._outside.discard)
 
     async def _pass(self, src: str, dst: str) -> None:
         """Wait as the first packet would: its delay, a frozen machine, and for ever at a cut."""

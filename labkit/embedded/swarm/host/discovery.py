@@ -68,6 +68,10 @@ class Discovery:
             for attachment in container.networks.values()
             if attachment.ip and attachment.network != "bridge"
         ]
+        # Every network with a gateway has a way out (an internal one has none), and so has the machine itself.
+        resolver.outside = container.network_mode == "host" or any(
+            attachment.ip and attachment.gateway for attachment in container.networks.values()
+        )
 
     def _scope(self, network_id: str, name: str) -> Scope:
         if network_id not in self._scopes:

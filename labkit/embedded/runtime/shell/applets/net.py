@@ -217,6 +217,8 @@ async def ping(ctx: Context) -> int:
     gap = max(0.2, duration(given.get("i", "1")))
     size = number(given.get("s", "56"))
     await ctx.out(f"PING {host} ({ip}): {size} data bytes\n")
+    outside = ctx.ns.outside(ip)
+    ttl = 64 if outside is None else outside.hops_left
     sent, times = 0, list[float]()
     while not count or sent < count:
         took = _round_trip(ctx, ip)
@@ -225,7 +227,7 @@ async def ping(ctx: Context) -> int:
         else:
             times.append(took)
             if "q" not in given:
-                await ctx.out(f"{size + 8} bytes from {ip}: seq={sent} ttl=64 time={took * 1000:.3f} ms\n")
+                await ctx.out(f"{size + 8} bytes from {ip}: seq={sent} ttl={ttl} time={took * 1000:.3f} ms\n")
         sent += 1
         if took is not None and sent != count:
             await ctx.sleep(gap)
@@ -244,6 +246,10 @@ def _round_trip(ctx: Context, ip: str) -> float | None:
     if ctx.ns.own(ip):
         return noise
     machine, fleet = ctx.ns.network.where(ip), ctx.ns.network.fleet
+    if (place := ctx.ns.outside(ip)) is not None:
+        here = ctx.process.machine.name
+        wobble = ctx.process.rng.uniform(0.97, 1.12)
+        return place.distance * wobble + 2 * fleet.latency(here) if fleet.online(here) else None
     if machine is None or not fleet.reachable(ctx.process.machine.name, machine):
         return None
     return 2 * fleet.delay(ctx.process.machine.name, machine) + noise
