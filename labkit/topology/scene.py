@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from labkit.model import Diff, Node, Resources, Snapshot, State, Task, Workload, diff
+from labkit.model import Diff, Node, Snapshot, State, Task, diff
 
 from . import style, words
-from .layout import CARD_HEIGHT, LEGEND_HEIGHT, LEVELS, MARGIN, TRAY, WIDTH, Layout, Rect
+from .blocks import card_block, node_block, tray_block
+from .grid import LEGEND_HEIGHT, LEVELS, MARGIN, TRAY, WIDTH
+from .layout import Layout
+from .links import route
+from .parts import Block, Links, Text
 from .tally import Tally, common_state
 
 FRESH = 2.5  # seconds that a task which died is drawn in full colour
@@ -25,45 +28,6 @@ AGGREGATE_ABOVE = 2000  # tasks drawn, from which on a box shows workloads with 
 LABELS_UP_TO = 320  # slots; more labels would cost more bytes than all the rest
 
 Points = npt.NDArray[np.uint8]
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    x: float
-    y: float
-    text: str
-    role: str  # "title" | "note" | "right" | "strong" (right-aligned title) | "alert" (right-aligned, bad news)
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A thin bar: how much of something is taken."""
-
-    x: float
-    y: float  # its middle
-    w: float
-    part: float  # 0..1
-    code: int  # index of style.BARS
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A box, card or tray with what stands in it."""
-
-    id: str
-    rect: Rect
-    look: str  # key of style.NODES
-    texts: tuple[Text, ...] = ()
-    bars: tuple[Bar, ...] = ()
-    swatch: int = -1  # a card's workload colour
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Polylines between the leader and the nodes: those that work and those that do not."""
-
-    whole: tuple[tuple[tuple[float, float], ...], ...] = ()
-    broken: tuple[tuple[tuple[float, float], ...], ...] = ()
 
 
 class Scene:
@@ -146,7 +110,7 @@ class Scene:
         stale = self._stale_blocks(before, changes, moved_nodes or replug, moved_cards, "canvas" in dirty)
         dirty |= self._build(stale, snapshot)
         if "canvas" in dirty or moved_nodes or changes.nodes or changes.error_changed:
-            links = self._route(snapshot)
+            links = route(self.layout, snapshot)
             if links != self.links:
                 self.links = links
                 dirty.add("links")
@@ -307,7 +271,7 @@ class Scene:
             living = sum(counts[s] for s in State if s.alive)
             name = self._workload_name(workload)
             count = f"{counts[State.RUNNING]}/{living}" if counts[State.RUNNING] != living else str(living)
-            room = self.layout.level.pitch_x - self.layout.level.size - 8
+            room = self.layout.label_room()
             if self.layout.level.label == "name":
                 label = f"{words.short(name, room - 6.4 * (len(count) + 1))} {count}"
             else:
@@ -319,9 +283,7 @@ class Scene:
                 return
             state, workload = task.state, task.workload
             faded = not state.alive and now - self._died.get(key, 0.0) >= FRESH
-            label = words.task_label(
-                task, self.layout.level.label, self.layout.level.pitch_x - self.layout.level.size - 8, faded
-            )
+            label = words.task_label(task, self.layout.level.label, self.layout.label_room(bool(task.node)), faded)
             hover = words.task_hover(task)
         if self.highlight and workload != self.highlight:
             faded = True
@@ -379,129 +341,18 @@ class Scene:
 
     def _block(self, key: str, snapshot: Snapshot) -> Block | None:
         if key == "tray":
-            return self._tray(snapshot)
+            return tray_block(self.layout, snapshot, self._waiting())
         if key in snapshot.nodes and key in self.layout.nodes:
-            return self._node(snapshot.nodes[key])
+            node = snapshot.nodes[key]
+            return node_block(self.layout, self.tally, node, self._plugs.get(node.name, ""))
         if key in snapshot.workloads and key in self.layout.cards:
-            return self._card(snapshot.workloads[key], snapshot)
+            return card_block(self.layout, snapshot.workloads[key], snapshot)
         return None
 
-    def _node(self, node: Node) -> Block:
-        rect, look = self.layout.box(node.id), style.condition(node)
-        reserved = self.tally.reserved.get(node.id, Resources())
-        parts = [_part(reserved.cpus, node.capacity.cpus), _part(reserved.memory, node.capacity.memory)]
-        left, right, pad = rect.x + self.layout.style.pad, rect.right - self.layout.style.pad, self.layout.style.pad
-        crowd = self.layout.without_room(self.layout.nodes[node.id])
-        if self.layout.style.name == "tiny":
-            return Block(node.id, rect, look)
-        half = (right - left - pad) / 2
-        if self.layout.style.name == "compact":
-            title = Text(left, rect.y + 16, words.short(words.node_title(node), right - left, 7.2), "title")
-            bars = _bars(left, rect.bottom - 9, half, pad, parts)
-            return Block(node.id, rect, look, (title,), bars)
-        role = words.node_role(node)
-        count = words.plural(self.tally.living.get(node.id, 0), "task") + (f" (+{crowd} not drawn)" if crowd else "")
-        note = words.short(words.node_note(node, self._plugs.get(node.name, "")), right - left - 60, 6.2)
-        texts = [
-            Text(left, rect.y + 18, words.short(words.node_title(node), right - left - 66, 7.8), "title"),
-            Text(right, rect.y + 18, role, "right"),
-            Text(left, rect.y + 36, note, "note"),
-            Text(right, rect.y + 36, count, "right"),
-        ]
-        if node.capacity.cpus or node.capacity.memory:
-            cpu, mem = words.capacity(reserved, node.capacity)
-            texts.append(Text(left, rect.bottom - 24, cpu, "note"))
-            texts.append(Text(left + half + pad, rect.bottom - 24, mem, "note"))
-        return Block(node.id, rect, look, tuple(texts), _bars(left, rect.bottom - 12, half, pad, parts))
-
-    def _card(self, workload: Workload, snapshot: Snapshot) -> Block | None:
-        number = self.layout.cards[workload.id]
-        rect = self.layout.card(number)
-        if rect is None:
-            return None
-        left, right = rect.x + 18, rect.right - 12
-        done = workload.running >= workload.desired
-        count = words.desired(workload)
-        endpoints = [e for e in snapshot.endpoints.values() if e.workload == workload.id]
-        second = workload.update or words.image(workload.image) or workload.kind
-        ports = words.ports(endpoints)
-        texts = [
-            Text(left, rect.y + 18, words.short(workload.name, right - left - 9 * len(count), 7.8), "title"),
-            Text(right, rect.y + 18, count, "strong"),
-            Text(left, rect.y + 36, words.short(second, right - left - 6.6 * len(ports) - 6, 6.2), "note"),
-        ]
-        if ports and rect.w > 180:
-            texts.append(Text(right, rect.y + 36, ports, "right"))
-        part = _part(workload.running, workload.desired) if workload.desired else 0.0
-        bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, part or 0.0, 3 if done else 1)
-        return Block(workload.id, rect, "card", tuple(texts), (bar,), number % len(style.WORKLOADS))
-
-    def _tray(self, snapshot: Snapshot) -> Block:
-        rect = self.layout.tray()
-        middle = rect.y + rect.h / 2
-        waiting = self.layout.load(TRAY)
+    def _waiting(self) -> int:
         if self.aggregated:
-            waiting = sum(counts[State.PENDING] for (node, _), counts in self.tally.pairs.items() if not node)
-        texts = [Text(rect.x + 14, middle, "Waiting for a node", "title")]
-        missing = self.layout.without_room(TRAY)
-        hidden = len(snapshot.workloads) - sum(1 for w in self.layout.cards.values() if self.layout.card(w))
-        if waiting:
-            texts.append(
-                Text(rect.right - 14, middle, f"+{missing} more" if missing else f"{waiting} waiting", "right")
-            )
-        elif hidden > 0:
-            texts.append(Text(rect.right - 14, middle, f"{hidden} more workloads are not drawn above", "right"))
-        elif not snapshot.workloads:
-            texts.append(Text(rect.right - 14, middle, "no workload yet: deploy one and watch it land", "right"))
-        else:
-            texts.append(Text(rect.right - 14, middle, "every task has its place", "right"))
-        return Block("tray", rect, "crowded" if waiting else "tray", tuple(texts))
-
-    # Links ----------------------------------------------------------------------------------------------------
-
-    def _route(self, snapshot: Snapshot) -> Links:
-        """Lines from the leader to every node, in the gutters: to managers above them, to workers between the rows."""
-        layout = self.layout
-        if layout.style.name == "tiny":
-            return Links()
-        leader = next((n for n in snapshot.nodes.values() if n.leader and n.id in layout.nodes), None)
-        whole: list[tuple[tuple[float, float], ...]] = []
-        broken: list[tuple[tuple[float, float], ...]] = []
-        start = layout.box(leader.id) if leader else layout.box_of_cell(0)
-        reach = layout.style.gutter / 2
-        for node in snapshot.nodes.values():
-            if leader is not None and node.id == leader.id:
-                continue
-            box = layout.box(node.id)
-            bad = leader is None or bool(snapshot.error) or style.condition(node) in ("down", "unreachable", "unknown")
-            (broken if bad else whole).append(_link(start, box, reach))
-        return Links(tuple(sorted(whole)), tuple(sorted(broken)))
-
-
-def _link(start: Rect, end: Rect, reach: float) -> tuple[tuple[float, float], ...]:
-    """A right-angled line from box to box that crosses no box."""
-    sx, ex = start.x + start.w / 2, end.x + end.w / 2
-    bus = end.y - reach
-    if end.y <= start.y:  # the same row (or one above): over the top of both
-        return ((sx, start.y), (sx, start.y - reach), (sx, bus), (ex, bus), (ex, end.y))
-    first = start.bottom + reach
-    if bus - first < 2:  # the next row
-        return ((sx, start.bottom), (sx, bus), (ex, bus), (ex, end.y))
-    trunk = MARGIN / 2  # further down: along the left edge
-    return ((sx, start.bottom), (sx, first), (trunk, first), (trunk, bus), (ex, bus), (ex, end.y))
-
-
-def _bars(left: float, y: float, half: float, pad: float, parts: list[float | None]) -> tuple[Bar, ...]:
-    bars = []
-    for index, part in enumerate(parts):
-        if part is not None:
-            code = 2 if part >= style.FULL else 1 if part >= style.NEARLY_FULL else 0
-            bars.append(Bar(left + index * (half + pad), y, half, part, code))
-    return tuple(bars)
-
-
-def _part(value: float, total: float) -> float | None:
-    return min(1.0, value / total) if total else None
+            return sum(counts[State.PENDING] for (node, _), counts in self.tally.pairs.items() if not node)
+        return self.layout.load(TRAY)
 
 
 def _manages(node: Node) -> bool:

@@ -9,8 +9,9 @@ from math import cos, pi, sin
 from labkit.model import Snapshot, State
 
 from . import style, words
-from .layout import LEGEND_HEIGHT, MARGIN, WIDTH, Rect
-from .scene import Block, Scene, Text
+from .grid import LEGEND_HEIGHT, MARGIN, WIDTH, Rect
+from .parts import Block, Text
+from .scene import Scene
 
 SIZES = {"title": 13, "strong": 13, "note": 11, "right": 11, "name": 11, "alert": 12}
 LEGEND = (

@@ -40,11 +40,6 @@ class Tally:
 
 
 def common_state(counts: Counts) -> State | None:
-    """One state for many tasks: running if all that live run, else what most needs an eye; None when none lives."""
-    living = {state: counts[state] for state in State if state.alive and counts[state]}
-    if not living:
-        return None
-    for state in (State.PENDING, State.STARTING, State.STOPPING):
-        if state in living:
-            return state
-    return State.RUNNING
+    """One state for many tasks: that of most which live, in doubt the one that needs an eye; None when none lives."""
+    living = [state for state in State if state.alive and counts[state]]
+    return max(living, key=lambda state: (counts[state], state is not State.RUNNING), default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.model import Endpoint, Node, Resources, State, Task, Workload
+from labkit.model import Endpoint, Node, Resources, Task, Workload
 
 from . import style
 
@@ -82,6 +82,11 @@ def capacity(reserved: Resources, total: Resources) -> tuple[str, str]:
     )
 
 
+def parts(cpu: float | None, memory_part: float | None) -> tuple[str, str]:
+    """The same where there is little room: ("cpu 12%", "mem 2%")."""
+    return f"cpu {round(100 * (cpu or 0))}%", f"mem {round(100 * (memory_part or 0))}%"
+
+
 def desired(workload: Workload) -> str:
     return f"{workload.running} / {workload.desired}"
 
@@ -94,9 +99,3 @@ def ports(endpoints: list[Endpoint]) -> str:
 def image(reference: str) -> str:
     """An image without its digest."""
     return reference.split("@", 1)[0]
-
-
-def describe(state: State) -> str:
-    """For the legend: shape and meaning."""
-    look = style.TASKS[state]
-    return look.word

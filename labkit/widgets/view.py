@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from labkit.model import Diff, Snapshot
-from labkit.topology.figure import FigureRenderer
+from labkit.topology.renderer import FigureRenderer
 from labkit.topology.scene import Scene
 
 from .figurewidget import GraphWidget

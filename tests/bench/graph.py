@@ -15,7 +15,7 @@ from support.comms import listening
 from support.simulated import SimulatedSwarm, big
 
 from labkit.model import Snapshot, State
-from labkit.topology.figure import FigureRenderer
+from labkit.topology.renderer import FigureRenderer
 from labkit.topology.scene import FADE, Scene
 
 TASKS, NODES, CHANGED, ROUNDS = 1000, 20, 10, 60

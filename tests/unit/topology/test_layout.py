@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from labkit.topology.layout import LEVELS, TRAY, WIDTH, Layout
+from labkit.topology.grid import LEVELS, TRAY, WIDTH
+from labkit.topology.layout import Layout
 
 
 def nodes(managers: int, workers: int) -> list[tuple[str, bool]]:

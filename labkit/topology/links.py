@@ -1,0 +1,41 @@
+"""The lines between the leader and the nodes: what a manager's word travels on. Pure."""
+
+from __future__ import annotations
+
+from labkit.model import Snapshot
+
+from . import style
+from .grid import MARGIN, Rect
+from .layout import Layout
+from .parts import Line, Links
+
+
+def route(layout: Layout, snapshot: Snapshot) -> Links:
+    """Lines from the leader to every node, in the gutters: to managers above them, to workers between the rows."""
+    if layout.style.name == "tiny":
+        return Links()
+    leader = next((n for n in snapshot.nodes.values() if n.leader and n.id in layout.nodes), None)
+    whole: list[Line] = []
+    broken: list[Line] = []
+    start = layout.box(leader.id) if leader else layout.box_of_cell(0)
+    reach = layout.style.gutter / 2
+    for node in snapshot.nodes.values():
+        if leader is not None and node.id == leader.id:
+            continue
+        box = layout.box(node.id)
+        bad = leader is None or bool(snapshot.error) or style.condition(node) in ("down", "unreachable", "unknown")
+        (broken if bad else whole).append(_link(start, box, reach))
+    return Links(tuple(sorted(whole)), tuple(sorted(broken)))
+
+
+def _link(start: Rect, end: Rect, reach: float) -> Line:
+    """A right-angled line from box to box that crosses no box."""
+    sx, ex = start.x + start.w / 2, end.x + end.w / 2
+    bus = end.y - reach
+    if end.y <= start.y:  # the same row (or one above): over the top of both
+        return ((sx, start.y), (sx, start.y - reach), (sx, bus), (ex, bus), (ex, end.y))
+    first = start.bottom + reach
+    if bus - first < 2:  # the next row
+        return ((sx, start.bottom), (sx, bus), (ex, bus), (ex, end.y))
+    trunk = MARGIN / 2  # further down: along the left edge
+    return ((sx, start.bottom), (sx, first), (trunk, first), (trunk, bus), (ex, bus), (ex, end.y))
