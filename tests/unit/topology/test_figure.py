@@ -12,7 +12,7 @@ from support.simulated import SimulatedSwarm, big
 
 from labkit.model import State
 from labkit.topology import figure, style
-from labkit.topology import renderer as renderer_module
+from labkit.topology.renderer import FigureRenderer, _get, _same
 from labkit.topology.scene import Scene
 from labkit.widgets.figurewidget import GraphWidget
 
@@ -23,11 +23,11 @@ def wire() -> Iterator[Wire]:
         yield found
 
 
-def shown(swarm: SimulatedSwarm) -> tuple[Scene, GraphWidget, renderer_module.FigureRenderer]:
+def shown(swarm: SimulatedSwarm) -> tuple[Scene, GraphWidget, FigureRenderer]:
     scene = Scene()
     scene.update(swarm.snapshot(None), 0.0)
     widget = GraphWidget(scene)
-    return scene, widget, renderer_module.FigureRenderer(widget, scene)
+    return scene, widget, FigureRenderer(widget, scene)
 
 
 def test_the_shapes_have_plotlys_numbers() -> None:
@@ -66,7 +66,7 @@ def test_what_is_sent_is_valid_too(wire: Wire) -> None:
     assert len(again.data) == len(fresh["data"])
     for number, trace in enumerate(fresh["data"]):
         for path in ("x", "y", "text", "marker.color", "marker.symbol", "marker.line.color", "marker.size"):
-            assert renderer_module._same(renderer_module._get(widget._data[number], path), renderer_module._get(trace, path)), (number, path)
+            assert _same(_get(widget._data[number], path), _get(trace, path)), (number, path)
 
 
 def test_a_message_has_no_gaps(wire: Wire) -> None:
