@@ -48,6 +48,9 @@ class Orchestrator(Protocol):
     def wait(self, timeout: float) -> None:
         """Blocks until something may have changed, at most ``timeout`` seconds."""
 
+    def wake(self) -> None:
+        """Ends a :meth:`wait` that is under way: somebody did something and wants to see it."""
+
     def scale(self, workload: str, replicas: int) -> None:
         """Asks for another number of tasks."""
 

@@ -71,6 +71,10 @@ class Swarm:
         """Until an event arrives or it is time to look at the tasks again (Docker has no task events)."""
         self._waiting.wait(timeout)
 
+    def wake(self) -> None:
+        """Ends a :meth:`wait` that is under way."""
+        self._waiting.wake()
+
     # -- acting ---------------------------------------------------------------------------------------------------
 
     def scale(self, workload: str, replicas: int) -> None:

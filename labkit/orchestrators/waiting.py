@@ -15,6 +15,7 @@ from typing import Any, Protocol
 _MOVING = ((2.0, 0.15), (10.0, 0.5))  # (seconds since the last change, seconds between looks)
 _RESTING = 1.0
 _SHARE = 10.0  # a look may cost one part in this many
+_REST = 4.0  # after a look, no other for so many times what it took, whatever happens
 _RECONNECT = 1.0  # seconds until a broken event stream is opened again
 
 
@@ -47,10 +48,12 @@ class Waiting:
         self._listening_to = ""
         self._changed_at = clock()
         self._cost = 0.0
+        self._looked_at = clock()
 
     def looked(self, cost: float, *, changed: bool) -> None:
         """Tells that somebody looked, how long it took (seconds) and whether there was anything new."""
         self._cost = cost
+        self._looked_at = self._clock()
         if changed:
             self._changed_at = self._clock()
 
@@ -61,7 +64,15 @@ class Waiting:
 
     def wait(self, timeout: float) -> None:
         self._start()
-        self._news.wait(min(timeout, pace(self._clock() - self._changed_at, self._cost)))
+        begun = self._clock()
+        # A thousand tasks that start are thousands of events: looking at each would keep the engine from starting them.
+        rest = self._looked_at + self._cost * _REST - begun
+        if rest > 0:
+            self._closed.wait(min(rest, timeout))
+        left = timeout - (self._clock() - begun)
+        if left <= 0:
+            return  # news, if there is any, is for the next wait
+        self._news.wait(min(left, pace(self._clock() - self._changed_at, self._cost)))
         self._news.clear()
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from labkit.orchestrators.swarm_reading import (
     seconds,
     task_state,
 )
-from labkit.orchestrators.waiting import pace
+from labkit.orchestrators.waiting import Waiting, pace
 
 
 @pytest.mark.parametrize(
@@ -165,6 +166,25 @@ def test_a_deployment_may_leave_the_published_port_open() -> None:
     assert service_spec("web", "nginx", ports=["80"])["EndpointSpec"]["Ports"] == [
         {"Protocol": "tcp", "TargetPort": 80, "PublishMode": "ingress"}
     ]
+
+
+def test_a_storm_of_events_does_not_make_one_look_all_the_time() -> None:
+    waiting = Waiting(lambda: Silent(), clock=time.monotonic)
+    waiting.looked(0.02, changed=True)  # it took 20 ms, so 80 ms are rest
+    waiting.wake()
+    begun = time.monotonic()
+    waiting.wait(0.01)
+    assert time.monotonic() - begun >= 0.01  # the caller's limit is kept, and the news as well
+    waiting.wait(1.0)
+    assert 0.07 < time.monotonic() - begun < 0.5
+    waiting.close()
+
+
+class Silent:
+    name = "silent"
+
+    def events(self) -> list[object]:
+        raise OSError
 
 
 def test_the_pace_follows_what_happens_and_what_it_costs() -> None:
