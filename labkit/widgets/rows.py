@@ -56,6 +56,7 @@ def _node(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
         "role": words.node_role(node),
         "condition": key,
         "word": look.word,
+        "note": _node_note(node, look.word, plugs.get(node.name, "")),
         "meaning": look.meaning,
         "sign": "★" if node.leader else look.sign,
         "availability": node.availability,
@@ -64,11 +65,18 @@ def _node(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
     }
 
 
+def _node_note(node: Node, word: str, plug: str) -> str:
+    told = [word] if word != "ready" else []
+    if plug in style.PLUGS:  # the cluster itself notices only some heartbeats later
+        told.append(style.PLUGS[plug])
+    return " · ".join(told) or words.node_role(node)
+
+
 def loose_machines(snapshot: Snapshot, plugs: Mapping[str, str]) -> list[Row]:
     """Machines that are no node (yet): their plugs can be pulled all the same."""
     known = {n.name for n in snapshot.nodes.values()}
     return [
-        {"id": "", "name": name, "role": "machine", "condition": "ready", "word": state, "meaning": "in no cluster",
+        {"id": "", "name": name, "role": "machine", "condition": "ready", "word": state, "note": "in no cluster", "meaning": "in no cluster",
          "sign": "", "availability": "", "plug": state, "tasks": 0}
         for name, state in plugs.items() if name not in known
     ]  # fmt: skip

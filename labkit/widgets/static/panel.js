@@ -270,7 +270,7 @@ function nodeRow(send) {
     setText(name, n.name);
     name.title = n.meaning;
     name.disabled = !n.id;
-    setText(note, !n.id ? "in no cluster" : n.word === "ready" ? n.role : n.word);
+    setText(note, n.note);
     note.title = `${n.role}: ${n.meaning}; ${n.tasks} ${n.tasks === 1 ? "task" : "tasks"}`;
     const names = [];
     if (n.id) names.push(n.availability === "active" ? "drain" : "activate");
