@@ -76,7 +76,8 @@ def loose_machines(snapshot: Snapshot, plugs: Mapping[str, str]) -> list[Row]:
     """Machines that are no node (yet): their plugs can be pulled all the same."""
     known = {n.name for n in snapshot.nodes.values()}
     return [
-        {"id": "", "name": name, "role": "machine", "condition": "ready", "word": state, "note": "in no cluster", "meaning": "in no cluster",
+        {"id": "", "name": name, "role": "machine", "condition": "ready", "word": state, "note": "in no cluster",
+         "meaning": "",
          "sign": "", "availability": "", "plug": state, "tasks": 0}
         for name, state in plugs.items() if name not in known
     ]  # fmt: skip
