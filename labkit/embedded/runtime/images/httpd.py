@@ -7,6 +7,7 @@ import posixpath
 import time
 from typing import TYPE_CHECKING, ClassVar
 
+from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.signals import SIGTERM, SIGWINCH
@@ -21,13 +22,9 @@ ROOT = "/usr/local/apache2/htdocs"
 
 class Httpd(WithShell):
     name = "httpd"
-    versions: ClassVar = {
-        "2.4.62": ("2.4.62",),
-        "2.4.63": ("2.4.63",),
-        "2.4.63-alpine": ("2.4.63-alpine",),
-        "2.4.64": ("2.4.64", "2.4", "2", "latest"),
-        "2.4.64-alpine": ("2.4.64-alpine", "2.4-alpine", "2-alpine", "alpine"),
-    }
+    versions: ClassVar = releases(
+        "2.2.34 2.4.38 2.4.41 2.4.43 2.4.46 2.4.48 2.4.52-64", variants=("", "-alpine"), also={"": ("-bookworm",)}
+    )
     megabytes = 58.0
     memory = 10 * 1024 * 1024
     cmd = ("httpd-foreground",)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import mimetypes
 import posixpath
+import re
 import time
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from labkit.embedded.runtime.images.nginxconf import DEFAULT, ConfigError, Location, Server, read_config
+from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.processes import NameNotFound, Process
 from labkit.embedded.runtime.shell.curl import curl_program
 from labkit.embedded.runtime.signals import SIGINT, SIGQUIT, SIGTERM
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp import web
 
     from labkit.embedded.runtime.images.base import Program
@@ -51,21 +55,18 @@ _REASONS |= {504: "Gateway Time-out"}
 
 class Nginx(WithShell):
     name = "nginx"
-    versions: ClassVar = {
-        "1.25.5": ("1.25", "1.25.5"),
-        "1.25.5-alpine": ("1.25-alpine", "1.25.5-alpine"),
-        "1.26.3": ("1.26", "1.26.3"),
-        "1.26.3-alpine": ("1.26-alpine", "1.26.3-alpine"),
-        "1.27.5": ("1.27", "1.27.5"),
-        "1.27.5-alpine": ("1.27-alpine", "1.27.5-alpine"),
-        "1.28.0": ("1.28", "1.28.0", "stable", "1", "latest"),
-        "1.28.0-alpine": ("1.28-alpine", "1.28.0-alpine", "stable-alpine", "1-alpine", "alpine"),
-    }
+    versions: ClassVar = releases(
+        "1.7.9 1.9.15 1.10.3 1.11.13 1.12.2 1.13.12 1.14.2 1.15.12 1.16.1 1.17.10 1.18.0 1.19.10 1.20.2 1.21.6 1.22.1 "
+        "1.23.4 1.24.0 1.25.0-5 1.26.0-3 1.27.0-5 1.28.0 1.29.0",
+        variants=("", "-alpine", "-alpine-slim"),
+        also={"": ("-bookworm",)},
+        pinned={"stable": "1.28.0", "mainline": "1.29.0"},
+    )
     megabytes = 72.0
     memory = 8 * MIB
-    entrypoint = ("/docker-entrypoint.sh",)
-    cmd = ("nginx", "-g", "daemon off;")
-    ports = ("80/tcp",)
+    entrypoint: tuple[str, ...] = ("/docker-entrypoint.sh",)
+    cmd: tuple[str, ...] = ("nginx", "-g", "daemon off;")
+    ports: tuple[str, ...] = ("80/tcp",)
     stop_signal = "SIGQUIT"
     labels = MappingProxyType({"maintainer": "NGINX Docker Maintainers <docker-maint@nginx.com>"})
 
@@ -105,7 +106,7 @@ async def entrypoint(process: Process) -> int:
 
 async def nginx(process: Process) -> int:
     image = process.image
-    number = image.number if isinstance(image, Nginx) else "1.28.0"
+    number = image.number if isinstance(image, Nginx) else "1.29.0"
     if "-v" in process.args or "-V" in process.args:
         process.err(f"nginx version: nginx/{number}\n")
         return 0
@@ -222,11 +223,28 @@ class _Nginx:
                 return self._page(location.status, {"Location": location.text})
             if not location.text and location.status >= 300:
                 return self._page(location.status)
-            text = location.text.replace("$hostname", self.process.hostname).replace("\\n", "\n")
+            text = self._with_variables(location.text, server.port, request).replace("\\n", "\n")
             return reply(location.status, text, location.content_type)
         if location.proxy:
             return await self._proxy(location.proxy, request)
         return self._file(location.root or server.root, server.index, request)
+
+    def _with_variables(self, text: str, port: int, request: web.BaseRequest) -> str:
+        from labkit.embedded.runtime.images.web import common_log_date, peer
+
+        process = self.process
+        values: dict[str, Callable[[], str]] = {
+            "host": lambda: request.headers.get("Host", "").partition(":")[0],
+            "hostname": lambda: process.hostname,
+            "nginx_version": lambda: self.number,
+            "remote_addr": lambda: peer(request)[0],
+            "request_id": lambda: f"{process.rng.getrandbits(128):032x}",
+            "request_uri": lambda: request.raw_path,
+            "server_addr": lambda: process.addresses[0] if process.addresses else "127.0.0.1",
+            "server_port": lambda: str(port),
+            "time_local": lambda: common_log_date(process.clock.time()),
+        }
+        return re.sub(r"\$(\w+)", lambda found: values.get(found[1], found.group)(), text)
 
     def _page(self, status: int, headers: dict[str, str] | None = None) -> web.Response:
         from labkit.embedded.runtime.images.web import reply

@@ -10,6 +10,7 @@ from typing import ClassVar
 from labkit.embedded.runtime.images.base import Program
 from labkit.embedded.runtime.images.rediscommands import run
 from labkit.embedded.runtime.images.redisdata import Database, RedisError, Value, encode
+from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.processes import NameNotFound, Process
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM
@@ -21,14 +22,11 @@ DUMP = "dump.rdb"
 
 class Redis(WithShell):
     name = "redis"
-    versions: ClassVar = {
-        "7.2.8": ("7.2", "7.2.8"),
-        "7.2.8-alpine": ("7.2-alpine", "7.2.8-alpine"),
-        "7.4.3": ("7.4", "7.4.3", "7"),
-        "7.4.3-alpine": ("7.4-alpine", "7.4.3-alpine", "7-alpine"),
-        "8.0.1": ("8.0", "8.0.1", "8", "latest"),
-        "8.0.1-alpine": ("8.0-alpine", "8-alpine", "alpine"),
-    }
+    versions: ClassVar = releases(
+        "2.8.23 3.0.0-7 3.2.12 4.0.14 5.0.14 6.0.20 6.2.0-18 7.0.0-15 7.2.0-8 7.4.0-4 8.0.0-2",
+        variants=("", "-alpine"),
+        also={"": ("-bookworm",)},
+    )
     megabytes = 49.0
     memory = 12 * 1024 * 1024
     entrypoint = ("docker-entrypoint.sh",)
@@ -65,7 +63,7 @@ async def entrypoint(process: Process) -> int:
 
 async def redis_server(process: Process) -> int:
     image = process.image
-    number = image.number if isinstance(image, Redis) else "8.0.1"
+    number = image.number if isinstance(image, Redis) else "8.0.2"
     if "--version" in process.args or "-v" in process.args:
         process.out(f"Redis server v={number} sha=00000000:0 malloc=jemalloc-5.3.0 bits=64\n")
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from labkit.embedded.runtime.images.base import Image, Program
+from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell import shell_programs
 
@@ -37,12 +38,12 @@ class WithShell(Image):
 
 class Busybox(WithShell):
     name = "busybox"
-    versions: ClassVar = {
-        "1.35.0": ("1.35", "1.35.0"),
-        "1.36.1": ("1.36", "1.36.1", "stable", "1.36-glibc"),
-        "1.37.0": ("1.37", "1.37.0", "latest", "glibc", "unstable", "1"),
-        "1.37.0-musl": ("musl", "1.37-musl", "1.37.0-musl", "1.36-musl", "1.35-musl"),
-    }
+    versions: ClassVar = releases(
+        "1.27.2 1.28.4 1.29.3 1.30.1 1.31.1 1.32.1 1.33.1 1.34.1 1.35.0 1.36.0-1 1.37.0",
+        variants=("", "-musl"),
+        also={"": ("-glibc", "-uclibc")},
+        pinned={"stable": "1.37.0", "unstable": "1.37.0"},
+    )
     megabytes = 4.3
     memory = 1024 * 1024
     cmd = ("sh",)
@@ -50,13 +51,10 @@ class Busybox(WithShell):
 
 class Alpine(WithShell):
     name = "alpine"
-    versions: ClassVar = {
-        "3.18.12": ("3.18", "3.18.12"),
-        "3.19.7": ("3.19", "3.19.7"),
-        "3.20.6": ("3.20", "3.20.6"),
-        "3.21.3": ("3.21", "3.21.3"),
-        "3.22.0": ("3.22", "3.22.0", "3", "latest"),
-    }
+    versions: ClassVar = releases(
+        "3.1.4 3.2.3 3.3.3 3.4.6 3.5.3 3.6.5 3.7.3 3.8.5 3.9.6 3.10.9 3.11.13 3.12.12 3.13.12 3.14.0-10 3.15.0-11 "
+        "3.16.0-9 3.17.0-10 3.18.0-12 3.19.0-7 3.20.0-6 3.21.0-3 3.22.0"
+    )
     megabytes = 8.3
     memory = 1024 * 1024
     cmd = ("/bin/sh",)
