@@ -55,9 +55,7 @@ class UpdateSupervisor:
         this spec goes on as it is."""
         current = self._updates.get(service.id)
         if current is not None:
-            # `docker service update web` without a change takes a paused update up again.
-            resumed = current.stopped and state_of(service) not in PAUSED
-            if current.service.spec == service.spec and not resumed:
+            if current.service.spec == service.spec and not current.is_superseded_by(service):
                 return
             current.cancel()
         updater = Updater(self._store, self._world, self._restarts, service, slots)
@@ -126,13 +124,20 @@ class Updater:
         self._watchlist = Watchlist(self._policy, len(dirty))
         self._flights: dict[str, _Flight] = {}  # by the id of the task that takes over
         self._news: list[Change] = []
-        self.stopped = False
+        self.stopped = False  # by a failure
+        self._announced = False  # the service says that it is updating
 
     @property
     def needed(self) -> bool:
         """Is there anything to do?"""
         state = state_of(self.service)
         return self._tangled if state in PAUSED else self._dirty or state in UNDER_WAY
+
+    def is_superseded_by(self, service: Service) -> bool:
+        """Has somebody asked for the same spec again (``docker service update web``, which wipes the status)? That
+        takes a paused update up again, and one that is under way afresh."""
+        state = state_of(service)
+        return (self.stopped and state not in PAUSED) or (self._announced and not state)
 
     def start(self, finished: Callable[[], None]) -> None:
         self._task = asyncio.create_task(self._run(), name=f"swarm update {self.service.name}")
@@ -179,6 +184,7 @@ class Updater:
             return
         while self._dirty:
             await self._write(lambda service: updatepolicy.started(service, self._clock.time()))
+            self._announced = True
             if not await self._replace_slots() or not await self._monitor():
                 await self._aftermath()
                 return
@@ -222,25 +228,30 @@ class Updater:
         self.stopped = True
         while True:
             now = self._clock.time()
-            leaving: list[Task] = []
-            look_again: list[float] = []
             tangled = [slot for slot in self._slots_now() if len(slot) > 1]
-            for slot in tangled:
-                new = [task for task in slot if not self._is_dirty(task)]
-                running = [task for task in new if task.status.state == task.desired_state == TaskState.RUNNING]
-                proven = [task for task in running if now - task.status.timestamp >= self._policy.monitor]
-                look_again += [task.status.timestamp + self._policy.monitor for task in running]
-                if proven:
-                    leaving += [task for task in slot if task is not proven[0]]
-                elif len(new) > 1:  # both were replaced, say when their node died: one of them will do
-                    keep = (running or new)[-1]
-                    leaving += [task for task in new if task is not keep]
+            leaving = [task for slot in tangled for task in self._superfluous(slot, now)]
             if not tangled:
                 return
             if leaving:
                 await self._store.update(lambda tx, leaving=leaving: self._shut_down(tx, leaving))  # type: ignore[misc]
             else:
-                await self._wakeup.wait(min(look_again, default=None))
+                later = [task.status.timestamp + self._policy.monitor for slot in tangled for task in slot]
+                await self._wakeup.wait(min((at for at in later if at > now), default=None))
+
+    def _superfluous(self, slot: Slot, now: float) -> list[Task]:
+        """Which tasks of a slot that has several are to go, after the update was stopped."""
+        new = [task for task in slot if not self._is_dirty(task)]
+        old = sorted((task for task in slot if task not in new), key=lambda task: task.spec_version)
+        running = [task for task in slot if task.status.state == task.desired_state == TaskState.RUNNING]
+        proven = [task for task in running if now - task.status.timestamp >= self._policy.monitor]
+        if keep := next((task for task in new if task in proven), None):
+            return [task for task in slot if task is not keep]
+        leaving: Slot = []
+        if len(new) > 1:  # both were replaced, say when their node died: one of them will do
+            keep = next((task for task in reversed(new) if task in running), new[-1])
+            leaving += [task for task in new if task is not keep]
+        # Several old ones are what an update left that was broken off by this one: the one of the latest spec stays.
+        return leaving + [task for task in old if task in proven][:-1]
 
     def _room(self) -> int:
         """How many more slots may be taken in hand now."""
