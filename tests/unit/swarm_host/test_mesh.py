@@ -111,6 +111,14 @@ async def test_every_node_answers_for_every_task(swarm: Swarm, world: World) -> 
         assert {seen.count(name) for name in names} == {2}  # round robin
 
 
+async def test_asking_every_node_once_shows_different_tasks(swarm: Swarm, world: World) -> None:
+    web = swarm.service("web", 18097)
+    for slot in (1, 2):
+        await swarm.task(web, slot, "one")
+    await until(lambda: all(host.ingress.ports == [18097] for host in world.hosts.values()), world.clock)
+    assert len({(await answers(world, 18097, 1, machine=machine))[0] for machine in ("one", "two")}) == 2
+
+
 async def test_it_listens_on_localhost_too(swarm: Swarm, world: World) -> None:
     task = await swarm.task(swarm.service("web", 18091), 1, "two")
     await until(lambda: 18091 in world.front._servers, world.clock)

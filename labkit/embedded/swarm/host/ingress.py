@@ -81,7 +81,11 @@ class Ingress:
             self._balancers.setdefault(
                 port,
                 Balancer(
-                    self._host.world.network, self._host.world.fleet, lambda machine: self._candidates(port, machine)
+                    self._host.world.network,
+                    self._host.world.fleet,
+                    lambda machine: self._candidates(port, machine),
+                    # Each node begins with another task, so that asking each machine once shows several.
+                    first=list(self._host.world.fleet.machines).index(self._host.name),
                 ),
             )
             self._listeners[port] = await self._host.world.network.listen(

@@ -67,12 +67,16 @@ class Balancer:
         network: Network,
         fleet: Fleet,
         candidates: Callable[[str], list[tuple[Endpoint, int]]],
+        first: int = 0,
     ) -> None:
-        """``candidates(machine)`` are the tasks that a connection from that machine may go to, with their port."""
+        """``candidates(machine)`` are the tasks that a connection from that machine may go to, with their port.
+
+        ``first`` is the place in the round at which to begin.
+        """
         self._network = network
         self._fleet = fleet
         self._candidates = candidates
-        self._turn = 0
+        self._turn = first
 
     async def serve(self, client: Stream, machine: str, source: str = "") -> None:
         """Serve one connection that came in on (or from) ``machine``; nobody to serve it resets it."""
