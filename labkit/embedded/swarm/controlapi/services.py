@@ -53,11 +53,22 @@ def create(tx: Tx, spec: Json, id: str) -> Service:
     check_service(spec)
     _check_networks(tx, spec)
     check_port_conflicts(spec, tx.all(Service))
-    service = Service(id=id, spec=spec)
+    service = Service(id=id, spec=spec, endpoint=_ready_endpoint(spec))
     _check_ingress(tx, spec)
     _check_existence(tx, spec)
     tx.create(service)
     return service
+
+
+def _ready_endpoint(spec: Json) -> Json:
+    """The endpoint of a service that has nothing to be allocated, else none yet.
+
+    Clients (docker-py first of all) create, read the version and update with it; an allocator that wrote such a service
+    a millisecond later would make that "out of sequence". The real one is done before anybody can read.
+    """
+    endpoint = spec.get("EndpointSpec") or {}
+    networks = (spec.get("TaskTemplate") or {}).get("Networks") or spec.get("Networks")
+    return {} if endpoint.get("Ports") or networks else {"Spec": endpoint}
 
 
 def update(tx: Tx, id: str, version: int, spec: Json, *, rollback: bool) -> Service:
