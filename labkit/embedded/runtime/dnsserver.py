@@ -76,7 +76,7 @@ def answer(query: bytes, resolver: Resolver, limit: int = 65535) -> bytes | None
         reply.header.rcode = RCODE.NOTIMP
     else:
         _fill(asked, reply, resolver)
-    packed: bytes = reply.pack()
+    packed = bytes(reply.pack())
     if any(record.rtype == 41 for record in asked.ar):  # EDNS: it takes bigger ones
         limit = max(limit, 4096)
     return bytes(reply.truncate().pack()) if len(packed) > limit else packed

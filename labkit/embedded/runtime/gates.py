@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 
@@ -44,11 +44,13 @@ class Held:
     goes by, bytes arrive); it only finds out when the gates open.
     """
 
-    __slots__ = ("_coro", "_gates")
+    __slots__ = ("_coro", "_dead", "_gates")
 
-    def __init__(self, coro: Coroutine[Any, Any, Any], *gates: Gate) -> None:
+    def __init__(self, coro: Coroutine[Any, Any, Any], *gates: Gate, dead: Callable[[], bool] | None = None) -> None:
+        """``dead()`` says that nothing may run any more: a cancellation is not even shown to the coroutine then."""
         self._coro = coro
         self._gates = gates
+        self._dead = dead
 
     def __await__(self) -> Generator[Any, Any, Any]:
         coro, gates = self._coro, self._gates
@@ -69,4 +71,14 @@ class Held:
             try:
                 yield waits_for
             except BaseException as thrown:  # a cancellation is for the coroutine to see
+                if self._dead is not None and self._dead():
+                    _drop(coro)
+                    raise
                 error = thrown
+
+
+def _drop(coro: Coroutine[Any, Any, Any]) -> None:
+    try:
+        coro.close()
+    except RuntimeError:  # it awaits something in a `finally`; that is over, too
+        pass

@@ -8,7 +8,7 @@ import resource
 import socket
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -154,7 +154,8 @@ class Datagrams(asyncio.DatagramProtocol):
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        # asyncio's own class is no DatagramTransport by isinstance before 3.12.
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         if self._alive() and len(self._tasks) < 256:
@@ -164,7 +165,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
     async def _answer(self, data: bytes, addr: Any) -> None:
         answer = await self._received(data)
-        if answer is not None and isinstance(self._transport, asyncio.DatagramTransport):
+        if answer is not None and not self._transport.is_closing():
             self._transport.sendto(answer, addr)
 
 

@@ -64,6 +64,7 @@ class Namespace:
         "addresses",
         "clock",
         "files",
+        "forks",
         "gate",
         "hostname",
         "image",
@@ -103,6 +104,7 @@ class Namespace:
         self.gate = Gate()  # closed while the container is paused
         self.listeners: dict[int, list[Listener]] = {}  # by the port that the programs know
         self.table: dict[int, Entry] = {}
+        self.forks = 0  # copies of shells (stages of pipelines), which count as processes but have no line
         self.main: Process | None = None
         self._next_pid = 1
         self.files = files if isinstance(files, Files) else Files(files)
@@ -118,12 +120,16 @@ class Namespace:
         self, args: list[str], kill: Callable[[int], object], ppid: int = 0, process: Process | None = None
     ) -> Entry:
         """Take a process id and a line in the table; BlockingIOError (``EAGAIN``) when there are too many."""
-        if len(self.table) >= (self.limits.pids or MAX_PROCESSES):
-            raise BlockingIOError("Resource temporarily unavailable")
+        self.spare(1)
         entry = Entry(self._next_pid, ppid, args, self.clock.time(), kill, process)
         self._next_pid += 1
         self.table[entry.pid] = entry
         return entry
+
+    def spare(self, count: int) -> None:
+        """Is there room for so many more processes? BlockingIOError if not."""
+        if len(self.table) + self.forks + count > (self.limits.pids or MAX_PROCESSES):
+            raise BlockingIOError("Resource temporarily unavailable")
 
     def leave(self, entry: Entry) -> None:
         self.table.pop(entry.pid, None)

@@ -178,7 +178,7 @@ class Process:
     async def _run(self, program: Program) -> int:
         code = 1
         try:
-            code = int(await Held(_coroutine(program(self)), *self._gates()) or 0)
+            code = int(await self._held(_coroutine(program(self))) or 0)
         except Exit as ended:
             code = ended.code
         except asyncio.CancelledError:
@@ -192,6 +192,12 @@ class Process:
         self._task = None
         self._end(code)
         return code
+
+    def _held(self, coro: Coroutine[Any, Any, Any]) -> Held:
+        return Held(coro, *self._gates(), dead=self._is_dead)
+
+    def _is_dead(self) -> bool:
+        return self.exit_code is not None
 
     def _gates(self) -> tuple[Gate, ...]:
         return (self.ns.gate, self.ns.network.fleet.gate(self.ns.machine.name))
@@ -414,7 +420,7 @@ class Process:
 
     async def _beside(self, coro: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return await Held(coro, *self._gates())
+            return await self._held(coro)
         except Exit as ended:
             self._end(ended.code)
         except OSError:
@@ -432,7 +438,7 @@ class Process:
         """Accept connections on ``port`` of all addresses of the container."""
 
         async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await Held(_coroutine(connected(reader, writer)), *self._gates())
+            await self._held(_coroutine(connected(reader, writer)))
 
         await self._listen(port, lambda ip, number: self.network.listen(self.machine, ip, number, held))
 
@@ -442,7 +448,7 @@ class Process:
         """Serve HTTP on ``port`` of all addresses of the container."""
 
         async def held(request: web.BaseRequest) -> web.StreamResponse:
-            return await Held(handler(request), *self._gates())
+            return await self._held(handler(request))
 
         await self._listen(port, lambda ip, number: self.network.listen_http(self.machine, ip, number, held))
 

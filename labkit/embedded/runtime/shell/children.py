@@ -27,7 +27,7 @@ async def run(context: Context, args: list[str]) -> int:
     fate = _Fate()
     entry = process.ns.enter(args, fate.kill, parent)
     try:
-        work = tool(applet, replace(context, name=args[0].rpartition("/")[2], args=args[1:], title=""))
+        work = tool(applet, replace(context, name=args[0].rpartition("/")[2], args=args[1:], title="", entry=entry))
         status = await fate.survive(work)
         if status == 128 + fate.signal and fate.signal in _SPOKEN and context.shell is not None:
             await context.err(_SPOKEN[fate.signal])

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.embedded.runtime.files import Files, normal
-from labkit.embedded.runtime.processes import Namespace, Process
+from labkit.embedded.runtime.gates import Gate
+from labkit.embedded.runtime.namespaces import Entry, Namespace
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.streams import CAPACITY, Buffer, Bytes, Sink, Source, TooMuch
 
 LIMIT = 1024 * 1024  # bytes that one tool may hold at once
@@ -32,16 +34,19 @@ class Pace:
     Goes by real time, not sandbox time: it is this computer's processor that is shared.
     """
 
-    __slots__ = ("_process", "_slices", "_steps")
+    __slots__ = ("_gate", "_process", "_slices", "_steps")
     _busy = 0  # how many are being held back just now, in the whole sandbox
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._steps = 0
         self._slices = 0
+        self._gate = Gate()  # closed while it rests: the stages of a pipeline rest together
 
     async def step(self) -> None:
         """To be awaited in every turn of a loop that might never end."""
+        if self._gate.closed:
+            await self._gate.wait()
         self._steps += 1
         if self._steps < _SLICE:
             return
@@ -50,13 +55,17 @@ class Pace:
         if self._slices < _BURST:
             await asyncio.sleep(0)
             return
+        if self._gate.closed:
+            return
         Pace._busy += 1
+        self._gate.close()
         try:
             rest = _REST * Pace._busy
             await asyncio.sleep(rest)
             self._process.busy(rest * self._process.clock.speed)
         finally:
             Pace._busy -= 1
+            self._gate.open()
 
     def rested(self) -> None:
         """The program has waited for something: it may burst again."""
@@ -80,6 +89,7 @@ class Context:
     cwd: str
     pace: Pace
     run: Callable[[Context, list[str]], Awaitable[int]] = field(repr=False)  # another program with the same streams
+    entry: Entry | None = None  # its line in the process table
     title: str = ""  # what complaints begin with, when it is not the name
     failed: bool = False  # some file could not be read
     shell: Any = None  # the Shell that it runs in, for those that are part of it (test, kill %1)

@@ -20,10 +20,9 @@ MAX_MATCHED = 8192  # characters of a value that ${x#pattern} works on
 class Expander:
     """Expands words for one shell. ``substitute`` runs the commands of a ``$(…)`` and returns what they wrote."""
 
-    def __init__(self, state: State, files: Files, pid: int, substitute: Callable[[Sequence], Awaitable[str]]) -> None:
+    def __init__(self, state: State, files: Files, substitute: Callable[[Sequence], Awaitable[str]]) -> None:
         self.state = state
         self._files = files
-        self._pid = pid
         self._substitute = substitute
 
     async def fields(self, words: list[Word]) -> list[str]:
@@ -148,7 +147,7 @@ class Expander:
             return state.positional[number - 1] if number <= len(state.positional) else None
         special = {
             "?": lambda: str(state.status),
-            "$": lambda: str(self._pid),
+            "$": lambda: str(state.pid),
             "!": lambda: str(state.background) if state.background else "",
             "#": lambda: str(len(state.positional)),
             "-": lambda: "".join(sorted(state.options)),

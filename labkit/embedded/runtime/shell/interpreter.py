@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,10 +60,13 @@ class Shell:
         self.pending: list[int] = []  # signals with a trap that have come
         self.signalled = asyncio.Event()
         self.subshell = False
+        self.leads = True  # has a process id of its own, so that signals find it
+        self._caught: dict[int, Callable[[], object]] = {}
+        self._substituted = 0  # exit code of the last $(…) of the command that is being expanded
         self.interactive = False
         self.local_frames: list[dict[str, str | None]] = []  # what `local` hid, a dict for every function
         self._tested = 0  # inside a condition, where a failure does not end the shell (set -e)
-        self.expander = Expander(state, process.files, process.entry.pid if process.entry else 1, self._substitute)
+        self.expander = Expander(state, process.files, self._substitute)
 
     # running text ---------------------------------------------------------------------------------------------
 
@@ -103,7 +106,7 @@ class Shell:
     async def _substitute(self, body: Sequence) -> str:
         buffer = Buffer()
         shell = self.fork({**self.streams, 1: buffer})
-        self.state.status = await shell.run_subshell(body)
+        self._substituted = await shell.run_subshell(body)
         return bytes(buffer.data).replace(b"\0", b"").decode("utf-8", "surrogateescape").rstrip("\n")
 
     def fork(self, streams: Streams, entry: Entry | None = None) -> Shell:
@@ -113,6 +116,7 @@ class Shell:
         shell = Shell(self.process, self.state.copy(), streams, entry=entry or self.entry)
         shell.pace = self.pace
         shell.subshell = True
+        shell.leads = entry is not None
         shell._tested = self._tested
         return shell
 
@@ -136,14 +140,33 @@ class Shell:
             self.traps.pop(name, None)
         else:
             self.traps[name] = command
-        if number is None or self.subshell:
+        if number is None or not self.leads:
             return
 
         def arrived() -> None:
-            self.pending.append(number)
-            self.signalled.set()
+            if command:
+                self.pending.append(number)
+                self.signalled.set()
 
-        self.process.on_signal(number, None if command is None else (lambda: None) if not command else arrived)
+        if self.entry is self.process.entry:
+            self.process.on_signal(number, None if command is None else arrived)
+        elif self.entry is not None:
+            self._handle(self.entry, number, None if command is None else arrived)
+
+    def _handle(self, entry: Entry, number: int, handler: Callable[[], object] | None) -> None:
+        """Catch a signal for a shell that has a line in the process table but is no :class:`Process` of its own."""
+        if not self._caught:
+            default = entry.kill
+
+            def kill(signal: int) -> object:
+                caught = self._caught.get(signal)
+                return default(signal) if caught is None else caught()
+
+            entry.kill = kill
+        if handler is None:
+            self._caught.pop(number, None)
+        else:
+            self._caught[number] = handler
 
     async def run_traps(self) -> None:
         """Run the traps of signals that have come, between two commands as a shell does."""
@@ -206,6 +229,11 @@ class Shell:
         return status
 
     async def _piped(self, commands: list[Command]) -> int:
+        ns, count = self.process.ns, len(commands)
+        try:
+            ns.spare(count)
+        except BlockingIOError as error:
+            raise ShellError(f"can't fork: {error}") from None
         pipes = [Pipe() for _ in commands[1:]]
         stages: list[Coroutine[Any, Any, int]] = []
         for index, command in enumerate(commands):
@@ -215,8 +243,11 @@ class Shell:
             if index < len(pipes):
                 streams[1] = pipes[index]
             stages.append(self._stage(self.fork(streams), command, streams))
-        statuses = await children.together(self.process, stages)
-        self.pace.rested()
+        ns.forks += count
+        try:
+            statuses = await children.together(self.process, stages)
+        finally:
+            ns.forks -= count
         if self.state.pipefail:
             return next((status for status in reversed(statuses) if status), 0)
         return statuses[-1]
@@ -348,6 +379,7 @@ class Shell:
         return 0
 
     async def _simple(self, node: Simple) -> int:
+        self._substituted = 0
         args = await self.expander.fields(node.words) if node.words else []
         assigned = [(name, await self.expander.text(word)) for name, word in node.assignments]
         try:
@@ -362,7 +394,7 @@ class Shell:
             for name, value in assigned:
                 self.state.put(name, value)
             # x=$(false) has the status of false; x=1 has 0.
-            return self.state.status if _substitutes(node) else 0
+            return self._substituted
         return await self._invoke(args, assigned, streams)
 
     async def _invoke(self, args: list[str], assigned: list[tuple[str, str]], streams: Streams) -> int:
@@ -472,9 +504,3 @@ class Shell:
         if process.entry is not None:
             process.entry.args = args
         raise Exit(int(await program(process) or 0))
-
-
-def _substitutes(node: Simple) -> bool:
-    from labkit.embedded.runtime.shell.syntax import Substitution
-
-    return any(isinstance(part, Substitution) for _, word in node.assignments for part in word)

@@ -29,7 +29,7 @@ async def shell_tool(context: Context) -> int:
     if context.shell is not None:
         state.depth = context.shell.state.depth + 1
     streams: Streams = {0: context.stdin, 1: context.stdout, 2: context.stderr}
-    return await run(context.process, [context.name, *context.args], state, streams, context.shell)
+    return await run(context.process, [context.name, *context.args], state, streams, context)
 
 
 def _state(env: dict[str, str], cwd: str) -> State:
@@ -39,13 +39,14 @@ def _state(env: dict[str, str], cwd: str) -> State:
     return state
 
 
-async def run(process: Process, args: list[str], state: State, streams: Streams, parent: Shell | None = None) -> int:
-    """Run a shell with its command line; returns its exit code."""
-    sh = Shell(process, state, streams)
-    if parent is not None:
-        if parent.state.depth >= MAX_DEPTH:
-            raise Failure("can't fork: too many shells in each other", 2)
-        sh.subshell, sh.pace, sh.entry = True, parent.pace, parent.entry
+async def run(process: Process, args: list[str], state: State, streams: Streams, inside: Context | None = None) -> int:
+    """Run a shell with its command line; returns its exit code. ``inside`` is given when another shell started it."""
+    if state.depth > MAX_DEPTH:
+        raise Failure("can't fork: too many shells in each other", 2)
+    sh = Shell(process, state, streams, entry=inside.entry if inside is not None else None)
+    state.pid = sh.entry.pid if sh.entry is not None else 1
+    if inside is not None:
+        sh.subshell, sh.pace = True, inside.pace
     try:
         await _run(sh, args)
         code = state.status

@@ -33,6 +33,7 @@ class State:
     pipefail: bool = False
     status: int = 0  # $?
     background: int = 0  # $!
+    pid: int = 1  # $$, also in subshells
     depth: int = 0  # of functions, subshells and evals in each other
     loops: int = 0
 
@@ -49,6 +50,7 @@ class State:
             self.pipefail,
             self.status,
             self.background,
+            self.pid,
             self.depth + 1,
             self.loops,
         )
