@@ -25,6 +25,7 @@ from labkit.embedded.runtime.namespaces import Entry, Limits, NameNotFound, Name
 from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.streams import Bytes, Sink, Source, Tap
 from labkit.embedded.runtime.terminal import Terminal
+from labkit.embedded.runtime.users import Identity, identify
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -78,6 +79,7 @@ class Process:
         "env",
         "exit_code",
         "finished_at",
+        "identity",
         "image",
         "log",
         "ns",
@@ -138,6 +140,7 @@ class Process:
             self.stdin = Terminal(stdin, self.out, lambda: self.kill(signals.SIGINT))
         self.cwd = workdir or image.workdir or "/"
         self.user = user or image.user
+        self.identity = Identity()  # known from the start on
         self.pid = 0  # as the machine counts; 0 before start and after the end
         self.entry: Entry | None = None  # its line in the container's table
         self.exit_code: int | None = None
@@ -159,7 +162,14 @@ class Process:
     # life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Run the program that ``args`` names. Raises :class:`ExecutableNotFound` when the image has none."""
+        """Run the program that ``args`` names. Raises :class:`ExecutableNotFound` when the image has none.
+
+        :class:`UnknownUser` when it is to run as somebody whom the image does not know.
+        """
+        if self.user:
+            self.identity = identify(self.user, self.files)
+        if self.ns.main is None:
+            self.env.setdefault("HOME", self.identity.home)
         program = self.image.program(self.args, self)
         loop = asyncio.get_running_loop()
         self.entry = self.ns.enter(self.args, self.kill, process=self)
@@ -315,10 +325,13 @@ class Process:
         user: str = "",
     ) -> Process:
         """Start another process in this container; its output goes to a log of its own unless ``log`` is given."""
+        inherited = dict(self.env)
+        if user and inherited.get("HOME") == self.identity.home:  # not one that somebody has asked for
+            inherited["HOME"] = identify(user, self.files).home
         process = Process(
             self.image,
             args=args,
-            env={**self.env, **(env or {})},
+            env={**inherited, **(env or {})},
             log=log,
             stdin=stdin,
             tty=tty,

@@ -26,6 +26,7 @@ class Memcached(WithShell):
     cmd = ("memcached",)
     ports = ("11211/tcp",)
     user = "memcache"
+    own_user = ("memcache", 11211)
 
     def __init__(self, version: str) -> None:
         super().__init__(version)

@@ -68,6 +68,7 @@ class Nginx(WithShell):
     cmd: tuple[str, ...] = ("nginx", "-g", "daemon off;")
     ports: tuple[str, ...] = ("80/tcp",)
     stop_signal = "SIGQUIT"
+    own_user = ("nginx", 101)
     labels = MappingProxyType({"maintainer": "NGINX Docker Maintainers <docker-maint@nginx.com>"})
 
     def __init__(self, version: str) -> None:

@@ -33,6 +33,7 @@ class Redis(WithShell):
     cmd = ("redis-server",)
     ports = ("6379/tcp",)
     workdir = "/data"
+    own_user = ("redis", 999)
     volumes = ("/data",)
 
     def __init__(self, version: str) -> None:

@@ -9,17 +9,33 @@ from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell import shell_programs
 
-PASSWD = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/sbin/nologin\n"
+# name -> uid, gid, home, shell; the groups are called as their users.
+_USERS = {
+    "root": (0, 0, "/root", "/bin/sh"),
+    "bin": (1, 1, "/bin", "/sbin/nologin"),
+    "daemon": (2, 2, "/sbin", "/sbin/nologin"),
+    "mail": (8, 12, "/var/mail", "/sbin/nologin"),
+    "www-data": (33, 33, "/var/www", "/sbin/nologin"),
+    "guest": (405, 100, "/dev/null", "/sbin/nologin"),
+    "nobody": (65534, 65534, "/", "/sbin/nologin"),
+}
 
 
 class WithShell(Image):
     """An image that has busybox inside, or something that looks like it. Scripts in its files can be run."""
 
+    own_user: tuple[str, int] | None = None  # a user that the image adds, for its program
+
     def programs(self) -> dict[str, Program]:
         return dict(shell_programs())
 
     def contents(self) -> dict[str, bytes]:
-        return {"/etc/passwd": PASSWD, "/etc/group": b"root:x:0:\nnobody:x:65534:\n"}
+        users = dict(_USERS)
+        if self.own_user is not None:
+            users[self.own_user[0]] = (self.own_user[1], self.own_user[1], "/nonexistent", "/sbin/nologin")
+        passwd = "".join(f"{name}:x:{u}:{g}:{name}:{home}:{shell}\n" for name, (u, g, home, shell) in users.items())
+        group = "".join(f"{'users' if name == 'guest' else name}:x:{row[1]}:\n" for name, row in users.items())
+        return {"/etc/passwd": passwd.encode(), "/etc/group": group.encode()}
 
     def script(self, path: str, process: Process) -> Program | None:
         from labkit.embedded.runtime.files import normal

@@ -113,7 +113,7 @@ async def _lines(sh: Shell) -> int:
     if terminal is not None:
         sh.process.on_signal(signals.SIGINT, lambda: _interrupt(sh, terminal))
     while True:
-        if sh.pending:
+        if sh.traps.pending:
             await sh.run_traps()
         if sh.interactive:
             await sh.streams[2].write(_prompt(sh, bool(text)).encode())
@@ -163,7 +163,7 @@ def _prompt(sh: Shell, more: bool) -> str:
         return sh.state.get("PS2") or "> "
     home, cwd = sh.state.get("HOME") or "", sh.state.cwd
     shown = "~" if cwd == home and home != "/" else cwd
-    sign = "#" if sh.process.user in ("", "0", "root", "0:0") else "$"
+    sign = "#" if sh.process.identity.uid == 0 else "$"
     given = sh.state.get("PS1")
     if given is None:
         return f"{shown} {sign} "

@@ -10,6 +10,7 @@ from aiohttp import web
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.processes import ExecutableNotFound
 from labkit.embedded.runtime.streams import Pipe
+from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.errors import ApiError, BadRequest
 from labkit.embedded.swarm.host import frames
 from labkit.embedded.swarm.host.execs import Exec
@@ -47,6 +48,8 @@ async def start(host: Any, request: Request) -> web.StreamResponse | Reply:
             await host.execs.launch(execution)
         except ExecutableNotFound as error:
             raise BadRequest(f"{_RUNC}{error}: unknown") from None
+        except UnknownUser as error:
+            raise ApiError(str(error)) from None
         return Reply(200)
     tty = bool(body.get("Tty"))
     keys = streams.detach_keys(execution.detach_keys)
@@ -81,6 +84,9 @@ async def _run(host: Any, execution: Exec, client: streams.Hijacked, tty: bool, 
             process = await host.execs.launch(execution, pipe)
         except ExecutableNotFound as error:
             client.write(_framed(tty, f"{_RUNC}{error}: unknown\r\n".encode()))
+            return
+        except UnknownUser as error:
+            client.write(_framed(tty, f"{error}\r\n".encode()))
             return
         ended = asyncio.create_task(process.wait())
         waiting: set[asyncio.Task[Any]] = {ended}

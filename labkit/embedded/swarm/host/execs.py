@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.processes import ExecutableNotFound, Process
 from labkit.embedded.runtime.streams import Pipe
+from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.errors import BadRequest, Conflict, NotFound
 from labkit.embedded.swarm.objects import Json
 
@@ -162,8 +163,8 @@ class Execs:
                 workdir=execution.workdir,
                 user=execution.user,
             )
-        except ExecutableNotFound as error:
-            execution.running, execution.exit_code = False, error.exit_code
+        except (ExecutableNotFound, UnknownUser) as error:
+            execution.running, execution.exit_code = False, getattr(error, "exit_code", 126)
             self._retire(execution)
             raise
         execution.process, execution.stdin = process, stdin

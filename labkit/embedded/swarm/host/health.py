@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.processes import ExecutableNotFound
+from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.objects import Json
 
 from .container import Container, Health, Probe
@@ -140,6 +141,9 @@ class Monitor:
         except ExecutableNotFound as error:
             self._host.execs.forget(execution)
             return Probe(start, clock.time(), -1, f"OCI runtime exec failed: exec failed: {error}: unknown")
+        except UnknownUser as error:
+            self._host.execs.forget(execution)
+            return Probe(start, clock.time(), -1, str(error))
         process = execution.process
         assert process is not None
         try:

@@ -11,6 +11,7 @@ from labkit.embedded.runtime.files import Files, Layer
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.processes import DEFAULT_PATH, ExecutableNotFound, Limits, Process
 from labkit.embedded.runtime.streams import Pipe
+from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.errors import ApiError, Conflict
 
 from .container import Container
@@ -153,10 +154,12 @@ class Runner:
             await process.start()
         except ExecutableNotFound as error:
             raise StartFailed(f"{_RUNC}{error}: unknown", error.exit_code) from None
+        except UnknownUser as error:
+            raise StartFailed(str(error), 128) from None
         container.process = process
 
     def _environment(self, container: Container) -> dict[str, str]:
-        env = {"PATH": DEFAULT_PATH, "HOSTNAME": container.hostname, "HOME": "/root"}
+        env = {"PATH": DEFAULT_PATH, "HOSTNAME": container.hostname}  # HOME is whose it is that runs
         if container.tty:
             env["TERM"] = "xterm"
         for entry in container.config.get("Env") or ():

@@ -9,6 +9,7 @@ from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.shell.applets.options import duration, parse
 from labkit.embedded.runtime.shell.applets.running import run_child
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
+from labkit.embedded.runtime.users import group_name, user_name
 
 KERNEL = "6.8.0-labkit"
 
@@ -98,18 +99,32 @@ async def hostname(ctx: Context) -> int:
 
 async def id_(ctx: Context) -> int:
     given, _ = parse(ctx.args, "ugGnr")
-    user = ctx.process.user.partition(":")[0]
-    root = user in ("", "0", "root")
-    number, name = ("0", "root") if root else (user, user) if user.isdigit() else ("1000", user)
+    who = ctx.process.identity
+    user, group = user_name(who.uid, ctx.files), group_name(who.gid, ctx.files)
+    groups = {number: group_name(number, ctx.files) for number in (who.gid, *who.groups)}
     if "u" in given or "g" in given:
-        await ctx.out(f"{name if 'n' in given else number}\n")
+        number, name = (who.uid, user) if "u" in given else (who.gid, group)
+        await ctx.out(f"{name or number if 'n' in given else number}\n")
+    elif "G" in given:
+        await ctx.out(
+            " ".join(name if "n" in given and name else str(number) for number, name in groups.items()) + "\n"
+        )
     else:
-        await ctx.out(f"uid={number}({name}) gid={number}({name}) groups={number}({name})\n")
+        named = ",".join(_numbered(number, name) for number, name in groups.items())
+        await ctx.out(f"uid={_numbered(who.uid, user)} gid={_numbered(who.gid, group)} groups={named}\n")
     return 0
 
 
+def _numbered(number: int, name: str) -> str:
+    return f"{number}({name})" if name else str(number)
+
+
 async def whoami(ctx: Context) -> int:
-    await ctx.out(("root" if ctx.process.user in ("", "0", "root", "0:0") else ctx.process.user) + "\n")
+    number = ctx.process.identity.uid
+    name = user_name(number, ctx.files)
+    if not name:
+        raise Failure(f"unknown uid {number}")
+    await ctx.out(f"{name}\n")
     return 0
 
 
@@ -131,7 +146,8 @@ async def uname(ctx: Context) -> int:
 async def ps(ctx: Context) -> int:
     now = ctx.process.clock.time()
     await ctx.out("PID   USER     TIME  COMMAND\n")
-    user = ctx.process.user or "root"
+    who = ctx.process.identity.uid
+    user = user_name(who, ctx.files) or str(who)
     for entry in sorted(ctx.ns.table.values(), key=lambda entry: entry.pid):
         used = entry.process.cpu_seconds if entry.process is not None else 0.0
         minutes, seconds = divmod(int(min(used, now - entry.started)), 60)
