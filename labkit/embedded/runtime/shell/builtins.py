@@ -120,17 +120,17 @@ async def exec_(shell: Shell, args: list[str]) -> int:
 async def trap(shell: Shell, args: list[str]) -> int:
     args = args[1:] if args[:1] == ["--"] else args
     if not args:
-        for name, action in shell.traps.items():
+        for name, action in shell.traps.commands.items():
             await shell.streams[1].write(f"trap -- '{action}' {name}\n".encode())
         return 0
     resets = len(args) == 1 or args[0] == "-"  # `trap TERM` and `trap - TERM` go back to the default
     names = args if resets and args[0] != "-" else args[1:]
     for given in names:
         if given in ("EXIT", "0"):
-            shell.set_trap("EXIT", None if resets else args[0])
+            shell.traps.set("EXIT", None if resets else args[0])
             continue
         try:
-            shell.set_trap(signals.NAMES[signals.number(given)], None if resets else args[0])
+            shell.traps.set(signals.NAMES[signals.number(given)], None if resets else args[0])
         except (signals.InvalidSignal, KeyError):
             await shell.complain(f"trap: {given}: invalid signal specification")
             return 1
@@ -150,14 +150,14 @@ async def wait(shell: Shell, args: list[str]) -> int:
         wanted = list(shell.jobs.values())
     status = 0
     for job in wanted:
-        signalled = asyncio.ensure_future(shell.signalled.wait())
+        signalled = asyncio.ensure_future(shell.traps.signalled.wait())
         try:
             await asyncio.wait({job.task, signalled}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             signalled.cancel()
         shell.pace.rested()
         if not job.task.done():
-            return 128 + shell.pending[0] if shell.pending else 129
+            return 128 + shell.traps.pending[0] if shell.traps.pending else 129
         status = 143 if job.task.cancelled() else job.task.result() or 0
         shell.jobs.pop(job.entry.pid, None)
     return status if args else 0

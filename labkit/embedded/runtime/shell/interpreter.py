@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Coroutine
 from typing import Any
 
 from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.processes import Entry, ExecutableNotFound, Exit, Process
-from labkit.embedded.runtime.shell import children
+from labkit.embedded.runtime.shell import children, jobs
 from labkit.embedded.runtime.shell.arithmetic import BadExpression
 from labkit.embedded.runtime.shell.context import Context, Pace
 from labkit.embedded.runtime.shell.expand import Expander, matches
@@ -31,19 +29,11 @@ from labkit.embedded.runtime.shell.syntax import (
     Subshell,
     While,
 )
+from labkit.embedded.runtime.shell.traps import Traps
 from labkit.embedded.runtime.shell.variables import State, Unset
-from labkit.embedded.runtime.streams import Buffer, Bytes, Pipe, Source, TooMuch
+from labkit.embedded.runtime.streams import Buffer, TooMuch
 
 MAX_DEPTH = 60  # functions, subshells and evals in each other; a real shell's stack ends somewhere, too
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """Something in the background."""
-
-    entry: Entry
-    task: asyncio.Task[int]
-    text: str
 
 
 class Shell:
@@ -55,13 +45,9 @@ class Shell:
         self.streams = streams
         self.entry = entry or process.entry
         self.pace = Pace(process)
-        self.jobs: dict[int, Job] = {}
-        self.traps: dict[str, str] = {}  # "TERM" or "EXIT" -> command
-        self.pending: list[int] = []  # signals with a trap that have come
-        self.signalled = asyncio.Event()
+        self.jobs: dict[int, jobs.Job] = {}
+        self.traps = Traps(process, self.entry)
         self.subshell = False
-        self.leads = True  # has a process id of its own, so that signals find it
-        self._caught: dict[int, Callable[[], object]] = {}
         self._substituted = 0  # exit code of the last $(…) of the command that is being expanded
         self.interactive = False
         self.local_frames: list[dict[str, str | None]] = []  # what `local` hid, a dict for every function
@@ -116,7 +102,7 @@ class Shell:
         shell = Shell(self.process, self.state.copy(), streams, entry=entry or self.entry)
         shell.pace = self.pace
         shell.subshell = True
-        shell.leads = entry is not None
+        shell.traps.leads = entry is not None
         shell._tested = self._tested
         return shell
 
@@ -133,53 +119,15 @@ class Shell:
 
     # traps ----------------------------------------------------------------------------------------------------
 
-    def set_trap(self, name: str, command: str | None) -> None:
-        """``trap command NAME``; None goes back to the default, an empty command ignores the signal."""
-        number = signals.NUMBERS.get(name)
-        if command is None:
-            self.traps.pop(name, None)
-        else:
-            self.traps[name] = command
-        if number is None or not self.leads:
-            return
-
-        def arrived() -> None:
-            if command:
-                self.pending.append(number)
-                self.signalled.set()
-
-        if self.entry is self.process.entry:
-            self.process.on_signal(number, None if command is None else arrived)
-        elif self.entry is not None:
-            self._handle(self.entry, number, None if command is None else arrived)
-
-    def _handle(self, entry: Entry, number: int, handler: Callable[[], object] | None) -> None:
-        """Catch a signal for a shell that has a line in the process table but is no :class:`Process` of its own."""
-        if not self._caught:
-            default = entry.kill
-
-            def kill(signal: int) -> object:
-                caught = self._caught.get(signal)
-                return default(signal) if caught is None else caught()
-
-            entry.kill = kill
-        if handler is None:
-            self._caught.pop(number, None)
-        else:
-            self._caught[number] = handler
-
     async def run_traps(self) -> None:
         """Run the traps of signals that have come, between two commands as a shell does."""
-        while self.pending:
-            name = signals.NAMES[self.pending.pop(0)]
-            command, status = self.traps.get(name), self.state.status
-            if command:
-                await self.run_text(command)
-                self.state.status = status
-        self.signalled.clear()
+        for command in self.traps.take():
+            status = self.state.status
+            await self.run_text(command)
+            self.state.status = status
 
     async def run_exit_trap(self, code: int) -> int:
-        command = self.traps.pop("EXIT", None)
+        command = self.traps.commands.pop("EXIT", None)
         if not command:
             return code
         self.state.status = code
@@ -193,14 +141,14 @@ class Shell:
 
     async def sequence(self, node: Sequence) -> int:
         for andor, background in node.items:
-            if self.pending:
+            if self.traps.pending:
                 await self.run_traps()
             if background:
-                self._start_job(andor)
+                jobs.background(self, andor)
                 self.state.status = 0
             else:
                 await self._and_or(andor)
-        if self.pending:
+        if self.traps.pending:
             await self.run_traps()
         return self.state.status
 
@@ -218,7 +166,7 @@ class Shell:
             if len(node.commands) == 1:
                 status = await self.command(node.commands[0])
             else:
-                status = await self._piped(node.commands)
+                status = await jobs.pipeline(self, node.commands)
         finally:
             self._tested -= tested
         if node.negated:
@@ -227,56 +175,6 @@ class Shell:
         if status and "e" in self.state.options and not self._tested and not tested:
             raise ExitShell(status)
         return status
-
-    async def _piped(self, commands: list[Command]) -> int:
-        ns, count = self.process.ns, len(commands)
-        try:
-            ns.spare(count)
-        except BlockingIOError as error:
-            raise ShellError(f"can't fork: {error}") from None
-        pipes = [Pipe() for _ in commands[1:]]
-        stages: list[Coroutine[Any, Any, int]] = []
-        for index, command in enumerate(commands):
-            streams = dict(self.streams)
-            if index:
-                streams[0] = pipes[index - 1]
-            if index < len(pipes):
-                streams[1] = pipes[index]
-            stages.append(self._stage(self.fork(streams), command, streams))
-        ns.forks += count
-        try:
-            statuses = await children.together(self.process, stages)
-        finally:
-            ns.forks -= count
-        if self.state.pipefail:
-            return next((status for status in reversed(statuses) if status), 0)
-        return statuses[-1]
-
-    async def _stage(self, shell: Shell, command: Command, streams: Streams) -> int:
-        body = Sequence([(AndOr(Pipeline([command]), []), False)])
-        try:
-            return await shell.run_subshell(body)
-        except BrokenPipeError:
-            return 128 + signals.SIGPIPE
-        finally:
-            if isinstance(streams[0], Pipe) and streams[0] is not self.streams[0]:
-                streams[0].close_reading()
-            if isinstance(streams[1], Pipe) and streams[1] is not self.streams[1]:
-                streams[1].feed_eof()
-
-    def _start_job(self, node: AndOr) -> None:
-        parent = self.entry
-        try:
-            entry = self.process.ns.enter(
-                list(parent.args) if parent else ["sh"], lambda signal: None, parent.pid if parent else 0
-            )
-        except BlockingIOError as error:
-            raise ShellError(f"can't fork: {error}") from None
-        stdin: Source = self.streams[0] if self.interactive else Bytes()
-        shell = self.fork({**self.streams, 0: stdin}, entry)
-        job = children.start_job(self.process, entry, shell.run_subshell(Sequence([(node, False)])))
-        self.jobs[entry.pid] = Job(entry, job, "")
-        self.state.background = entry.pid
 
     # commands -------------------------------------------------------------------------------------------------
 
@@ -495,7 +393,7 @@ class Shell:
         except ExecutableNotFound as error:
             await self.complain(f"exec: line 0: {args[0]}: not found")
             raise ExitShell(error.exit_code) from None
-        for name in self.traps:
+        for name in self.traps.commands:
             if name in signals.NUMBERS:
                 process.on_signal(signals.NUMBERS[name], None)
         process.args = args
