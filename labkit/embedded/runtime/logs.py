@@ -12,6 +12,7 @@ from labkit.embedded.runtime.clock import Clock
 MAX_BYTES = 1024 * 1024
 MAX_LINES = 10_000
 MAX_LINE = 16 * 1024  # Docker cuts longer lines into pieces of this size
+_SHORT = 24  # lines; they hold less than MAX_BYTES, since none is longer than MAX_LINE
 _LINE_COST = 64  # what a line takes beyond its bytes, roughly
 
 
@@ -30,7 +31,8 @@ class Log:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lines: deque[LogLine] | None = None
+        # A list while it is short: an empty deque takes 600 bytes, and most containers write little.
+        self._lines: deque[LogLine] | list[LogLine] | None = None
         self._dropped = 0  # lines that have gone; the number of the oldest that is left
         self._size = 0
         self._partial: dict[str, bytearray] | None = None
@@ -145,10 +147,12 @@ class Log:
 
     def _add(self, line: LogLine) -> None:
         if self._lines is None:
-            self._lines = deque()
+            self._lines = []
+        elif len(self._lines) == _SHORT:
+            self._lines = deque(self._lines)
         self._lines.append(line)
         self._size += len(line.data) + _LINE_COST
-        while self._size > MAX_BYTES or len(self._lines) > MAX_LINES:
+        while isinstance(self._lines, deque) and (self._size > MAX_BYTES or len(self._lines) > MAX_LINES):
             self._size -= len(self._lines.popleft().data) + _LINE_COST
             self._dropped += 1
 

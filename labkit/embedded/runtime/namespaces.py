@@ -60,6 +60,7 @@ class Namespace:
 
     __slots__ = (
         "_next_pid",
+        "_rng",
         "_virtual",
         "addresses",
         "clock",
@@ -74,7 +75,6 @@ class Namespace:
         "main",
         "network",
         "resolver",
-        "rng",
         "table",
     )
 
@@ -99,7 +99,7 @@ class Namespace:
         self.network = network
         self.clock = clock
         self.resolver = resolver
-        self.rng = rng or random.Random(hostname)
+        self._rng = rng
         self.limits = limits or Limits()
         self.gate = Gate()  # closed while the container is paused
         self.listeners: dict[int, list[Listener]] = {}  # by the port that the programs know
@@ -110,6 +110,13 @@ class Namespace:
         self.files = files if isinstance(files, Files) else Files(files)
         self.files.base = image.files
         self.files.virtual = self._virtual_file
+
+    @property
+    def rng(self) -> random.Random:
+        """The container's chance. Made when first needed: its state takes 2.5 KB, and few programs throw dice."""
+        if self._rng is None:
+            self._rng = random.Random(self.hostname)
+        return self._rng
 
     def _virtual_file(self, path: str) -> bytes | None:
         return virtual_file(self, path)
