@@ -56,7 +56,7 @@ def test_a_killed_container_is_replaced_in_its_slot(swarm: Cluster) -> None:
     kill(swarm, tasks[0])
     [failed] = swarm.settled(service, "failed")
     assert failed["ID"] == tasks[0]["ID"]
-    assert failed["DesiredState"] == "shutdown"
+    until(lambda: swarm.api.inspect_task(failed["ID"])["DesiredState"] == "shutdown")  # the node was quicker to tell
     assert failed["Status"]["Err"] == "task: non-zero exit (137)"
     assert failed["Status"]["Message"] == "started"
     assert failed["Status"]["ContainerStatus"]["ExitCode"] == 137
