@@ -161,8 +161,12 @@ class Network:
     def unplace(self, ip: str) -> None:
         self._places.pop(ip, None)
 
+    def inside(self, ip: str) -> bool:
+        """Is this an address of the sandbox?"""
+        return ip.startswith(f"{self.block}.")
+
     def where(self, ip: str) -> str | None:
-        """The name of the machine that has this address, if any has."""
+        """The name of the machine that has this address, if any has; ``EVERYWHERE`` for a virtual IP."""
         placed = self._places.get(ip)
         if placed is None:
             return next((m.name for m in self.fleet.machines.values() if m.address == ip), None)
@@ -316,9 +320,10 @@ class Network:
         target = self.where(ip)
         listener = self._listeners.get((ip, port))
         if listener is not None:
-            target = machine if listener.machine == EVERYWHERE else listener.machine
+            target = listener.machine
         if target is None:
             raise Unreachable(errno.EHOSTUNREACH, "No route to host")
+        target = target or machine  # an address that each machine has its own of
         async with self.clock.timeout(timeout):
             await self._pass(machine, target)
             listener = self._listeners.get((ip, port))

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from labkit.embedded.runtime.network import EVERYWHERE
 from labkit.embedded.swarm.errors import Forbidden
 from labkit.embedded.swarm.host.controller import GOSSIP_DELAY, TaskController
 from labkit.embedded.swarm.host.networkdb import NOTICE
@@ -256,3 +257,18 @@ async def test_a_host_that_has_left_answers_no_more(swarm: Swarm, world: World) 
     two.swarm_changed()
     await until(lambda: not two.ingress.ports, world.clock)
     assert world.hosts["one"].ingress.ports == [18095]
+
+
+async def test_a_virtual_ip_answers_ping_while_there_are_tasks(swarm: Swarm, world: World) -> None:
+    quiet = swarm.service("quiet")
+    vip = quiet.endpoint["VirtualIPs"][0]["Addr"].partition("/")[0]
+    assert world.network.where(vip) is None
+    task = await swarm.task(quiet, 1, "one")
+    assert world.network.where(vip) == EVERYWHERE
+    with pytest.raises(ConnectionRefusedError):
+        await world.network.connect("two", vip, 8080)
+    stopping = asyncio.create_task(task.shutdown())
+    await until(lambda: world.network.where(vip) is None, world.clock)
+    await world.clock.advance(GOSSIP_DELAY)
+    await stopping
+    assert vip not in world.virtual_ips._addresses

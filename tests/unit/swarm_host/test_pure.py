@@ -95,6 +95,19 @@ def test_wrong_templates(text: str) -> None:
         templates.expand(text, VALUES)
 
 
+def test_files_that_are_templates() -> None:
+    text = b'{{ env "HELLO" }}, {{ .Service.Name }}; {{config "other.conf"}}{{ env "NOPE" }}'
+    read = {("config", "other.conf"): "x=1"}
+    expanded = templates.expand_file(text, VALUES, ["HELLO=Docker", "A"], lambda kind, name: read.get((kind, name)))
+    assert expanded == b"Docker, web; x=1"
+    with pytest.raises(templates.TemplateError) as caught:
+        templates.expand_file(b'A=1\nVAL={{secret "unknowntarget"}}', VALUES, [], lambda kind, name: None)
+    assert str(caught.value) == (
+        'template: expansion:2:6: executing "expansion" at <secret "unknowntarge...>: error calling secret: '
+        "secret target unknowntarget not found"
+    )
+
+
 def test_detach_keys() -> None:
     keys = DetachKeys()
     assert keys.filter(b"a\x10b") == (b"a\x10b", False)

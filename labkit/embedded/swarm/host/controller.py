@@ -20,7 +20,7 @@ from .health import Check
 from .networkdb import Endpoint
 from .networks import LocalNetwork
 from .runner import NotModified
-from .templates import TemplateError
+from .templates import TemplateError, context, expand_file
 
 if TYPE_CHECKING:
     from .executor import Executor
@@ -95,22 +95,41 @@ class TaskController:
         return known
 
     def _put_secrets(self, container: Container) -> None:
-        """Secrets and configs appear as files."""
+        """Secrets and configs appear as files. Raises :class:`TemplateError` for one that is a template and fails."""
         spec = self.task.spec.get("ContainerSpec") or {}
         files: dict[str, bytes] = {}
-        for references, cls, key, place in (
-            (spec.get("Secrets"), Secret, "SecretID", "/run/secrets/"),
-            (spec.get("Configs"), Config, "ConfigID", "/"),
-        ):
-            for reference in references or ():
-                data = self._executor.content(cls, reference.get(key) or "")
+        for kind, place in (("secret", "/run/secrets/"), ("config", "/")):
+            for reference in spec.get(f"{kind.title()}s") or ():
+                content = self._content(kind, reference)
                 target = (reference.get("File") or {}).get("Name") or ""
-                if data is None:
-                    raise TaskError(f"{cls.__name__.lower()} {reference.get(key)} not found")
                 if target:
-                    files[target if target.startswith("/") else place + target] = _decoded(data)
+                    files[target if target.startswith("/") else place + target] = content
         for path, content in files.items():
             self._host.runner.files(container).layer[path] = content
+
+    def _content(self, kind: str, reference: Json, *, expanded: bool = True) -> bytes:
+        """What a secret or config holds, filled in where it has a template driver."""
+        cls: type[Secret] | type[Config] = Secret if kind == "secret" else Config
+        identifier = reference.get(f"{cls.__name__}ID") or ""
+        given = self._executor.given(cls, identifier)
+        if given is None:
+            raise TaskError(f"{kind} {identifier} not found")
+        data = _decoded(str(given.get("Data") or ""))
+        if not expanded or (given.get("Templating") or {}).get("Name") != "golang":
+            return data
+        env = (self.task.spec.get("ContainerSpec") or {}).get("Env") or []
+        values = context(self.task, self._executor.description())
+        try:
+            return expand_file(data, values, env, self._read)
+        except TemplateError as error:
+            raise TemplateError(f"failed to expand templated {kind} {identifier}: {error}") from None
+
+    def _read(self, kind: str, target: str) -> str | None:
+        """Another secret or config of this task, by the file name that it has there."""
+        for reference in (self.task.spec.get("ContainerSpec") or {}).get(f"{kind.title()}s") or ():
+            if (reference.get("File") or {}).get("Name") == target:
+                return self._content(kind, reference, expanded=False).decode("utf-8", "surrogateescape")
+        return None
 
     async def start(self) -> None:
         """Start the container and, where there is a health check, wait until it is healthy."""

@@ -54,10 +54,10 @@ class Executor:
         store = leader.store if leader is not None else self.host.swarm.store
         return None if store is None else store.get(Network, term) or store.by_name(Network, term)
 
-    def content(self, cls: type[Secret] | type[Config], identifier: str) -> str | None:
-        """The base64 data of a secret or config, None if this node was not given it."""
+    def given(self, cls: type[Secret] | type[Config], identifier: str) -> Json | None:
+        """The specification of a secret or config, its data in base64; None if this node was not given it."""
         found = self._find(cls, identifier)
-        return None if found is None else str(getattr(found, "spec", {}).get("Data") or "")
+        return None if found is None else getattr(found, "spec", {})
 
     def _find(self, cls: type[Object], identifier: str) -> Object | None:
         """What came with the task, else (for a task of an older session) what a manager within reach has."""

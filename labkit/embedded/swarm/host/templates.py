@@ -1,5 +1,7 @@
 """``{{.Node.Hostname}}`` and the like in a task's environment, hostname and mounts (SwarmKit's ``template``).
 
+In configs and secrets that have a template driver the functions ``env``, ``config`` and ``secret`` are there, too.
+
 Of Go's template language the part is here that people use in services: fields, ``index``, the comparison functions
 of none. What is beyond it fails as an unknown function does in Go.
 """
@@ -7,6 +9,7 @@ of none. What is beyond it fails as an unknown function does in Go.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from labkit.embedded.swarm.objects import Json, Task
@@ -34,18 +37,18 @@ def context(task: Task, description: Json | None) -> Json:
     }
 
 
-def expand(text: str, values: Json) -> str:
+def expand(text: str, values: Json, functions: Mapping[str, Callable[[str], str]] | None = None) -> str:
     """``text`` with its ``{{…}}`` filled in. Raises :class:`TemplateError`."""
     if "{{" not in text:
         return text
-    out = _ACTION.sub(lambda match: _evaluate(match[1], values), text)
+    out = _ACTION.sub(lambda match: _evaluate(match, values, functions or {}), text)
     if "{{" in _ACTION.sub("", text):
         raise TemplateError("template: expansion:1: unclosed action")
     return out
 
 
-def _evaluate(action: str, values: Json) -> str:
-    words = _WORD.findall(action)
+def _evaluate(match: re.Match[str], values: Json, functions: Mapping[str, Callable[[str], str]]) -> str:
+    words = _WORD.findall(match[1])
     if not words:
         raise TemplateError("template: expansion:1: missing value for command")
     if words[0] == "index" and len(words) > 1:
@@ -53,6 +56,17 @@ def _evaluate(action: str, values: Json) -> str:
         for key in words[2:]:
             found = found.get(_operand(key, values), "") if isinstance(found, dict) else ""
         return _text(found)
+    if words[0] in functions and len(words) == 2:
+        try:
+            return functions[words[0]](_text(_operand(words[1], values)))
+        except KeyError as error:
+            before = match.string[: match.start(1)]
+            where = f"{before.count(chr(10)) + 1}:{len(before.rpartition(chr(10))[2])}"
+            shown = match[1] if len(match[1]) <= 20 else f"{match[1][:20]}..."
+            raise TemplateError(
+                f"template: expansion:{where}: executing {quoted('expansion')} at <{shown}>: "
+                f"error calling {words[0]}: {error.args[0]}"
+            ) from None
     if words[0] == "join" or not words[0].startswith((".", '"', "`")):
         raise TemplateError(f"template: expansion:1: function {quoted(words[0])} not defined")
     return _text(_operand(words[0], values))
@@ -115,3 +129,23 @@ def expand_container_spec(spec: Json, values: Json) -> Json:
 def _entry(entry: str, values: Json) -> str:
     name, equals, value = entry.partition("=")
     return f"{name}={expand(value, values)}" if equals else entry
+
+
+def expand_file(data: bytes, values: Json, env: list[str], read: Callable[[str, str], str | None]) -> bytes:
+    """The content of a config or secret that is a template. ``read("config", target)`` gives another file's text.
+
+    Raises :class:`TemplateError`.
+    """
+    environment = dict(entry.partition("=")[::2] for entry in env)
+
+    def other(kind: str) -> Callable[[str], str]:
+        def text(target: str) -> str:
+            found = read(kind, target)
+            if found is None:
+                raise KeyError(f"{kind} target {target} not found")
+            return found
+
+        return text
+
+    functions = {"env": lambda name: environment.get(name, ""), "config": other("config"), "secret": other("secret")}
+    return expand(data.decode("utf-8", "surrogateescape"), values, functions).encode("utf-8", "surrogateescape")

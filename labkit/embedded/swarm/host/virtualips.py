@@ -21,10 +21,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Address:
-    """One VIP: how many tasks listen on which port, and the sockets opened for it."""
+    """One VIP: how many tasks are behind it, how many of them listen on which port, and the sockets opened for it."""
 
     network_id: str
     service_id: str
+    tasks: int = 0
     ports: dict[int, int] = field(default_factory=dict)
     listeners: dict[int, Listener] = field(default_factory=dict)
 
@@ -45,13 +46,20 @@ class VirtualIPs:
         if record.ingress or not record.vip:
             return
         address = self._addresses.setdefault(record.vip, _Address(record.network_id, record.service_id))
+        address.tasks += 1 if present else -1
+        if address.tasks:
+            self._world.network.place(record.vip, EVERYWHERE)  # each machine answers a ping for itself
+        else:
+            self._world.network.unplace(record.vip)
         for port in record.listens:
             count = address.ports.get(port, 0) + (1 if present else -1)
             if count:
                 address.ports[port] = count
             else:
                 address.ports.pop(port, None)
-        if address.ports.keys() != address.listeners.keys():
+        if not address.tasks and not address.listeners:
+            del self._addresses[record.vip]
+        elif address.ports.keys() != address.listeners.keys():
             self._dirty.add(record.vip)
             if not self._working:
                 self._working = True
@@ -61,6 +69,8 @@ class VirtualIPs:
         try:
             while self._dirty:
                 vip = self._dirty.pop()
+                if vip not in self._addresses:
+                    continue
                 try:
                     await self._settle(vip, self._addresses[vip])
                 except OSError as error:
@@ -76,7 +86,7 @@ class VirtualIPs:
             address.listeners[port] = await self._world.network.listen(
                 EVERYWHERE, vip, port, lambda *stream, balancer=balancer: self._serve(balancer, stream)
             )
-        if not address.ports:
+        if not address.tasks and not address.listeners:
             del self._addresses[vip]
 
     def _chooser(self, address: _Address, port: int) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import posixpath
 
+from labkit.embedded.runtime.network import EVERYWHERE
 from labkit.embedded.runtime.processes import NameNotFound
 from labkit.embedded.runtime.shell.applets.options import duration, number, parse
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
@@ -217,6 +218,8 @@ async def ping(ctx: Context) -> int:
     gap = max(0.2, duration(given.get("i", "1")))
     size = number(given.get("s", "56"))
     await ctx.out(f"PING {host} ({ip}): {size} data bytes\n")
+    if not (ctx.ns.own(ip) or ctx.ns.network.inside(ip) or (ctx.ns.resolver is not None and ctx.ns.resolver.outside)):
+        raise Failure("sendto: Network unreachable")
     outside = ctx.ns.outside(ip)
     ttl = 64 if outside is None else outside.hops_left
     sent, times = 0, list[float]()
@@ -250,6 +253,8 @@ def _round_trip(ctx: Context, ip: str) -> float | None:
         here = ctx.process.machine.name
         wobble = ctx.process.rng.uniform(0.97, 1.12)
         return place.distance * wobble + 2 * fleet.latency(here) if fleet.online(here) else None
+    if machine == EVERYWHERE:
+        return noise
     if machine is None or not fleet.reachable(ctx.process.machine.name, machine):
         return None
     return 2 * fleet.delay(ctx.process.machine.name, machine) + noise
