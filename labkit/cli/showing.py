@@ -49,6 +49,9 @@ def show_status(name: str | None = None, *, json: bool = False) -> int:
             print(f"note: {note}")
         print()
         show_machines(found)
+        if found.get("elsewhere"):
+            print("\nPublished ports that could not be opened where they belong:")
+            output.table(("ASKED FOR", "FOUND AT"), list(found["elsewhere"].items()))
         if found["state"] == "stopped":
             print(f"\nIts process has stopped; `{_up_again(sandbox.record)}` brings everything back.")
     return 0 if found["state"] == "up" else 1

@@ -117,7 +117,7 @@ class EmbeddedEngine:
             status = call(_control(record), "GET", "/status", timeout=2.0)
         except (OSError, EngineFailed) as error:
             return {"notes": [f"the engine does not answer: {error}"]}
-        return {key: status[key] for key in ("speed", "block", "notes") if key in status}
+        return {key: status[key] for key in ("speed", "block", "notes", "elsewhere") if key in status}
 
     def _ask(self, record: Record, url: str, body: Mapping[str, Any]) -> None:
         if not self.alive(record):

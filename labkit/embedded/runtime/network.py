@@ -15,7 +15,7 @@ import asyncio
 import errno
 import socket
 import weakref
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.addresses import AddressPool
@@ -110,12 +110,13 @@ class Network:
         if not self._loopbacks:
             self.note(
                 "This computer has no loopback addresses beside 127.0.0.1, so every machine and container listens "
-                "there on a port of its own; 'labkit status' says where."
+                "there on a port of its own; 'labkit status' says where published ports are found."
             )
         elif not self._low_ports:
             self.note(
-                "Ports below 1024 may not be opened without a privilege here, so a container that listens on port 80 "
-                "is found from outside on a higher port of its address; 'labkit status' says where."
+                "Ports below 1024 may not be opened without a privilege here, so what listens on port 80 is found from "
+                "outside on a higher one. Inside the sandbox nothing changes; 'labkit status' says where published "
+                "ports are found."
             )
 
     def _claim_block(self, preferred: int | None) -> None:
@@ -258,8 +259,16 @@ class Network:
                     else f"port {port} may not be opened without a privilege here"
                 )
                 reason = reason[0].upper() + reason[1:]
-                self.note(f"{reason}, so {ip}:{port} is found elsewhere; 'labkit status' says where.")
+                self.note(f"{reason}, so {ip}:{port} is found elsewhere.")
                 wanted = 0
+
+    def elsewhere(self, addresses: Container[str]) -> dict[str, str]:
+        """``ip:port`` -> where it is really found, for what listens on these addresses and could not be bound there."""
+        return {
+            f"{item.ip}:{item.port}": f"{item.real_host}:{item.real_port}"
+            for item in self._listeners.values()
+            if item.ip in addresses and (item.real_host, item.real_port) != (item.ip, item.port)
+        }
 
     def _forget(self, listener: Listener) -> None:
         self._listeners.pop((listener.ip, listener.port), None)

@@ -282,6 +282,7 @@ class World:
             "speed": self.clock.speed,
             "block": self.network.block,
             "notes": [*self.network.notes, *self.notes],
+            "elsewhere": self.network.elsewhere({machine.address for machine in self.fleet.machines.values()}),
             "ready": self.ready,
             "machines": [
                 {
