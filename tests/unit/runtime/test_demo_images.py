@@ -9,6 +9,8 @@ import pytest
 from labkit.embedded.runtime.images import Catalogue, UnknownImage
 from labkit.embedded.runtime.images.memcached import Cache, respond
 from labkit.embedded.runtime.images.releases import releases
+from labkit.embedded.runtime.processes import ExecutableNotFound
+from labkit.embedded.runtime.streams import Bytes
 
 from .conftest import Box, output
 
@@ -90,6 +92,16 @@ async def test_a_distribution_without_a_terminal_ends_at_once(box: Box) -> None:
     assert (await box.sh("command -v ping || echo none; . /etc/os-release; echo $VERSION_CODENAME", "debian:12"))[
         1
     ] == "none\nbookworm\n"
+
+
+async def test_images_on_debian_have_bash_and_those_on_alpine_do_not(box: Box) -> None:
+    web = await box.run("nginx", name="0123456789abcdef")
+    child = await web.exec(["bash"], stdin=Bytes(b"cd /etc\nexit\n"), tty=True)
+    await box.until(child.wait())
+    assert "root@0123456789ab:/# " in output(child)
+    assert "root@0123456789ab:/etc# " in output(child)
+    with pytest.raises(ExecutableNotFound):
+        await (await box.run("nginx:alpine")).exec(["bash"])
 
 
 async def test_http_echo_wants_a_text(box: Box) -> None:

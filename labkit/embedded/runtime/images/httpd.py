@@ -25,6 +25,7 @@ class Httpd(WithShell):
     versions: ClassVar = releases(
         "2.2.34 2.4.38 2.4.41 2.4.43 2.4.46 2.4.48 2.4.52-64", variants=("", "-alpine"), also={"": ("-bookworm",)}
     )
+    debian = True
     megabytes = 58.0
     memory = 10 * 1024 * 1024
     cmd = ("httpd-foreground",)

@@ -62,6 +62,7 @@ class Nginx(WithShell):
         also={"": ("-bookworm",)},
         pinned={"stable": "1.28.0", "mainline": "1.29.0"},
     )
+    debian = True
     megabytes = 72.0
     memory = 8 * MIB
     entrypoint: tuple[str, ...] = ("/docker-entrypoint.sh",)

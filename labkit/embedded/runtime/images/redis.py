@@ -27,6 +27,7 @@ class Redis(WithShell):
         variants=("", "-alpine"),
         also={"": ("-bookworm",)},
     )
+    debian = True
     megabytes = 49.0
     memory = 12 * 1024 * 1024
     entrypoint = ("docker-entrypoint.sh",)

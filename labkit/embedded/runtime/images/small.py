@@ -25,9 +25,11 @@ class WithShell(Image):
     """An image that has busybox inside, or something that looks like it. Scripts in its files can be run."""
 
     own_user: tuple[str, int] | None = None  # a user that the image adds, for its program
+    debian: ClassVar[bool] = False  # what is not called alpine is made on Debian, and so has bash
 
     def programs(self) -> dict[str, Program]:
-        return dict(shell_programs())
+        programs = shell_programs()
+        return {**programs, "bash": programs["sh"]} if self.debian and "alpine" not in self.version else dict(programs)
 
     def contents(self) -> dict[str, bytes]:
         users = dict(_USERS)

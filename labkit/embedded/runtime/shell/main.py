@@ -13,6 +13,7 @@ from labkit.embedded.runtime.shell.redirections import Streams, own_streams
 from labkit.embedded.runtime.shell.syntax import ShellSyntaxError
 from labkit.embedded.runtime.shell.variables import State
 from labkit.embedded.runtime.terminal import Terminal
+from labkit.embedded.runtime.users import user_name
 
 MAX_SCRIPT = 1024 * 1024
 
@@ -165,6 +166,9 @@ def _prompt(sh: Shell, more: bool) -> str:
     shown = "~" if cwd == home and home != "/" else cwd
     sign = "#" if sh.process.identity.uid == 0 else "$"
     given = sh.state.get("PS1")
+    if given is None and sh.state.name == "bash":
+        who = user_name(sh.process.identity.uid, sh.process.files) or "I have no name!"
+        return f"{who}@{sh.process.hostname[:12]}:{shown}{sign} "
     if given is None:
         return f"{shown} {sign} "
     for escape, value in (("\\w", shown), ("\\h", sh.process.hostname), ("\\u", "root"), ("\\$", sign)):
