@@ -27,6 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
     present.required()
 
 
+# What fails soonest comes first. The browser comes last: Playwright keeps an event loop running for as long as it is
+# open, and tests that start one of their own could not run beside it.
+_ORDER = ("unit", "conformance", "labs", "browser")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    items.sort(key=lambda item: _ORDER.index(item.path.relative_to(here).parts[0]))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("requires"):
         present.demand(mark.args[0])

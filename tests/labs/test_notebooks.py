@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 import dis
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -17,6 +18,7 @@ import pytest
 from nbclient import NotebookClient
 from support.present import node_image, requires
 
+import labkit
 from labkit.guide import find_labs, load_lab
 from labkit.guide.loader import labs_folder
 from labkit.guide.source import solution_text
@@ -59,8 +61,15 @@ def with_proofs(lab_id: str) -> tuple[nbformat.NotebookNode, list[str]]:
     return notebook, shown
 
 
+@pytest.fixture(scope="module", params=["embedded", pytest.param("docker", marks=requires("docker"))])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """One sandbox serves all labs of an engine, as with a learner who does one after the other; then it goes."""
+    yield request.param
+    for sandbox in labkit.sandboxes():
+        sandbox.down()
+
+
 @pytest.mark.parametrize("lab_id", LABS)
-@pytest.mark.parametrize("engine", ["embedded", pytest.param("docker", marks=requires("docker"))])
 def test_notebook(lab_id: str, engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("LABKIT_ENGINE", engine)
     monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.json"))
@@ -70,20 +79,10 @@ def test_notebook(lab_id: str, engine: str, monkeypatch: pytest.MonkeyPatch, tmp
         monkeypatch.setenv("LABKIT_SPEED", "4")
     notebook, shown = with_proofs(lab_id)
     assert shown == [step.id for step in load_lab(lab_id).steps], "the notebook shows every step once, in order"
-    # One sandbox serves all labs of an engine: what a learner's machine looks like who does one after the other.
     folder = (labs_folder() / f"{lab_id}.ipynb").parent
     NotebookClient(
         notebook, timeout=420, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _leave_nothing():
-    yield
-    import labkit
-
-    for sandbox in labkit.sandboxes():
-        sandbox.down()
 
 
 @pytest.mark.parametrize("lab_id", LABS)
