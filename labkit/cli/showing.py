@@ -49,6 +49,8 @@ def show_status(name: str | None = None, *, json: bool = False) -> int:
             print(f"note: {note}")
         print()
         show_machines(found)
+        if found.get("log"):
+            print(f"\nlog: {found['log']}")
         if found.get("elsewhere"):
             print("\nPublished ports that could not be opened where they belong:")
             output.table(("ASKED FOR", "FOUND AT"), list(found["elsewhere"].items()))

@@ -116,8 +116,9 @@ class EmbeddedEngine:
         try:
             status = call(_control(record), "GET", "/status", timeout=2.0)
         except (OSError, EngineFailed) as error:
-            return {"notes": [f"the engine does not answer: {error}"]}
-        return {key: status[key] for key in ("speed", "block", "notes", "elsewhere") if key in status}
+            return {"notes": [f"the engine does not answer: {error}"], "log": str(_log(Path(record.state)))}
+        told = {key: status[key] for key in ("speed", "block", "notes", "elsewhere") if key in status}
+        return {**told, "log": str(_log(Path(record.state)))}
 
     def _ask(self, record: Record, url: str, body: Mapping[str, Any]) -> None:
         if not self.alive(record):
@@ -153,9 +154,14 @@ def _command(request: Request, ready: int) -> list[str]:
     return [*command, "--plain"] if request.plain else command
 
 
+def _log(state: Path) -> Path:
+    """The file that the engine's own words go to."""
+    return state / "engine.log"
+
+
 def _spawn(request: Request) -> tuple[subprocess.Popen[bytes], int]:
     """The engine's process, and the end of a pipe on which it will say that it is ready."""
-    log = request.state / "engine.log"
+    log = _log(request.state)
     with contextlib.suppress(OSError):
         log.replace(log.with_suffix(".log.1"))  # the last words of the one before
     reading, writing = os.pipe()
@@ -198,7 +204,7 @@ def _await_ready(process: subprocess.Popen[bytes], ready: int, request: Request,
         if "error" not in answer:
             return answer
         problem = f"could not start: {answer['error']}"
-    tail = _tail(request.state / "engine.log")
+    tail = _tail(_log(request.state))
     for text in tail:
         progress(f"  engine: {text}")
     last = f" ({tail[-1]})" if tail and "could not start" not in problem else ""
