@@ -18,6 +18,9 @@ from support import present
 from labkit.engines.docker import host_engine
 from labkit.environment import VARIABLES
 
+# What whoever runs the tests may have set for their own sandboxes; `./lab test` itself sets the first.
+_WISHES = ("LABKIT_CALLED_AS", "LABKIT_ENGINE", "LABKIT_SPEED", "LABKIT_PROGRESS", "LABKIT_LABS")
+
 # The markers that pyproject.toml declares stand for a need, too.
 _MARKS = {"docker": "docker", "browser": "browser"}
 
@@ -56,6 +59,8 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("LABKIT_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         patch.setenv("LABKIT_RUNTIME_DIR", runtime)
         patch.setenv("DOCKER_CLI_HINTS", "false")
+        for name in _WISHES:
+            patch.delenv(name, raising=False)
         _put({name: client.get(name) for name in VARIABLES})
         yield
     _put(before)
