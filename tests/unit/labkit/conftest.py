@@ -29,7 +29,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
     monkeypatch.setenv("LABKIT_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("LABKIT_RUNTIME_DIR", f"{runtime}/r")
     for variable in environment.VARIABLES:
-        monkeypatch.delenv(variable, raising=False)
+        monkeypatch.setenv(variable, "")  # so that it is put back: deleting what is not there is not remembered
+        monkeypatch.delenv(variable)
     monkeypatch.setattr(environment, "_before", {})
     yield Paths.of()
     shutil.rmtree(runtime, ignore_errors=True)
