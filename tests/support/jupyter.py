@@ -108,7 +108,7 @@ class LabPage:
     def open(self, notebook: str, theme: str = "light") -> LabPage:
         """Open a notebook with a fresh layout, and wait for its kernel."""
         self.page.goto(f"{self.server.url}/lab/tree/{notebook}?reset&token={self.server.token}")
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
         self.theme(theme)
         if self.page.locator("#jp-left-stack:visible").count():
             self.command("application:toggle-left-area")
@@ -117,7 +117,7 @@ class LabPage:
                 const session = window.jupyterapp.shell.currentWidget?.sessionContext;
                 return session && session.session?.kernel?.status === 'idle';
             }""",
-            timeout=60_000,
+            timeout=180_000,
         )
         return self
 
