@@ -30,6 +30,7 @@ class Sandbox:
         self._engine: Engine = engine_named(record.engine)
         self._actions: Orchestrator | None = None
         self._live: Live | None = None
+        self._clients: dict[str, Any] = {}
         self._lock = threading.RLock()
 
     # -- what it is -----------------------------------------------------------------------------------------------
@@ -99,10 +100,14 @@ class Sandbox:
         return self.actions.client
 
     def client_of(self, machine: str) -> Any:
-        """A ``docker.DockerClient`` for one machine's own engine."""
+        """A ``docker.DockerClient`` for one machine's own engine; the same one each time it is asked for."""
         from labkit.orchestrators.connection import docker_client
 
-        return docker_client(self._record.machine(machine).env)
+        env = self._record.machine(machine).env
+        with self._lock:
+            if machine not in self._clients:
+                self._clients[machine] = docker_client(env)
+            return self._clients[machine]
 
     @property
     def actions(self) -> Orchestrator:
@@ -197,6 +202,9 @@ class Sandbox:
         with self._lock:
             live, self._live = self._live, None
             actions, self._actions = self._actions, None
+            clients, self._clients = self._clients, {}
+        for client in clients.values():
+            client.close()
         if live is not None:
             live.stop()
         if actions is not None:
