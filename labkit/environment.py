@@ -20,21 +20,27 @@ if TYPE_CHECKING:
 VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 _before: dict[str, str | None] = {}
+_pointed: list[Record] = []  # the sandboxes that this process was pointed at, the newest last
 
 
 def point_at(record: Record) -> None:
     """Makes this process's clients, and whatever it starts, talk to the sandbox."""
+    _pointed[:] = [one for one in _pointed if one.name != record.name] + [record]
     for variable in VARIABLES:
         _before.setdefault(variable, os.environ.get(variable))
         _put(variable, record.env.get(variable))
 
 
 def leave(record: Record) -> None:
-    """Puts back what was there before :func:`point_at`, if this process still points at the sandbox."""
+    """Points back at the sandbox before it, or at what was there before the first, if this process still points at it.
+
+    Whoever tries a second sandbox in between and takes it down finds the first one again.
+    """
+    _pointed[:] = [one for one in _pointed if one.name != record.name]
     if not record.env or os.environ.get("DOCKER_HOST") != record.env.get("DOCKER_HOST"):
         return
     for variable in VARIABLES:
-        _put(variable, _before.pop(variable, None))
+        _put(variable, _pointed[-1].env.get(variable) if _pointed else _before.pop(variable, None))
 
 
 def _put(variable: str, value: str | None) -> None:

@@ -32,6 +32,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
         monkeypatch.setenv(variable, "")  # so that it is put back: deleting what is not there is not remembered
         monkeypatch.delenv(variable)
     monkeypatch.setattr(environment, "_before", {})
+    monkeypatch.setattr(environment, "_pointed", [])
     yield Paths.of()
     shutil.rmtree(runtime, ignore_errors=True)
 

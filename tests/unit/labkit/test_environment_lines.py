@@ -54,6 +54,19 @@ def test_the_process_points_at_it_and_back(registry: Registry, monkeypatch: pyte
     assert "DOCKER_CERT_PATH" not in os.environ
 
 
+def test_after_a_second_sandbox_the_first_is_pointed_at_again(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///mine")
+    one, two = record(registry, "unix:///one", "one"), record(registry, "unix:///two", "two")
+    environment.point_at(one)
+    environment.point_at(two)
+    environment.leave(two)
+    assert os.environ["DOCKER_HOST"] == "unix:///one"
+    environment.leave(one)
+    assert os.environ["DOCKER_HOST"] == "unix:///mine"
+
+
 def test_terminals_are_told_of_the_newest_and_of_the_end(registry: Registry) -> None:
     registry.save(record(registry, "unix:///old", "old"))
     registry.save(replace(record(registry, "unix:///new", "new"), created=2.0))
