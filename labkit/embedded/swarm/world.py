@@ -259,11 +259,12 @@ class World:
 
     async def _keep_time(self) -> None:
         while True:
-            await asyncio.sleep(CLOCK_SAVED_EVERY)
             self._save_clock()
+            await asyncio.sleep(CLOCK_SAVED_EVERY)
 
     def _save_clock(self) -> None:
-        if self.clock.time() > time.time() + 0.5:  # it only matters where it has run ahead
+        # It only matters where it has run ahead, or will have before the next time that this is called.
+        if self.clock.speed > 1 or self.clock.time() > time.time() + 0.5:
             self.storage.put("world", "clock", {"time": self.clock.time(), "speed": self.clock.speed})
 
     def host_of_node(self, node_id: str) -> Host | None:
