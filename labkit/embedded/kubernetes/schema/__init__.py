@@ -1,0 +1,1 @@
+"""What the API's objects look like: their OpenAPI definitions, and checkers compiled from them."""
