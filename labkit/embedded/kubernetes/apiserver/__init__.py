@@ -1,0 +1,1 @@
+"""The API server: HTTPS on the outside, the registry on the inside."""

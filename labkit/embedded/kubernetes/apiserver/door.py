@@ -1,0 +1,112 @@
+"""The way to the API server for the components of the sandbox: the wire between them, without its bytes.
+
+Controllers, scheduler and kubelets live in the same process as the API server. They call the registry directly, but only
+through a :class:`Door`, which fails as their connection would: when a machine is off, cut off, paused or slow, and when
+the API server does not run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from labkit.embedded.runtime.machines import Fleet, Unreachable
+
+if TYPE_CHECKING:
+    from labkit.embedded.kubernetes.registry import Registry
+
+__all__ = ["Door", "Unreachable"]
+
+TIMEOUT = 10.0  # sandbox seconds that a client waits for an API server that is paused
+
+
+class Door:
+    """What a component on some machine enters the API server by."""
+
+    def __init__(self, registry: Registry, fleet: Fleet, machine: str, address: str = "") -> None:
+        """``machine`` is where the API server runs; it is closed until :meth:`open` is called."""
+        self._registry = registry
+        self._fleet = fleet
+        self._machine = machine
+        self._address = address or machine
+        self._open = False
+        self._connections: dict[str, dict[object, Callable[[], object]]] = {}
+        self._forget = fleet.subscribe(self._plugged)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the API server runs."""
+        return self._open
+
+    def open(self) -> None:
+        self._open = True
+
+    def close(self) -> None:
+        """The API server has ended: every connection breaks."""
+        self._open = False
+        for machine in tuple(self._connections):
+            self._break(machine)
+
+    def dispose(self) -> None:
+        """Nobody will use it any more."""
+        self.close()
+        self._forget()
+
+    async def enter(self, machine: str) -> Registry:
+        """The registry, once a request from ``machine`` would have arrived there.
+
+        Raises:
+            Unreachable: it would not; the words are those of a client's failed connection.
+        """
+        fleet, server = self._fleet, self._machine
+        source = fleet.gate(machine)
+        if source.closed:
+            await source.wait()
+        if not self._open or not fleet.connected(machine, server):
+            raise self._refusal(machine)
+        delay = fleet.delay(machine, server)
+        target = fleet.gate(server)
+        if delay or target.closed:
+            try:
+                async with fleet.clock.timeout(TIMEOUT):
+                    await fleet.clock.sleep(2 * delay)
+                    await target.wait()
+            except TimeoutError:
+                raise Unreachable(f'Get "https://{self._address}:6443": context deadline exceeded') from None
+            if not self._open or not fleet.connected(machine, server):
+                raise self._refusal(machine)
+        return self._registry
+
+    def connect(self, machine: str, lost: Callable[[], object]) -> Callable[[], None]:
+        """Have ``lost()`` called once, when a long-lived connection (a watch) from ``machine`` breaks.
+
+        Returns what ends the connection from this side. A machine that is merely paused keeps its connections.
+        """
+        key = object()
+        mine = self._connections.setdefault(machine, {})
+        mine[key] = lost
+
+        def end() -> None:
+            mine.pop(key, None)
+
+        return end
+
+    def reachable(self, machine: str) -> bool:
+        """Whether a connection from ``machine`` would be made, sooner or later."""
+        return self._open and self._fleet.connected(machine, self._machine)
+
+    def _refusal(self, machine: str) -> Unreachable:
+        if self._fleet.connected(machine, self._machine):
+            return Unreachable(f"dial tcp {self._address}:6443: connect: connection refused")
+        return Unreachable(f"dial tcp {self._address}:6443: connect: no route to host")
+
+    def _plugged(self, name: str, what: str) -> None:
+        for machine in tuple(self._connections) if what in ("fail", "partition") else ():
+            if not self._fleet.connected(machine, self._machine):
+                self._break(machine)
+
+    def _break(self, machine: str) -> None:
+        connections = self._connections.get(machine, {})
+        while connections:
+            _, lost = connections.popitem()
+            lost()
