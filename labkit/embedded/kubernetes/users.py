@@ -1,4 +1,4 @@
-"""Who asks: the identity behind a request, as authentication finds it and authorization, admission and audits see it."""
+"""Who asks: the identity behind a request, as authentication finds it and authorization sees it."""
 
 from __future__ import annotations
 

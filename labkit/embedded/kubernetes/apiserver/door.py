@@ -1,8 +1,8 @@
 """The way to the API server for the components of the sandbox: the wire between them, without its bytes.
 
-Controllers, scheduler and kubelets live in the same process as the API server. They call the registry directly, but only
-through a :class:`Door`, which fails as their connection would: when a machine is off, cut off, paused or slow, and when
-the API server does not run.
+Controllers, scheduler and kubelets live in the same process as the API server. They call the registry directly, but
+only through a :class:`Door`, which fails as their connection would: when a machine is off, cut off, paused or slow, and
+when the API server does not run.
 """
 
 from __future__ import annotations
