@@ -74,6 +74,7 @@ class Namespace:
         "machine",
         "main",
         "network",
+        "ports",
         "resolver",
         "table",
     )
@@ -91,7 +92,9 @@ class Namespace:
         files: Layer | Files | None = None,
         rng: random.Random | None = None,
         limits: Limits | None = None,
+        ports: dict[int, list[Listener]] | None = None,
     ) -> None:
+        """``ports`` is given when the network is shared, as by the containers of a pod: all that are open there."""
         self.image = image
         self.hostname = hostname
         self.machine = machine
@@ -103,6 +106,7 @@ class Namespace:
         self.limits = limits or Limits()
         self.gate = Gate()  # closed while the container is paused
         self.listeners: dict[int, list[Listener]] = {}  # by the port that the programs know
+        self.ports = self.listeners if ports is None else ports  # those of all who share the network
         self.table: dict[int, Entry] = {}
         self.forks = 0  # copies of shells (stages of pipelines), which count as processes but have no line
         self.main: Process | None = None
@@ -110,6 +114,11 @@ class Namespace:
         self.files = files if isinstance(files, Files) else Files(files)
         self.files.base = image.files
         self.files.virtual = self._virtual_file
+
+    @property
+    def shares_network(self) -> bool:
+        """Whether its addresses are somebody else's to place."""
+        return self.ports is not self.listeners
 
     @property
     def rng(self) -> random.Random:
@@ -192,7 +201,7 @@ class Namespace:
         raise error
 
     async def _connect_own(self, ip: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        listeners = self.listeners.get(port)
+        listeners = self.ports.get(port)
         if not listeners:
             raise ConnectionRefusedError(111, "Connection refused")
         listener = next((one for one in listeners if one.ip == ip), listeners[0])
@@ -200,7 +209,7 @@ class Namespace:
 
     async def listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
         """Listen on ``port`` of all addresses. A container without a network still has its own loopback."""
-        if port in self.listeners:
+        if port in self.ports:
             raise AddressInUse("0.0.0.0", port)
         opened: list[Listener] = []
         try:
@@ -212,17 +221,23 @@ class Namespace:
             for listener in opened:
                 listener.shut()
             raise
-        self.listeners[port] = opened
+        self.listeners[port] = self.ports[port] = opened
+
+    def unlisten(self, port: int) -> None:
+        """Close a port; harmless when it is not open."""
+        if port in self.listeners:
+            listeners = self.listeners.pop(port)
+            self.ports.pop(port, None)
+            for listener in listeners:
+                listener.shut()
 
     def end(self) -> None:
         """The main process is gone: the kernel kills all others and closes what is open."""
         for entry in tuple(self.table.values()):
             entry.kill(signals.SIGKILL)
         self.table.clear()
-        for listeners in self.listeners.values():
-            for listener in listeners:
-                listener.shut()
-        self.listeners.clear()
+        for port in tuple(self.listeners):
+            self.unlisten(port)
         self.gate.open()
 
 

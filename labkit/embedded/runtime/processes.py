@@ -175,7 +175,7 @@ class Process:
         self.entry = self.ns.enter(self.args, self.kill, process=self)
         if self.ns.main is None:
             self.ns.main = self
-            for ip in self.ns.addresses:
+            for ip in () if self.ns.shares_network else self.ns.addresses:
                 self.ns.network.place(ip, self.ns.machine.name)
         self.pid = next(_pids)
         self.started_at = self.clock.time()
@@ -221,8 +221,7 @@ class Process:
         if self.entry is not None:
             self.ns.leave(self.entry)
         for port in self._owned or ():
-            for listener in self.ns.listeners.pop(port, ()):
-                listener.shut()
+            self.ns.unlisten(port)
         for child in tuple(self._children or ()):
             child.cancel()
         if self._task is not None:
@@ -230,7 +229,7 @@ class Process:
         self.stdin.close()
         if self.ns.main is self:
             self.ns.end()
-            for ip in self.ns.addresses:
+            for ip in () if self.ns.shares_network else self.ns.addresses:
                 self.ns.network.unplace(ip)
         self.log.close()
         self._handlers = None
@@ -469,8 +468,7 @@ class Process:
         """Close a port again."""
         if self._owned is not None and port in self._owned:
             self._owned.remove(port)
-            for listener in self.ns.listeners.pop(port, ()):
-                listener.shut()
+            self.ns.unlisten(port)
 
     async def _listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
         await self.ns.listen(port, start)

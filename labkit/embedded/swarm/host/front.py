@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.network import Network
-
-from .proxy import Chores
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[object]]
 

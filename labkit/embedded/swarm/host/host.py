@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.machines import Machine
 from labkit.embedded.swarm.agent.agent import Agent
 from labkit.embedded.swarm.node.swarmnode import SwarmNode
@@ -17,7 +18,6 @@ from .execs import Execs
 from .executor import Executor
 from .images import Images
 from .ingress import Ingress
-from .keeper import Keeper
 from .networks import Networks
 from .plumbing import Plumbing
 from .runner import Runner

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.network import Listener
+from labkit.embedded.runtime.splice import Stream
 
 from .front import Front
 from .networkdb import Endpoint
-from .proxy import Balancer, Chores, Stream
+from .proxy import Balancer
 
 if TYPE_CHECKING:
     from .host import Host

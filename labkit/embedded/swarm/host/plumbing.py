@@ -6,11 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.processes import Process
+from labkit.embedded.runtime.splice import splice
 from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict, Forbidden
 from labkit.embedded.swarm.objects import Json
 
 from .container import Attachment, Container
-from .proxy import splice
 
 if TYPE_CHECKING:
     from .host import Host

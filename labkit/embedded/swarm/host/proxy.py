@@ -1,43 +1,16 @@
-"""Carrying bytes between two connections, as docker-proxy and IPVS do for published ports and virtual IPs."""
+"""Whom a connection to a published port or a virtual IP is carried to, as docker-proxy and IPVS decide it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from labkit.embedded.runtime.machines import Fleet
 from labkit.embedded.runtime.network import Network
+from labkit.embedded.runtime.splice import Stream, splice
 
 from .networkdb import Endpoint
 
 PATIENCE = 2.0  # sandbox seconds for one task to answer before the next one is tried
-_CHUNK = 64 * 1024
-
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-async def splice(one: Stream, other: Stream) -> None:
-    """Copy both ways until both sides have finished. A half-close is passed on; a reset ends both."""
-    there = asyncio.create_task(_copy(one[0], other[1]))
-    try:
-        await _copy(other[0], one[1])
-        await there
-    except OSError:
-        for _, writer in (one, other):
-            writer.transport.abort()
-    finally:
-        there.cancel()
-        one[1].close()
-        other[1].close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(_CHUNK):
-        writer.write(data)
-        await writer.drain()
-    if writer.can_write_eof() and not writer.is_closing():
-        writer.write_eof()
 
 
 async def connect_any(
@@ -91,20 +64,3 @@ class Balancer:
             client[1].transport.abort()
             return
         await splice(client, stream)
-
-
-class Chores:
-    """Keeps tasks that nobody waits for alive, and ends them together."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-
-    def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def cancel(self) -> None:
-        for task in tuple(self._tasks):
-            task.cancel()

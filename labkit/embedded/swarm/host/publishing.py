@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.network import AddressInUse, Connected, Listener
+from labkit.embedded.runtime.splice import splice
 from labkit.embedded.swarm.errors import ApiError
 from labkit.embedded.swarm.objects import Json
 
 from .container import Attachment, Container
 from .createrequest import host_port_range, split_port
-from .proxy import splice
 
 if TYPE_CHECKING:
     from .host import Host

@@ -7,7 +7,9 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.files import Files, Layer
+from labkit.embedded.runtime.keeper import KeptLayer, ReadOnlyLayer, from_text, to_text
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.processes import DEFAULT_PATH, ExecutableNotFound, Limits, Process
 from labkit.embedded.runtime.streams import Pipe
@@ -16,8 +18,6 @@ from labkit.embedded.swarm.errors import ApiError, Conflict
 
 from .container import Container
 from .health import Monitor
-from .keeper import KeptLayer, ReadOnlyLayer, from_text, to_text
-from .proxy import Chores
 from .publishing import NETWORKING, Publisher
 from .restarts import Backoff
 from .signals import SIGKILL, parse_signal

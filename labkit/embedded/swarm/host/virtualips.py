@@ -11,10 +11,12 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.network import EVERYWHERE, Listener
+from labkit.embedded.runtime.splice import Stream
 
 from .networkdb import Endpoint, NetworkDB
-from .proxy import Balancer, Chores, Stream
+from .proxy import Balancer
 
 log = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.keeper import KeptLayer, from_text, to_text
 from labkit.embedded.swarm.errors import BadRequest, Conflict, NotFound
 from labkit.embedded.swarm.objects import Json
 
 from .createrequest import VOLUME_NAME
 from .inspect import volume_source
-from .keeper import KeptLayer, from_text, to_text
 from .wording import quoted, rfc3339nano
 
 if TYPE_CHECKING:

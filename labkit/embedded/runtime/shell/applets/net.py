@@ -333,7 +333,7 @@ async def ip(ctx: Context) -> int:
 async def netstat(ctx: Context) -> int:
     await ctx.out("Active Internet connections (only servers)\n")
     await ctx.out("Proto Recv-Q Send-Q Local Address           Foreign Address         State       \n")
-    for port in sorted(ctx.ns.listeners):
+    for port in sorted(ctx.ns.ports):
         await ctx.out(f"tcp        0      0 {f'0.0.0.0:{port}':23} {'0.0.0.0:*':23} LISTEN      \n")
     return 0
 

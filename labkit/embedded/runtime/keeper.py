@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, cast
 
 from labkit.embedded.runtime.storage import Storage
-from labkit.embedded.swarm.objects import Json
 
 log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
 
 
 class Keeper:
