@@ -1,4 +1,4 @@
-"""``python -m labkit.embedded swarm …``: the process of one sandbox.
+"""``python -m labkit.embedded swarm|kubernetes …``: the process of one sandbox.
 
 It takes its state from ``--state``, opens its sockets in ``--run``, writes one JSON line to ``--ready-fd`` when it is
 ready (or ``{"error": …}``, and ends with status 1), logs to stderr, and ends on SIGTERM or SIGINT with everything kept.
@@ -17,8 +17,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from labkit.embedded.orchestrators import ORCHESTRATORS, WorldError
+
 if TYPE_CHECKING:
-    from labkit.embedded.swarm.world import World
+    from labkit.embedded.orchestrators import SandboxWorld
 
 log = logging.getLogger("labkit.embedded")
 
@@ -36,30 +38,19 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
         description="Runs one sandbox in the foreground. People use `labkit up`, which starts this in the background.",
     )
     orchestrators = parser.add_subparsers(dest="orchestrator", required=True, metavar="ORCHESTRATOR")
-    swarm = orchestrators.add_parser("swarm", help="Docker Swarm: every machine a Docker host with its own socket")
-    swarm.add_argument("--name", default="swarm", help="the sandbox's name")
-    swarm.add_argument("--state", type=Path, required=True, help="folder of the database")
-    swarm.add_argument("--run", type=Path, required=True, help="folder of the sockets; short, on a local disk")
-    swarm.add_argument("--managers", type=_count(1), default=3)
-    swarm.add_argument("--workers", type=_count(0), default=2)
-    swarm.add_argument("--plain", action="store_true", help="machines node-1…N in no swarm")
-    swarm.add_argument("--cpus", type=float, default=4.0, help="of each machine")
-    swarm.add_argument("--memory", type=int, default=8, help="of each machine, in GiB")
-    swarm.add_argument("--speed", type=float, default=1.0, help="sandbox seconds a second")
-    swarm.add_argument("--ready-fd", type=int, help="file descriptor that is told when it is ready")
     wanted = os.environ.get("LABKIT_LOG", "")
-    swarm.add_argument("--log-level", choices=LEVELS, default=wanted if wanted in LEVELS else "info")
+    for row in ORCHESTRATORS.values():
+        one = orchestrators.add_parser(row.name, help=row.help)
+        one.add_argument("--name", default=row.name, help="the sandbox's name")
+        one.add_argument("--state", type=Path, required=True, help="folder of the database")
+        one.add_argument("--run", type=Path, required=True, help="folder of the sockets; short, on a local disk")
+        row.arguments(one)
+        one.add_argument("--cpus", type=float, default=4.0, help="of each machine")
+        one.add_argument("--memory", type=int, default=8, help="of each machine, in GiB")
+        one.add_argument("--speed", type=float, default=1.0, help="sandbox seconds a second")
+        one.add_argument("--ready-fd", type=int, help="file descriptor that is told when it is ready")
+        one.add_argument("--log-level", choices=LEVELS, default=wanted if wanted in LEVELS else "info")
     return parser.parse_args(argv)
-
-
-def _count(least: int) -> type[int]:
-    def read(text: str) -> int:
-        value = int(text)
-        if not least <= value <= 99:
-            raise argparse.ArgumentTypeError(f"must be between {least} and 99")
-        return value
-
-    return read  # type: ignore[return-value]  # argparse takes any callable
 
 
 class Lock:
@@ -100,46 +91,40 @@ def _import_aiohttp() -> None:
 async def run(arguments: argparse.Namespace) -> None:
     """Bring the sandbox up, tell, serve until told to end."""
     gc.disable()  # until it is up: what is made now stays
+    orchestrator = ORCHESTRATORS[arguments.orchestrator]
+    try:
+        arguments.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = Lock(arguments.state)
+        prepared = orchestrator.prepare(arguments)  # may set something going that takes as long as the imports
+    except OSError as error:
+        raise StartError(str(error)) from error
     _import_aiohttp()
     from labkit.embedded.control import Control
     from labkit.embedded.runtime.storage import Storage, StorageError
     from labkit.embedded.sockets import HttpSocket, SocketError, make_runner, prepare_folder
-    from labkit.embedded.swarm.errors import ApiError
-    from labkit.embedded.swarm.world import GIB, Options, World, WorldError
 
-    options = Options(
-        name=arguments.name,
-        run=arguments.run.absolute(),
-        managers=arguments.managers,
-        workers=arguments.workers,
-        plain=arguments.plain,
-        speed=arguments.speed,
-        cpus=arguments.cpus,
-        memory=arguments.memory * GIB,
-    )
+    folder = arguments.run.absolute()
     storage: Storage | None = None
-    world: World | None = None
+    world: SandboxWorld | None = None
     control: HttpSocket | None = None
     runner = None
     try:
-        arguments.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = Lock(arguments.state)
-        prepare_folder(options.run)
+        prepare_folder(folder)
         storage = Storage(arguments.state / "sandbox.db")
-        world = await World.open(options, storage)
+        world = await orchestrator.open(arguments, storage, prepared)
         _handle_signals(world)
         # Before it is ready: a swarm without a quorum never is, and it takes a healed machine to get one.
         runner = await make_runner(Control(world).application())
-        control = HttpSocket(runner, options.run / "control.sock")
+        control = HttpSocket(runner, folder / "control.sock")
         await control.open()
         await _bring_up(world)
         gc.freeze()  # no later collection needs to walk what is here now
         gc.enable()
-        log.info("sandbox %s is ready: %s", world.name, ", ".join(world.hosts))
+        log.info("sandbox %s is ready: %s", world.name, ", ".join(world.fleet.machines))
         _tell(arguments.ready_fd, world.status())
         await world.shutdown.wait()
         log.info("sandbox %s ends; its state stays in %s", world.name, arguments.state)
-    except (SocketError, StorageError, WorldError, ApiError, OSError, ValueError) as error:
+    except (SocketError, StorageError, WorldError, OSError, ValueError) as error:
         raise StartError(str(error)) from error
     finally:
         if control is not None:
@@ -153,7 +138,7 @@ async def run(arguments: argparse.Namespace) -> None:
     del lock
 
 
-async def _bring_up(world: World) -> None:
+async def _bring_up(world: SandboxWorld) -> None:
     """Until it is ready, or told to end before that."""
     up = asyncio.ensure_future(world.bring_up())
     ended = asyncio.ensure_future(world.shutdown.wait())
@@ -165,7 +150,7 @@ async def _bring_up(world: World) -> None:
     await up
 
 
-def _handle_signals(world: World) -> None:
+def _handle_signals(world: SandboxWorld) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, world.request_shutdown)

@@ -8,6 +8,7 @@ has machines and a clock (:class:`ControlledWorld`) can be controlled. Errors ar
 ``POST /machines/NAME/fail|heal|pause``    pull the plug, undo everything, freeze
 ``POST /machines/NAME/partition``          cut it off; ``{"from": [names]}``: from these only, the rest stays with it
 ``POST /machines/NAME/slow``               ``{"seconds": x}``: everything from and to it takes x longer each way
+``POST /components/MACHINE/NAME/stop``     end a part of the orchestrator (``kube-scheduler``); ``start`` undoes it
 ``POST /clock``                            ``{"speed": x}``
 ``POST /shutdown``                         end the process; everything is kept
 =========================================  =====================================================================
@@ -44,6 +45,20 @@ class ControlledWorld(Protocol):
 
     def request_shutdown(self) -> None:
         """End the process soon; everything is kept."""
+
+
+class UnknownComponent(LookupError):
+    """The machine has no component of that name; ``str()`` is for the person who asked."""
+
+
+class Components(Protocol):
+    """What a world has whose orchestrator's own parts can be stopped and started by name."""
+
+    async def stop(self, machine: str, name: str) -> None:
+        """End it, until it is started again. Raises UnknownComponent."""
+
+    async def start(self, machine: str, name: str) -> None:
+        """Let it run again. Raises UnknownComponent."""
 
 
 class ControlError(Exception):
@@ -113,6 +128,7 @@ class Control:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_get("/status", self._answering(self._status))
         app.router.add_post("/machines/{name}/{verb}", self._answering(self._machine))
+        app.router.add_post("/components/{machine}/{name}/{verb}", self._answering(self._component))
         app.router.add_post("/clock", self._answering(self._clock))
         app.router.add_post("/shutdown", self._answering(self._shutdown))
         app.router.add_route("*", "/{tail:.*}", self._answering(self._unknown))
@@ -147,6 +163,21 @@ class Control:
         fleet = self.world.fleet
         fleet.machine(name)
         act(fleet, name, await _body(request))
+        return self.world.status()
+
+    async def _component(self, request: web.Request) -> Json:
+        machine, name, verb = (request.match_info[key] for key in ("machine", "name", "verb"))
+        components: Components | None = getattr(self.world, "components", None)
+        if components is None:
+            raise ControlError(404, "this sandbox has no components that could be stopped")
+        acts = {"stop": components.stop, "start": components.start}
+        if verb not in acts:
+            raise ControlError(404, f"unknown verb {verb!r}; there are {', '.join(acts)}")
+        self.world.fleet.machine(machine)
+        try:
+            await acts[verb](machine, name)
+        except UnknownComponent as error:
+            raise ControlError(404, str(error)) from None
         return self.world.status()
 
     async def _clock(self, request: web.Request) -> Json:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.embedded.orchestrators import WorldError
 from labkit.embedded.runtime.clock import ScaledClock
 from labkit.embedded.runtime.ids import Ids
 from labkit.embedded.runtime.images.catalogue import Catalogue
@@ -23,6 +24,7 @@ from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.storage import Storage
 from labkit.embedded.sockets import HttpSocket, make_runner
 from labkit.embedded.swarm.api.app import Api
+from labkit.embedded.swarm.errors import ApiError
 from labkit.embedded.swarm.host.front import Front
 from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.host.networkdb import NetworkDB
@@ -57,10 +59,6 @@ class Options:
         return [f"manager-{number}" for number in range(1, self.managers + 1)] + [
             f"worker-{number}" for number in range(1, self.workers + 1)
         ]
-
-
-class WorldError(Exception):
-    """The sandbox cannot be brought up; the message says why in one line."""
 
 
 def _time_to_start(saved: Json | None) -> float:
@@ -109,8 +107,10 @@ class World:
         world = cls(options, storage, clock, network, fleet)
         try:
             await world._build(stored)
-        except BaseException:
+        except BaseException as error:
             await world.close()
+            if isinstance(error, ApiError):
+                raise WorldError(str(error)) from error
             raise
         return world
 
@@ -188,6 +188,8 @@ class World:
             if not self.restored:
                 raise WorldError(f"the swarm was not ready within {READY_TIMEOUT:g} s") from None
             self.notes.append("Not every node is ready: perhaps machines are down, or the swarm has no quorum.")
+        except ApiError as error:
+            raise WorldError(str(error)) from error
         self.ready = True
 
     async def _form(self) -> None:
