@@ -7,9 +7,10 @@ when the API server does not run.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.machines import Fleet, Unreachable
 
 if TYPE_CHECKING:
@@ -52,30 +53,39 @@ class Door:
         self.close()
         self._forget()
 
-    async def enter(self, machine: str) -> Registry:
-        """The registry, once a request from ``machine`` would have arrived there.
+    @property
+    def clock(self) -> Clock:
+        return self._fleet.clock
+
+    def enter(self, machine: str) -> Registry:
+        """The registry, if a request from ``machine`` gets there now.
 
         Raises:
-            Unreachable: it would not; the words are those of a client's failed connection.
+            Unreachable: it does not; the words are those of a client's failed connection.
         """
-        fleet, server = self._fleet, self._machine
-        source = fleet.gate(machine)
-        if source.closed:
-            await source.wait()
-        if not self._open or not fleet.connected(machine, server):
+        if not self._open or not self._fleet.connected(machine, self._machine):
             raise self._refusal(machine)
-        delay = fleet.delay(machine, server)
-        target = fleet.gate(server)
-        if delay or target.closed:
-            try:
-                async with fleet.clock.timeout(TIMEOUT):
-                    await fleet.clock.sleep(2 * delay)
-                    await target.wait()
-            except TimeoutError:
-                raise Unreachable(f'Get "https://{self._address}:6443": context deadline exceeded') from None
-            if not self._open or not fleet.connected(machine, server):
-                raise self._refusal(machine)
         return self._registry
+
+    def hold(self, machine: str) -> Awaitable[None] | None:
+        """What a request has to wait for on its way: a paused machine at either end, a slow wire. None: nothing."""
+        fleet = self._fleet
+        if fleet.delay(machine, self._machine) or fleet.gate(machine).closed or fleet.gate(self._machine).closed:
+            return self._wait(machine)
+        return None
+
+    async def _wait(self, machine: str) -> None:
+        fleet = self._fleet
+        await fleet.gate(machine).wait()
+        if delay := fleet.delay(machine, self._machine):
+            await fleet.clock.sleep(2 * delay)
+        if not self.reachable(machine):
+            return  # enter() says so
+        try:
+            async with fleet.clock.timeout(TIMEOUT):
+                await fleet.gate(self._machine).wait()
+        except TimeoutError:
+            raise Unreachable(f'Get "https://{self._address}:6443": context deadline exceeded') from None
 
     def connect(self, machine: str, lost: Callable[[], object]) -> Callable[[], None]:
         """Have ``lost()`` called once, when a long-lived connection (a watch) from ``machine`` breaks.
