@@ -226,7 +226,7 @@ def _docker_engine() -> Finding:
 def _host_engine() -> dict[str, str]:
     """The environment of this machine's own engine, not of a sandbox that this process points at."""
     try:
-        from labkit.engines.docker import host_engine
+        from labkit.engines.hosts import host_engine
 
         env = dict(host_engine(os.environ))
     except ImportError:

@@ -10,15 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from labkit import environment
-from labkit.engines.base import STARTABLE, Engine, Progress, Record, Request, check_sizes, engine_named
+from labkit.engines.base import STARTABLE, Engine, Progress, Record, Request, engine_for
+from labkit.engines.shapes import check_sizes, shape_of
 from labkit.errors import EngineFailed, LabkitError, NotFound, UsageError
 from labkit.orchestrators.base import check_orchestrator
 from labkit.paths import check_name
 from labkit.registry import Registry
 from labkit.sandbox import Sandbox
 
-# What `up` makes when it is not told; a sandbox that is up already is taken as it is where nothing was said.
-DEFAULTS: Mapping[str, Any] = {"managers": 3, "workers": 2, "plain": False, "speed": 1.0}
 _TIMEOUTS = {"embedded": 30.0, "docker": 300.0}
 
 
@@ -37,19 +36,21 @@ def up(
 ) -> Sandbox:
     """A running cluster: started now, taken as it is if it is up already, or brought back if its process died.
 
-    :param orchestrator: ``"swarm"``
-    :param engine: ``"embedded"`` (labkit's own servers, no Docker needed) or ``"docker"`` (real dockerds); unless
-        given, what the environment's ``LABKIT_ENGINE`` says, else embedded: so a whole lab moves without an edit
+    :param orchestrator: ``"swarm"`` or ``"kubernetes"``
+    :param engine: ``"embedded"`` (labkit's own servers, no Docker needed) or ``"docker"`` (real dockerds, or kind);
+        unless given, what the environment's ``LABKIT_ENGINE`` says, else embedded: so a whole lab moves without an edit
     :param name: what to call it; the orchestrator's name unless given
-    :param managers: number of managers, 3 unless given (1 to 15; odd numbers make sense)
-    :param workers: number of workers, 2 unless given (0 to 60)
-    :param plain: the same number of Docker hosts, named ``node-1``…, which have not joined anything
+    :param managers: (swarm) number of managers, 3 unless given (1 to 15; odd numbers make sense)
+    :param workers: number of workers (0 to 60); unless given 2 for a swarm, and 3 beside the one control plane of a
+        Kubernetes cluster
+    :param plain: (swarm) the same number of Docker hosts, named ``node-1``…, which have not joined anything
     :param speed: how many sandbox seconds pass in a second (embedded only); may be changed while it is up. Unless
         given, a new sandbox takes ``LABKIT_SPEED``, else 1
     :param progress: called with a line of text for each thing that is done
     :param timeout: seconds after which a start counts as failed
 
-    The environment of this process (``DOCKER_HOST``) then leads to it, so ``!docker node ls`` works in the next cell.
+    The environment of this process (``DOCKER_HOST``, ``KUBECONFIG``) then leads to it, so ``!docker node ls`` or
+    ``!kubectl get nodes`` works in the next cell.
     Raises :class:`labkit.LabkitError` with one clear line.
     """
     if unknown:
@@ -57,7 +58,7 @@ def up(
         raise UsageError(f"up() knows no {', '.join(sorted(unknown))}; it takes {takes}")
     check_orchestrator(orchestrator)
     engine = engine if engine is not None else os.environ.get("LABKIT_ENGINE") or None
-    asked = check_sizes({"managers": managers, "workers": workers, "plain": plain, "speed": speed})
+    asked = check_sizes({"managers": managers, "workers": workers, "plain": plain, "speed": speed}, orchestrator)
     if engine is not None and engine not in STARTABLE:
         raise UsageError(f"there is no engine {engine!r}; there are {' and '.join(STARTABLE)}")
     name = check_name(orchestrator if name is None else name)
@@ -127,7 +128,7 @@ def down(name: str | None = None, *, progress: Progress | None = None) -> None:
         if record is not None:
             doing = "Forgetting" if record.engine == "attached" else "Taking down"
             (progress or _silent)(f"{doing} “{chosen}”…")
-            engine_named(record.engine).down(record)
+            engine_for(record.engine, record.orchestrator).down(record)
         registry.remove(chosen)
     if record is not None:
         environment.leave(record)
@@ -192,9 +193,10 @@ def _request(
     before: Mapping[str, Any] = known.options if known is not None else {}
     if known is None and engine != "docker":
         before = _speed_of_environment()
-    wanted = {key: asked.get(key, before.get(key, default)) for key, default in DEFAULTS.items()}
+    sizes = shape_of(orchestrator).sizes({**before, **asked})
+    speed = {"speed": 1.0, **before, **asked}["speed"]
     engine = engine or (known.engine if known is not None else "embedded")
-    if engine == "docker" and wanted["speed"] != 1.0:
+    if engine == "docker" and speed != 1.0:
         raise UsageError("a real cluster has no speed; speed= works on the embedded engine only")
     return Request(
         name=name,
@@ -203,7 +205,8 @@ def _request(
         state=registry.paths.state_of(name),
         run=registry.paths.run_of(name),
         options=known.options if known is not None else {},
-        **wanted,
+        sizes=sizes,
+        speed=speed,
     )
 
 
@@ -224,7 +227,7 @@ def _start(registry: Registry, known: Record | None, request: Request, engine: s
     A record is written before the engine starts anything, so that `labkit down` finds what a killed `up` left behind.
     """
     chosen = engine or (known.engine if known is not None else "embedded")
-    machinery = engine_named(chosen)
+    machinery = engine_for(chosen, request.orchestrator)
     if known is not None and known.ready and machinery.alive(known):
         return known
     registry.paths.check_socket_length(request.name)
@@ -244,7 +247,7 @@ def _start(registry: Registry, known: Record | None, request: Request, engine: s
         state=str(request.state),
         run=str(request.run),
         ready=False,
-        options={key: getattr(request, key) for key in DEFAULTS},
+        options={**request.sizes, "speed": request.speed},
     )
     registry.save(provisional)
     try:

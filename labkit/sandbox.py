@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from labkit import environment
-from labkit.engines.base import Engine, MachineInfo, Record, check_sizes, engine_named
+from labkit.engines.base import ComponentInfo, Engine, MachineInfo, Record, engine_for, find_component
+from labkit.engines.shapes import check_sizes, shape_of
 from labkit.errors import NotFound, UsageError
 from labkit.orchestrators.base import Orchestrator, orchestrator_for
 from labkit.registry import Registry
@@ -27,7 +29,7 @@ class Sandbox:
 
     def __init__(self, record: Record) -> None:
         self._record = record
-        self._engine: Engine = engine_named(record.engine)
+        self._engine: Engine = engine_for(record.engine, record.orchestrator)
         self._actions: Orchestrator | None = None
         self._live: Live | None = None
         self._clients: dict[str, Any] = {}
@@ -53,7 +55,7 @@ class Sandbox:
 
     @property
     def env(self) -> dict[str, str]:
-        """What points a command-line client at it: ``{"DOCKER_HOST": "unix:///…"}``."""
+        """What points a command-line client at it: ``{"DOCKER_HOST": "unix:///…"}``, ``{"KUBECONFIG": "…"}``."""
         return dict(self._record.env)
 
     @property
@@ -92,18 +94,23 @@ class Sandbox:
 
     @property
     def client(self) -> Any:
-        """A ``docker.DockerClient`` that talks to the first machine, as ``sandbox.env`` does.
+        """The official client: a ``docker.DockerClient`` for the first machine, a ``kubernetes.client.ApiClient``.
 
-        When you fail that machine, this client fails with it, as a real one would; ``client_of("manager-2")`` talks to
-        another. Pictures and checks find a manager that answers by themselves.
+        When you fail the machine it talks to, it fails with it, as a real one would; ``client_of("manager-2")`` of a
+        swarm talks to another. Pictures and checks find a manager that answers by themselves.
         """
         return self.actions.client
 
     def client_of(self, machine: str) -> Any:
-        """A ``docker.DockerClient`` for one machine's own engine; the same one each time it is asked for."""
+        """A ``docker.DockerClient`` for one machine's own engine; the same one each time it is asked for.
+
+        Machines of a Kubernetes cluster have none; :attr:`client` talks to their API server.
+        """
         from labkit.orchestrators.connection import docker_client
 
         env = self._record.machine(machine).env
+        if "DOCKER_HOST" not in env:
+            raise UsageError(f"{machine} has no Docker engine that can be reached; use “{self.name}”'s .client")
         with self._lock:
             if machine not in self._clients:
                 self._clients[machine] = docker_client(env)
@@ -182,6 +189,33 @@ class Sandbox:
         if self._live is not None:
             self._live.poke()
 
+    # -- the orchestrator's own parts -------------------------------------------------------------------------------
+
+    @property
+    def components(self) -> list[ComponentInfo]:
+        """What the orchestrator itself is made of and can be stopped by name; empty where nothing of it can."""
+        return self._engine.components(self._record)
+
+    def stop(self, component: str, machine: str | None = None) -> None:
+        """Stops a part of the orchestrator (``kube-scheduler``; ``kubelet`` with its machine) until :meth:`start`."""
+        self._component(component, machine, "stop")
+
+    def start(self, component: str, machine: str | None = None) -> None:
+        """Starts a component that was stopped."""
+        self._component(component, machine, "start")
+
+    def _component(self, component: str, machine: str | None, verb: str) -> None:
+        if machine is not None:
+            self._record.machine(machine)
+        there = self.components
+        if not there:
+            self._engine.component(self._record, machine or "", component, verb)
+            return
+        found = find_component(there, component, machine)
+        self._engine.component(self._record, found.machine, found.name, verb)
+        if self._live is not None:
+            self._live.poke()
+
     def speed(self, factor: float) -> None:
         """Sets how many sandbox seconds pass in a second (embedded engine only)."""
         check_sizes({"speed": factor})
@@ -232,10 +266,11 @@ class Sandbox:
     def _repr_html_(self) -> str:
         from html import escape
 
-        where = escape(self.env.get("DOCKER_HOST", ""))
+        variable = shape_of(self.orchestrator).variables[0]
+        where = escape(self.env.get(variable, ""))
         return (
             f"<div><b>{escape(self.orchestrator)}</b> “{escape(self.name)}” on the {escape(self.engine)} engine: "
-            f"{escape(self._in_words())}<br><code>DOCKER_HOST={where}</code></div>"
+            f"{escape(self._in_words())}<br><code>{variable}={where}</code></div>"
         )
 
     def _in_words(self) -> str:
@@ -243,13 +278,14 @@ class Sandbox:
 
 
 def machines_in_words(record: Record) -> str:
-    """ "3 managers, 2 workers", "5 plain hosts", "1 endpoint"."""
-    roles = [m.role for m in record.machines]
+    """ "3 managers, 2 workers", "1 control plane, 3 workers", "5 plain hosts", "1 endpoint"."""
     if record.engine == "attached":
         return "1 endpoint"
-    if not any(roles):
-        return _count(len(roles), "plain host")
-    return f"{_count(roles.count('manager'), 'manager')}, {_count(roles.count('worker'), 'worker')}"
+    roles = Counter(machine.role for machine in record.machines)
+    return ", ".join(_count(number, _ROLES.get(role, role)) for role, number in roles.items())
+
+
+_ROLES = {"": "plain host", "control-plane": "control plane"}
 
 
 def _count(number: int, what: str) -> str:

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for `support`
 
 from support import present
 
-from labkit.engines.docker import host_engine
+from labkit.engines.hosts import host_engine
 from labkit.environment import VARIABLES
 
 # What whoever runs the tests may have set for their own sandboxes; `./lab test` itself sets the first.

@@ -1,4 +1,4 @@
-"""fail, heal, pause, partition, slow, speed: the plugs and the clock of a sandbox."""
+"""fail, heal, pause, partition, slow, stop, start, speed: the plugs, the components and the clock of a sandbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ARGUMENTS = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    for command in (fail, heal, pause, partition, slow, speed):
+    for command in (fail, heal, pause, partition, slow, stop, start, speed):
         app.command()(command)
 
 
@@ -92,6 +92,44 @@ def slow(
     sandbox, machines = _each(arguments)
     for machine in machines:
         sandbox.slow(machine, seconds)
+
+
+_COMPONENT = Annotated[
+    list[str],
+    typer.Argument(metavar="[NAME] COMPONENT", help="The sandbox (not needed if there is only one) and what of it."),
+]
+_MACHINE = Annotated[str | None, typer.Option(help="On which machine, if it runs on several.", show_default=False)]
+
+
+def stop(arguments: _COMPONENT, machine: _MACHINE = None) -> None:
+    """Stop a part of the orchestrator itself: kube-apiserver, etcd, kube-scheduler, kubelet… `start` starts it again.
+
+    labkit stop kubernetes kube-scheduler
+
+    labkit stop kubernetes kubelet --machine worker-1
+    """
+    sandbox, component = _component(arguments)
+    sandbox.stop(component, machine)
+
+
+def start(arguments: _COMPONENT, machine: _MACHINE = None) -> None:
+    """Start a part of the orchestrator that was stopped.
+
+    labkit start kubernetes kube-scheduler
+    """
+    sandbox, component = _component(arguments)
+    sandbox.start(component, machine)
+
+
+def _component(arguments: list[str]) -> tuple[Sandbox, str]:
+    from labkit.lifecycle import choose
+    from labkit.registry import Registry
+    from labkit.sandbox import Sandbox
+
+    *name, component = arguments
+    if len(name) > 1:
+        raise UsageError("say one sandbox and one component")
+    return Sandbox(choose(Registry(), name[0] if name else None)), component
 
 
 def speed(

@@ -33,7 +33,7 @@ def _orchestrators() -> list[str]:
 
 
 _ORCHESTRATOR = Annotated[
-    str, typer.Argument(metavar="ORCHESTRATOR", help="What to run: swarm.", autocompletion=_orchestrators)
+    str, typer.Argument(metavar="ORCHESTRATOR", help="What to run: swarm, kubernetes.", autocompletion=_orchestrators)
 ]
 
 
@@ -44,12 +44,16 @@ def register(app: typer.Typer) -> None:
 
 def up(
     orchestrator: _ORCHESTRATOR,
-    managers: Annotated[int | None, typer.Option(help="How many managers; 3 unless given.", show_default=False)] = None,
-    workers: Annotated[int | None, typer.Option(help="How many workers; 2 unless given.", show_default=False)] = None,
+    managers: Annotated[
+        int | None, typer.Option(help="Of a swarm: how many managers; 3 unless given.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="How many workers; 2 of a swarm, 3 of a Kubernetes cluster.", show_default=False)
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            help="embedded: labkit's own servers, no Docker needed (the default). docker: real dockerds in containers.",
+            help="embedded: labkit's own servers, no Docker needed (the default). docker: real dockerds, or kind.",
             autocompletion=lambda: ["embedded", "docker"],
             show_default=False,
         ),
@@ -75,6 +79,8 @@ def up(
 
     labkit up swarm --managers 1 --workers 4 --name demo --speed 10
 
+    labkit up kubernetes --workers 5
+
     labkit up swarm --engine docker
     """
     from labkit.lifecycle import up as start
@@ -98,14 +104,17 @@ def up(
 
 
 def _summary(sandbox: Any, status: dict[str, Any]) -> None:
+    from labkit.engines.shapes import shape_of
     from labkit.sandbox import machines_in_words
 
     lab, name = output.called(), sandbox.name
     print(f"“{name}” is up on the {sandbox.engine} engine: {machines_in_words(sandbox.record)}.\n")
     show_machines(status, indent="  ")
+    shape = shape_of(sandbox.orchestrator)
+    plain = not sandbox.record.machines[0].role
     steps = [
-        (f'eval "$({lab} env {name})"', "point the docker CLI of this shell at it"),
-        ("docker node ls" if sandbox.record.machines[0].role else "docker swarm init", ""),
+        (f'eval "$({lab} env {name})"', f"point the {shape.client} CLI of this shell at it"),
+        ("docker swarm init" if plain else shape.first_look, ""),
         (f"{lab} fail {name} {status['machines'][-1]['name']}", "pull a machine's plug; `heal` puts it back"),
         (f"{lab} down {name}", "take it down and remove everything it had"),
     ]
@@ -137,7 +146,7 @@ def env(
         str | None, typer.Option(help="Point at this machine's own engine instead of the first one's.")
     ] = None,
 ) -> None:
-    """Print the lines that point a shell's docker CLI at a sandbox. Nothing else goes to stdout.
+    """Print the lines that point a shell's docker or kubectl CLI at a sandbox. Nothing else goes to stdout.
 
     Examples:
 
@@ -192,7 +201,7 @@ def down(
 
 def attach(
     orchestrator: _ORCHESTRATOR,
-    context: Annotated[str | None, typer.Option(help="A docker context (`docker context ls`).")] = None,
+    context: Annotated[str | None, typer.Option(help="A docker context, or a context of your kubeconfig.")] = None,
     host: Annotated[str | None, typer.Option(help="A manager's URL: ssh://me@manager, tcp://manager:2376.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
     tls: Annotated[str | None, typer.Option(help="Folder with ca.pem, cert.pem and key.pem, for tcp://.")] = None,
@@ -208,6 +217,8 @@ def attach(
 
     labkit attach swarm --context training
 
+    labkit attach kubernetes --context training --allow scale
+
     labkit attach swarm --host ssh://me@manager-1 --name lab --allow drain --allow kill
     """
     from labkit.lifecycle import attach as attach_to
@@ -216,5 +227,5 @@ def attach(
     if json:
         output.as_json(sandbox.status())
     else:
-        print(f"Attached “{sandbox.name}” at {sandbox.env['DOCKER_HOST']}.")
+        print(f"Attached “{sandbox.name}” at {next(iter(sandbox.record.endpoints.values()))}.")
         print(f'Next: eval "$({output.called()} env {sandbox.name})"')

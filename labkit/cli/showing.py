@@ -78,11 +78,16 @@ def show_env(name: str | None = None, *, shell: str = "sh", machine: str | None 
 
 def show_machines(status: dict[str, Any], indent: str = "") -> None:
     """The table of a status's machines."""
+    hosts = any(m["docker_host"] for m in status["machines"])
+    columns = ("MACHINE", "ROLE", "STATE", "ADDRESS", *(("DOCKER_HOST",) if hosts else ()))
     rows = [
-        (m["name"], m["role"] or "(none yet)", m["state"], m["address"] or "-", m["docker_host"] or "-")
+        (m["name"], m["role"] or "(none yet)", m["state"], m["address"] or "-", m["docker_host"] or "-")[: len(columns)]
         for m in status["machines"]
     ]
-    output.table(("MACHINE", "ROLE", "STATE", "ADDRESS", "DOCKER_HOST"), rows, indent)
+    output.table(columns, rows, indent)
+    stopped = [one for one in status.get("components", ()) if one["state"] != "running"]
+    for one in stopped:
+        print(f"{indent}{one['name']} on {one['machine']} is {one['state']}")
 
 
 def _up_again(record: Record) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from labkit.engines.base import MachineInfo, Progress, Record, Request, check_verb
+from labkit.engines.base import MachineInfo, NoComponents, Progress, Record, Request, check_verb
 from labkit.errors import ClusterError, EngineFailed, LabkitError, Refused, UsageError
 from labkit.orchestrators.base import Orchestrator
 from labkit.paths import Paths
@@ -27,7 +27,7 @@ DRILLS: Mapping[str, str] = {
 }
 
 
-class AttachedEngine:
+class AttachedEngine(NoComponents):
     """The engine of clusters that somebody else runs: it only remembers where they are."""
 
     name = "attached"

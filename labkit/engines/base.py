@@ -6,11 +6,12 @@ An engine knows nothing of workloads or tasks; those are read through the offici
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
+from labkit.engines.shapes import shape_of
 from labkit.errors import LabkitError, NotFound, UsageError
 
 Progress = Callable[[str], None]
@@ -25,15 +26,16 @@ VERBS = {
 }
 
 
+COMPONENT_VERBS = ("stop", "start")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What :func:`labkit.up` was asked for, complete and checked, plus the two folders that are the sandbox's own."""
 
     name: str
     orchestrator: str
-    managers: int
-    workers: int
-    plain: bool
+    sizes: Mapping[str, Any]  # every argument of its shape: {"managers": 3, "workers": 2, "plain": False}
     speed: float
     timeout: float  # seconds until a start counts as failed
     state: Path  # survives; the engine may put anything here (database, certificates, log)
@@ -41,12 +43,8 @@ class Request:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def machine_names(self) -> list[tuple[str, str]]:
-        """(name, role) of every machine, in order. Plain machines have joined nothing, so they have no role yet."""
-        if self.plain:
-            return [(f"node-{i}", "") for i in range(1, self.managers + self.workers + 1)]
-        return [(f"manager-{i}", "manager") for i in range(1, self.managers + 1)] + [
-            (f"worker-{i}", "worker") for i in range(1, self.workers + 1)
-        ]
+        """(name, role) of every machine, in order."""
+        return shape_of(self.orchestrator).machines(self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class MachineInfo:
     """A machine of a sandbox as its engine sees it (a node is what the *orchestrator* sees)."""
 
     name: str
-    role: str  # the role it was started with: "manager" | "worker" | "" (plain)
+    role: str  # the role it was started with: "manager" | "control-plane" | "worker" | "" (plain)
     state: str  # "up" | "down" | "paused" | "partitioned" | "slow" | "unknown"
     address: str  # where its published ports answer; "" if they do not from here
     env: Mapping[str, str] = field(default_factory=dict)  # DOCKER_HOST; over TLS the other DOCKER_ variables too
@@ -70,6 +68,18 @@ class MachineInfo:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> MachineInfo:
         return cls(**{f.name: data[f.name] for f in fields(cls)})
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentInfo:
+    """A part of the orchestrator itself that can be stopped and started by name: ``kube-scheduler``, ``kubelet``."""
+
+    name: str
+    machine: str
+    state: str  # "running" | "stopped" | "unknown"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +151,40 @@ class Engine(Protocol):
     def plug(self, record: Record, machine: str, verb: str, **options: Any) -> None:
         """Does one of :data:`VERBS` to a machine (``seconds=`` for slow, ``others=[names]`` for partition)."""
 
+    def components(self, record: Record) -> list[ComponentInfo]:
+        """The parts of the orchestrator that can be stopped by name; none where it has none, or they are not ours."""
+
+    def component(self, record: Record, machine: str, name: str, verb: str) -> None:
+        """Stops or starts (:data:`COMPONENT_VERBS`) a component that :meth:`components` lists."""
+
     def describe(self, record: Record) -> dict[str, Any]:
         """What else there is to tell: ``notes`` in plain words, ``speed``."""
+
+
+class NoComponents:
+    """For engines that run nothing which has components to stop."""
+
+    def components(self, record: Record) -> list[ComponentInfo]:
+        return []
+
+    def component(self, record: Record, machine: str, name: str, verb: str) -> None:
+        raise UsageError(
+            f"“{record.name}” has no components to {verb}: it is a {record.orchestrator} {record.engine} one"
+        )
+
+
+def find_component(components: Iterable[ComponentInfo], name: str, machine: str | None) -> ComponentInfo:
+    """The component of that name, on that machine if there are several. NotFound and UsageError say what there is."""
+    there = list(components)
+    named = [one for one in there if one.name == name]
+    if not named:
+        names = ", ".join(dict.fromkeys(one.name for one in there)) or "none"
+        raise NotFound(f"there is no component {name!r}; there are {names}")
+    found = [one for one in named if machine in (None, one.machine)]
+    if len(found) != 1:
+        machines = ", ".join(one.machine for one in named)
+        raise UsageError(f"{name} runs on {machines}; say on which machine")
+    return found[0]
 
 
 def check_verb(record: Record, machine: str, verb: str) -> MachineInfo:
@@ -152,47 +194,29 @@ def check_verb(record: Record, machine: str, verb: str) -> MachineInfo:
     return record.machine(machine)
 
 
+# (engine, orchestrator) → module and class. The real ones differ in what they run, the others do not.
 _ENGINES = {
-    "embedded": ("labkit.engines.embedded", "EmbeddedEngine"),
-    "docker": ("labkit.engines.docker", "DockerEngine"),
-    "attached": ("labkit.engines.attached", "AttachedEngine"),
+    ("embedded", ""): ("labkit.engines.embedded", "EmbeddedEngine"),
+    ("docker", "swarm"): ("labkit.engines.docker", "DockerEngine"),
+    ("docker", "kubernetes"): ("labkit.engines.kind", "KindEngine"),
+    ("attached", ""): ("labkit.engines.attached", "AttachedEngine"),
 }
 STARTABLE = ("embedded", "docker")
 
 
-def engine_named(name: str) -> Engine:
-    """The engine of that name. Loaded on demand: the docker engine brings the Docker client with it."""
+def engine_for(name: str, orchestrator: str) -> Engine:
+    """The engine of that name for an orchestrator. Loaded on demand: the real ones bring their clients with them."""
     import importlib
 
-    if name not in _ENGINES:
+    found = _ENGINES.get((name, orchestrator)) or _ENGINES.get((name, ""))
+    if found is None and any(engine == name for engine, _ in _ENGINES):
+        runs = " and ".join(repr(which) for engine, which in _ENGINES if engine == name)
+        raise UsageError(f"the {name} engine cannot run {orchestrator!r} yet; it runs {runs}")
+    if found is None:
         raise UsageError(f"there is no engine {name!r}; there are {' and '.join(STARTABLE)}")
-    module, attribute = _ENGINES[name]
+    module, attribute = found
     try:
         engine: Engine = getattr(importlib.import_module(module), attribute)()
     except ImportError as error:
         raise LabkitError(f"the engine {name!r} cannot be loaded: {error}") from error
     return engine
-
-
-# What each argument must be: (type, smallest, largest).
-LIMITS: Mapping[str, tuple[type, float, float]] = {
-    "managers": (int, 1, 15),
-    "workers": (int, 0, 60),
-    "speed": (float, 0.1, 1000.0),
-}
-
-
-def check_sizes(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that were given, each of the right type and size."""
-    given = {key: value for key, value in asked.items() if value is not None}
-    for key, value in given.items():
-        if key == "plain":
-            given[key] = bool(value)
-            continue
-        kind, least, most = LIMITS[key]
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        if not numeric or not least <= value <= most or value != kind(value):
-            what = "a whole number" if kind is int else "a number"
-            raise UsageError(f"{key} must be {what} from {least:g} to {most:g}, not {value!r}")
-        given[key] = kind(value)
-    return given

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from labkit.engines.base import MachineInfo, Progress, Record, Request, check_verb
+from labkit.engines.base import ComponentInfo, MachineInfo, Progress, Record, Request, check_verb
 from labkit.engines.control import call
 from labkit.errors import EngineFailed, UsageError
 from labkit.registry import process_runs, start_time
@@ -56,7 +56,7 @@ class EmbeddedEngine:
         for note in status.get("notes", ()):
             progress(f"Note: {note}")
         machines = _machines(status)
-        env = dict(machines[0].env)
+        env = _environment(status)
         return Record(
             name=request.name,
             orchestrator=request.orchestrator,
@@ -67,14 +67,9 @@ class EmbeddedEngine:
             pid=process.pid,
             pid_started=start_time(process.pid),
             env=env,
-            endpoints={"docker": env["DOCKER_HOST"], "control": f"unix://{request.run / 'control.sock'}"},
+            endpoints={**_endpoints(status), "control": f"unix://{_control_socket(request.run)}"},
             machines=tuple(machines),
-            options={
-                "managers": request.managers,
-                "workers": request.workers,
-                "plain": request.plain,
-                "speed": request.speed,
-            },
+            options={**request.sizes, "speed": request.speed},
         )
 
     def down(self, record: Record) -> None:
@@ -112,6 +107,16 @@ class EmbeddedEngine:
     def set_speed(self, record: Record, factor: float) -> None:
         self._ask(record, "/clock", {"speed": factor})
 
+    def components(self, record: Record) -> list[ComponentInfo]:
+        try:
+            status = call(_control(record), "GET", "/status", timeout=2.0)
+        except (OSError, EngineFailed):
+            return []
+        return [ComponentInfo(**component) for component in status.get("components", ())]
+
+    def component(self, record: Record, machine: str, name: str, verb: str) -> None:
+        self._ask(record, f"/components/{machine}/{name}/{verb}", {})
+
     def describe(self, record: Record) -> dict[str, Any]:
         try:
             status = call(_control(record), "GET", "/status", timeout=2.0)
@@ -130,7 +135,11 @@ class EmbeddedEngine:
 
 
 def _control(record: Record) -> Path:
-    return Path(record.run) / "control.sock"
+    return _control_socket(Path(record.run))
+
+
+def _control_socket(run: Path) -> Path:
+    return run / "control.sock"
 
 
 def _machines(status: Mapping[str, Any]) -> list[MachineInfo]:
@@ -140,18 +149,35 @@ def _machines(status: Mapping[str, Any]) -> list[MachineInfo]:
             role=machine.get("role") or "",
             state=machine["state"],
             address=machine["address"],
-            env={"DOCKER_HOST": machine["docker_host"]},
+            env={"DOCKER_HOST": machine["docker_host"]} if "docker_host" in machine else _environment(status),
         )
         for machine in status["machines"]
     ]
 
 
+def _environment(status: Mapping[str, Any]) -> dict[str, str]:
+    """What points a client at the sandbox: at its first Docker host, or at its API server."""
+    if "kubeconfig" in status:
+        return {"KUBECONFIG": status["kubeconfig"]}
+    return {"DOCKER_HOST": status["machines"][0]["docker_host"]}
+
+
+def _endpoints(status: Mapping[str, Any]) -> dict[str, str]:
+    if "kubeconfig" in status:
+        return {"kubernetes": status["server"]}
+    return {"docker": status["machines"][0]["docker_host"]}
+
+
 def _command(request: Request, ready: int) -> list[str]:
     command = [sys.executable, "-m", "labkit.embedded", request.orchestrator]
     command += ["--name", request.name, "--state", str(request.state), "--run", str(request.run)]
-    command += ["--managers", str(request.managers), "--workers", str(request.workers)]
     command += ["--speed", f"{request.speed:g}", "--ready-fd", str(ready)]
-    return [*command, "--plain"] if request.plain else command
+    for size, value in request.sizes.items():
+        if value is True:
+            command.append(f"--{size}")
+        elif value is not False:
+            command += [f"--{size}", str(value)]
+    return command
 
 
 def _log(state: Path) -> Path:

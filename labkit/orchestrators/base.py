@@ -87,8 +87,11 @@ class Orchestrator(Protocol):
 
 
 # Words that the labs will know one day. They are not choices until the engines behind them exist.
-_ORCHESTRATORS = {"swarm": ("labkit.orchestrators.swarm", "Swarm")}
-_PLANNED = frozenset({"kubernetes", "marathon", "mesos"})
+_ORCHESTRATORS = {
+    "swarm": ("labkit.orchestrators.swarm", "Swarm"),
+    "kubernetes": ("labkit.orchestrators.kubernetes", "Kubernetes"),
+}
+_PLANNED = frozenset({"marathon", "mesos"})
 ORCHESTRATORS = tuple(_ORCHESTRATORS)
 
 

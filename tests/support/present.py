@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from labkit.engines.docker import client_environment
+from labkit.engines.hosts import client_environment
 
 DEFAULT_NODE_IMAGE = "docker:28-dind"
 # What infra/ci machines without a registry build for themselves; taken when nothing else was named.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import subprocess
 
-from labkit.engines.docker import client_environment
+from labkit.engines.hosts import client_environment
 
 WHOAMI = "traefik/whoami:v1.10"
 # What stands in when an image is neither here nor to be pulled: the same file system as another one that has a shell

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from labkit.engines import docker as module
-from labkit.engines.base import MachineInfo, Record, Request
-from labkit.engines.docker import DockerEngine, host_engine
+from labkit.engines.base import MachineInfo, Record, Request, engine_for
+from labkit.engines.docker import DockerEngine
+from labkit.engines.hosts import host_engine, last_words
 from labkit.errors import EngineFailed, UsageError
 from labkit.paths import Paths
 from labkit.registry import Registry
@@ -20,9 +21,7 @@ def request(tmp_path: Path, **changes: object) -> Request:
     values = {
         "name": "demo",
         "orchestrator": "swarm",
-        "managers": 3,
-        "workers": 2,
-        "plain": False,
+        "sizes": {"managers": 3, "workers": 2, "plain": False},
         "speed": 1.0,
         "timeout": 10.0,
         "state": tmp_path / "state",
@@ -78,7 +77,9 @@ def test_machines_are_not_started_inside_a_machine(registry, environ, expected) 
 
 def test_the_script_is_asked_for_what_was_asked(tmp_path: Path) -> None:
     options = {"image": "dind:1", "images": ["a:1", "b:2"], "ports": [8080], "managers": 3, "notes": ["kept"]}
-    variables, arguments = module._settings(request(tmp_path, options=options, plain=True))
+    variables, arguments = module._settings(
+        request(tmp_path, options=options, sizes={"managers": 3, "workers": 2, "plain": True})
+    )
     assert variables == {"LABKIT_SWARM_NODE_IMAGE": "dind:1", "LABKIT_SWARM_IMAGES": "a:1 b:2"}
     assert arguments == ["--managers", "3", "--workers", "2", "--plain", "--port", "8080"]
 
@@ -88,9 +89,9 @@ def test_an_option_that_there_is_not(tmp_path: Path) -> None:
         module._settings(request(tmp_path, options={"colour": "red"}))
 
 
-def test_another_orchestrator_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot run 'kubernetes' yet"):
-        DockerEngine().up(request(tmp_path, orchestrator="kubernetes"), print)
+def test_another_orchestrator_is_refused() -> None:
+    with pytest.raises(UsageError, match="cannot run 'marathon' yet; it runs 'swarm' and 'kubernetes'"):
+        engine_for("docker", "marathon")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_another_orchestrator_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_last_words_of_a_script(said: list[str], expected: str) -> None:
-    assert module._last_words(said) == expected
+    assert last_words(said) == expected
 
 
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **bodies: str) -> None:
@@ -116,7 +117,7 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **bodies: str) -> No
     for name, body in bodies.items():
         (folder / name).write_text(f"#!/bin/bash\n{body}\n")
     monkeypatch.setattr(module, "infra", lambda name: folder)
-    monkeypatch.setattr(module, "_reachable", lambda client: True)
+    monkeypatch.setattr(module, "reachable", lambda client: True)
 
 
 REPORT = (

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import present
 
-from labkit.engines.docker import client_environment, infra
+from labkit.engines.hosts import client_environment, infra
 
 pytestmark = pytest.mark.docker
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.engines.docker import infra
+from labkit.engines.hosts import infra
 
 SCRIPTS = infra("swarm")
 

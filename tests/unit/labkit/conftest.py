@@ -73,7 +73,7 @@ class FakeEngine:
             env=dict(machines[0].env),
             endpoints={"docker": machines[0].docker_host},
             machines=machines,
-            options={key: getattr(request, key) for key in ("managers", "workers", "plain", "speed")},
+            options={**request.sizes, "speed": request.speed},
         )
 
     def down(self, record: Record) -> None:
@@ -104,5 +104,5 @@ def engine(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     module = types.ModuleType("labkit_fake_engine")
     module.make = lambda: fake  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(base._ENGINES, "embedded", (module.__name__, "make"))
+    monkeypatch.setitem(base._ENGINES, ("embedded", ""), (module.__name__, "make"))
     return fake

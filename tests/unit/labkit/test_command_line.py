@@ -82,7 +82,8 @@ def test_status_is_for_scripts_too(run: Any, engine: Any) -> None:
         (["status", "nope"], 3, "there is no sandbox “nope”"),
         (["down", "nope"], 3, "there is no sandbox “nope”"),
         (["down", "swarm", "--all"], 2, "either a NAME or --all"),
-        (["up", "kubernetes"], 2, "'kubernetes' is not built yet; there is swarm"),
+        (["up", "marathon"], 2, "'marathon' is not built yet; there is swarm and kubernetes"),
+        (["up", "kubernetes", "--managers", "3"], 2, "a kubernetes sandbox has no managers; it has workers, speed"),
         (["up", "swarm", "--managers", "0"], 2, "managers must be a whole number"),
         (["up"], 2, "Missing argument"),
         (["up", "swarm", "--what"], 2, "No such option"),
@@ -135,7 +136,7 @@ def test_help_teaches_and_promises_nothing_that_is_not_there(run: Any) -> None:
     for command in ("up", "attach"):
         shown = run(command, "--help").out
         assert "labkit " in shown
-        assert "kubernetes" not in shown.lower()
+        assert "marathon" not in shown.lower()
 
 
 def test_the_version(run: Any) -> None:

@@ -32,7 +32,15 @@ def request_(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> Iterator[Request]
     monkeypatch.setattr(embedded, "_GRACE", 0.3)
     paths.make_state()
     paths.make_runtime()
-    made = Request("swarm", "swarm", 1, 0, False, 1.0, 10.0, paths.state_of("swarm"), paths.run_of("swarm"))
+    made = Request(
+        "swarm",
+        "swarm",
+        {"managers": 1, "workers": 0, "plain": False},
+        1.0,
+        10.0,
+        paths.state_of("swarm"),
+        paths.run_of("swarm"),
+    )
     yield made
     for pid in embedded._processes_of(made.state):
         os.kill(pid, signal.SIGKILL)

@@ -109,7 +109,10 @@ def test_wrong_arguments_get_one_line(engine: Any, arguments: dict[str, Any], sa
 
 @pytest.mark.parametrize(
     ("word", "says"),
-    [("kubernetes", "not built yet; there is swarm"), ("nomad", "no orchestrator 'nomad'; there is swarm")],
+    [
+        ("marathon", "not built yet; there is swarm and kubernetes"),
+        ("nomad", "no orchestrator 'nomad'; there is swarm"),
+    ],
 )
 def test_unknown_orchestrators_list_the_known(engine: Any, word: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
