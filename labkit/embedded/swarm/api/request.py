@@ -13,9 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from labkit.embedded import gojson
 from labkit.embedded.swarm.errors import BadRequest, RpcError, TooLarge
-
-from . import gojson
 
 # dockerd itself sets no limit, but nothing that is sent to it as JSON comes near this. What is longer is refused
 # without keeping it, so that no body can fill the engine's memory.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.embedded.swarm.api import gojson
+from labkit.embedded import gojson
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """JSON as Go's ``encoding/json`` reads it: the same words for the same mistakes.
 
-Clients print the daemon's message as it is, so a broken body has to be answered in the daemon's words. orjson
+Clients print an engine's message as it is, so a broken body has to be answered in the engine's words. orjson
 decodes; only when it refuses is the text walked again, by a scanner that names the first wrong byte as Go does.
 """
 
