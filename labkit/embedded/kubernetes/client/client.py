@@ -1,8 +1,8 @@
 """A component's client: the registry's verbs, done as somebody, from some machine, through the door.
 
 Every method is a coroutine because a call may have to wait for a paused machine or a slow wire; most return without
-ever suspending. Arguments and errors are those of :class:`labkit.embedded.kubernetes.registry.Registry`; each method may
-raise :class:`~labkit.embedded.kubernetes.client.door.Unreachable` besides.
+ever suspending. Arguments and errors are those of :class:`labkit.embedded.kubernetes.registry.Registry`; each method
+may raise :class:`~labkit.embedded.kubernetes.client.door.Unreachable` besides.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Client:
         return self._door.enter(self.machine)
 
     def _options(self) -> WriteOptions:
-        return WriteOptions(manager=self.manager, user=self.user)
+        return WriteOptions(manager=self.manager, user=self.user, trusted=True)
 
     # reading --------------------------------------------------------------------------------------------------
 

@@ -71,9 +71,9 @@ class Informer:
     def on(
         self, added: Added | None = None, updated: Updated | None = None, deleted: Deleted | None = None
     ) -> Unsubscribe:
-        """Call ``added(obj)``, ``updated(old, new)``, ``deleted(obj)`` from now on; ``added`` at once for what is there.
+        """Call ``added(obj)``, ``updated(old, new)``, ``deleted(obj)`` from now on; returns what ends it.
 
-        Handlers are called in order and must be quick: they put keys into queues. Returns what ends it.
+        What is there is ``added`` at once. Handlers are called in order and must be quick: they put keys into queues.
         """
         self._numbers += 1
         number = self._numbers
@@ -143,11 +143,11 @@ class Informer:
             self.kind, self.namespace, version=self._revision, **self._selection
         )
         backoff.reset()
-        while batch := await watch.batch():
+        while await watch.wait():
             await self.client.hold()
             # A wire that was cut does not say so: what it would have carried never came, and is asked for again.
             self.client.enter()
-            self._apply(batch)
+            self._apply(watch.take())
 
     def _apply(self, batch: list[Event]) -> None:
         for event in batch:
