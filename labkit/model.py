@@ -28,6 +28,7 @@ class State(IntEnum):
     STOPPED = 5  # ended because it was asked to
     FAILED = 6  # ended with an error, or refused
     LOST = 7  # its node no longer answers
+    UNREADY = 8  # there, but not fit for use: its probe fails, it crashes again and again, its image cannot be had
 
     @property
     def alive(self) -> bool:
@@ -35,7 +36,7 @@ class State(IntEnum):
         return self in _ALIVE
 
 
-_ALIVE = frozenset({State.PENDING, State.STARTING, State.RUNNING, State.STOPPING})
+_ALIVE = frozenset({State.PENDING, State.STARTING, State.RUNNING, State.STOPPING, State.UNREADY})
 
 
 class NodeState(IntEnum):
@@ -81,13 +82,16 @@ class Workload:
 
     id: str
     name: str
-    kind: str  # "service", "deployment", "app"…
+    kind: str  # "service", "Deployment", "app"…: the orchestrator's word
     mode: str = "replicated"  # "replicated" | "global" | "replicated-job" | "global-job"
     desired: int = 0  # tasks wanted
     running: int = 0  # tasks that run and are meant to
     image: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     update: str = ""  # progress of an update or rollback in the orchestrator's words, "" when none is under way
+    owner: str = ""  # Workload.id of the one that made it (a ReplicaSet's Deployment)
+    namespace: str = ""
+    selector: Mapping[str, str] = field(default_factory=dict)  # labels of the tasks that it counts as its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,10 @@ class Task:
     reserved: Resources = Resources()
     created: float = 0.0  # seconds since the epoch
     updated: float = 0.0
+    namespace: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ready: str = ""  # how many of its containers are ready: "1/2"
+    restarts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +125,17 @@ class Endpoint:
     """A way in: a published port, a virtual IP, a Service."""
 
     id: str
-    workload: str  # Workload.id
-    kind: str  # "ingress" | "host" | "vip"
+    workload: str  # Workload.id, "" where what is behind it is nobody's or several's
+    kind: str  # "ingress" | "host" | "vip"; Kubernetes: "cluster-ip" | "node-port" | "headless" | "external-name"
     port: int = 0
     target_port: int = 0
     protocol: str = "tcp"
     address: str = ""  # for "vip"; an ingress port answers on every node's address
+    name: str = ""
+    namespace: str = ""
+    selector: Mapping[str, str] = field(default_factory=dict)  # labels of the tasks behind it
+    tasks: tuple[str, ...] = ()  # Task.id of those that traffic goes to now: ready ones
+    unready: tuple[str, ...] = ()  # selected, but getting none
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from labkit.model import Node, NodeState, State
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILLION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, DARK_GREY = "#8C939E", "#656D79"  # purple turns into the lighter one for the green-blind
+PALE = "#D6DCE4"  # a ghost of a colour, for what is lost
 OKABE_ITO = frozenset({BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILLION, PURPLE})
 
 
@@ -36,11 +37,12 @@ TASKS: dict[State, TaskLook] = {
     State.COMPLETE: TaskLook("complete", BLUE, "hexagon", 14, "✓"),
     State.STOPPED: TaskLook("stopped", DARK_GREY, "octagon", 16, "■"),
     State.FAILED: TaskLook("failed", VERMILLION, "x", 4, "×"),
-    State.LOST: TaskLook("lost", YELLOW, "triangle-up", 5, "!"),
+    State.LOST: TaskLook("lost", PALE, "triangle-up", 5, "!"),
+    State.UNREADY: TaskLook("not ready", YELLOW, "pentagon", 13, "~"),
 }
 
-FADED = 8  # added to a state's code: it died a while ago, or another workload is being looked at
-HIDDEN = 16  # the code of a slot that nothing is drawn in
+FADED = len(TASKS)  # added to a state's code: it died a while ago, or another workload is being looked at
+HIDDEN = 2 * FADED  # the code of a slot that nothing is drawn in
 FADED_ALPHA = 0.32
 
 # Borders. Green is left out: nearly every task is filled with it.

@@ -222,6 +222,7 @@ _POLYGONS = {
     "diamond": (4, 0.0, 1.3),
     "triangle-up": (3, -pi / 2, 1.15),
     "triangle-down": (3, pi / 2, 1.15),
+    "pentagon": (5, -pi / 2, 1.1),
     "hexagon": (6, pi / 2, 1.0),
     "octagon": (8, pi / 8, 1.0),
 }

@@ -19,7 +19,7 @@ def test_every_state_has_its_own_look() -> None:
 
 def test_colours_are_okabe_ito() -> None:
     used = {look.fill for look in style.TASKS.values()} | set(style.WORKLOADS)
-    assert used - {style.GREY, style.DARK_GREY} <= style.OKABE_ITO
+    assert used - {style.GREY, style.DARK_GREY, style.PALE} <= style.OKABE_ITO
 
 
 @pytest.mark.parametrize("kind", ["protan", "deutan"])

@@ -1,0 +1,5 @@
+"""Kubernetes through its API server, on any engine: what is there, and what may be done to it."""
+
+from labkit.orchestrators.kubernetes.adapter import Kubernetes
+
+__all__ = ["Kubernetes"]
