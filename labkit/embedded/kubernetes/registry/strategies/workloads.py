@@ -1,0 +1,72 @@
+"""Deployments, ReplicaSets, DaemonSets and Jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from labkit.embedded.kubernetes import kinds
+from labkit.embedded.kubernetes.kinds import Kind
+from labkit.embedded.kubernetes.objects import Json
+from labkit.embedded.kubernetes.registry.options import ORPHAN
+from labkit.embedded.kubernetes.registry.strategies.base import Strategy
+
+
+class Workload(Strategy):
+    generation = True
+
+
+class Deployments(Workload):
+    """A change of annotations counts, too: the rollback of old was asked for by one."""
+
+    def changed(self, new: Json, old: Json) -> bool:
+        if new.get("spec") != old.get("spec"):
+            return True
+        return (new["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
+
+    def prepare_for_status(self, new: Json, old: Json) -> None:
+        super().prepare_for_status(new, old)
+        if "labels" in old["metadata"]:
+            new["metadata"]["labels"] = old["metadata"]["labels"]
+        else:
+            new["metadata"].pop("labels", None)
+
+
+class Jobs(Workload):
+    """The API server makes a Job's selector, from its UID."""
+
+    garbage = ORPHAN
+
+    def prepare_for_create(self, new: Json) -> None:
+        super().prepare_for_create(new)
+        if not new["spec"].get("manualSelector"):
+            generate_selector(new)
+
+
+def generate_selector(job: Json) -> None:
+    """Label the template with the job's name and UID, and select by the UID (``generateSelector``)."""
+    metadata, spec = job["metadata"], job["spec"]
+    template = dict(spec.get("template") or {})
+    inner = dict(template.get("metadata") or {})
+    labels = dict(inner.get("labels") or {})
+    uid, name = metadata["uid"], metadata["name"]
+    # The unprefixed ones are what was before 1.27; they are still written.
+    for key, value in (("job-name", name), ("controller-uid", uid)):
+        labels.setdefault(f"batch.kubernetes.io/{key}", value)
+        labels.setdefault(key, value)
+    inner["labels"] = labels
+    template["metadata"] = inner
+    spec["template"] = template
+    selector = dict(spec.get("selector") or {})
+    selector["matchLabels"] = {
+        **(selector.get("matchLabels") or {}),
+        "batch.kubernetes.io/controller-uid": labels["batch.kubernetes.io/controller-uid"],
+    }
+    spec["selector"] = selector
+
+
+STRATEGIES: Mapping[Kind, type[Strategy]] = {
+    kinds.DEPLOYMENTS: Deployments,
+    kinds.REPLICA_SETS: Workload,
+    kinds.DAEMON_SETS: Workload,
+    kinds.JOBS: Jobs,
+}

@@ -1,0 +1,203 @@
+"""Creating and replacing objects: the steps that every kind's writes go through, in the order of the real one.
+
+``k8s.io/apiserver/pkg/registry/generic/registry/store.go`` with ``…/rest/create.go`` and ``update.go``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from labkit.embedded.kubernetes import times
+from labkit.embedded.kubernetes.errors import MODIFIED, AlreadyExists, BadRequest, Cause, Conflict, Invalid, StatusError
+from labkit.embedded.kubernetes.etcd import Record
+from labkit.embedded.kubernetes.kinds import Kind
+from labkit.embedded.kubernetes.objects import Json, Key
+from labkit.embedded.kubernetes.registry import objectmeta
+from labkit.embedded.kubernetes.registry.options import WriteOptions
+from labkit.embedded.kubernetes.registry.pipeline import (
+    checked_shape,
+    manage,
+    set_defaults,
+    validated,
+    validated_update,
+)
+
+if TYPE_CHECKING:
+    from labkit.embedded.kubernetes.registry.registry import Registry
+
+_ATTEMPTS = 8  # at a generated name that is not taken
+
+
+class SetVersion(StatusError):
+    """A new object cannot have a resourceVersion. The real one answers a plain 500."""
+
+    code, reason = 500, ""
+
+    def __init__(self) -> None:
+        super().__init__("resourceVersion should not be set on objects to be created")
+
+
+def create(registry: Registry, kind: Kind, namespace: str, obj: Json, options: WriteOptions) -> Record:
+    """Make a new object of what was sent. Raises ``AlreadyExists``, ``Invalid``, ``Forbidden``, ``NotFound``…"""
+    objectmeta.check_type(kind, obj)
+    if not options.trusted:
+        obj = checked_shape(kind, obj, options)
+    return insert(registry, kind, namespace, obj, options)
+
+
+def insert(
+    registry: Registry, kind: Kind, namespace: str, obj: Json, options: WriteOptions, *, managed: bool = False
+) -> Record:
+    """The same for an object whose shape is known; ``managed``: its managedFields are up to date."""
+    etcd = registry.etcd
+    etcd.check()
+    strategy = registry.strategies[kind]
+    new = objectmeta.own(kind, set_defaults(kind, obj))
+    metadata = new["metadata"]
+    objectmeta.check_namespace(kind, metadata, namespace)
+    if metadata.pop("resourceVersion", None):
+        raise SetVersion
+    objectmeta.begin(metadata, registry.names.uid(), times.rfc3339(registry.clock.time()))
+    generated = bool(metadata.get("generateName")) and not metadata.get("name")
+    if generated:
+        metadata["name"] = _generated(registry, kind, metadata)
+    if not managed:
+        new = _managed(registry, kind, new, options)
+        metadata = new["metadata"]
+    registry.admission.create(kind, new, options)
+    strategy.prepare_for_create(new)
+    if not metadata.get("name"):
+        required = Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
+        raise Invalid(kind.kind, kind.group, "", [required])
+    validated(kind, new)
+    key: Key = (metadata.get("namespace", ""), metadata["name"])
+    there = etcd.get(kind, key)
+    if there is not None:
+        raise _taken(kind, there, generated)
+    strategy.begin_create(new, dry_run=options.dry_run)
+    if options.dry_run:
+        return Record(new, 0)
+    return etcd.put(kind, key, new)
+
+
+def _managed(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> Json:
+    """Whoever creates an object manages what they said and its defaults, but not what admission and strategy add."""
+    status = new.pop("status", None) if kind.has_status else None
+    new = manage(kind, None, new, options.manager, "Update", "", times.rfc3339(registry.clock.time()))
+    if status is not None:
+        new["status"] = status
+    return new
+
+
+def _generated(registry: Registry, kind: Kind, metadata: Json) -> str:
+    taken = registry.etcd.table(kind).records
+    name = ""
+    for _ in range(_ATTEMPTS):
+        name = registry.names.generate(metadata["generateName"])
+        if (metadata.get("namespace", ""), name) not in taken:
+            break
+    return name
+
+
+def _taken(kind: Kind, there: Record, generated: bool) -> AlreadyExists:
+    error = AlreadyExists(kind.plural, kind.group, there.obj["metadata"]["name"])
+    if generated:
+        error.message += ", the server was not able to generate a unique name for the object"
+        error.details = {**(error.details or {}), "retryAfterSeconds": 1}
+    if "deletionTimestamp" in there.obj["metadata"]:
+        error.message = f"object is being deleted: {error.message}"
+    return error
+
+
+def update(
+    registry: Registry, kind: Kind, namespace: str, name: str, obj: Json, options: WriteOptions, subresource: str
+) -> Record:
+    """PUT: what was sent takes the place of what is there."""
+    objectmeta.check_type(kind, obj)
+    metadata = obj.get("metadata") or {}
+    if (given := metadata.get("name") or "") != name:
+        if not given:
+            raise BadRequest("name must be provided")
+        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+    if (given := metadata.get("namespace") or "") and given != namespace:
+        raise BadRequest(
+            f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+        )
+    if not options.trusted:
+        obj = checked_shape(kind, obj, options)
+    strategy = registry.strategies[kind]
+    record = registry.etcd.get(kind, (namespace, name))
+    if record is None:
+        if not strategy.create_on_update or subresource:
+            registry.admission.namespace_exists(kind, namespace)
+            raise registry.not_found(kind, name)
+        created = {**obj, "metadata": {key: value for key, value in metadata.items() if key != "resourceVersion"}}
+        return insert(registry, kind, namespace, created, options)
+    return replace(registry, kind, record, obj, options, subresource)
+
+
+def replace(
+    registry: Registry,
+    kind: Kind,
+    record: Record,
+    obj: Json,
+    options: WriteOptions,
+    subresource: str = "",
+    *,
+    managed: bool = False,
+) -> Record:
+    """Put ``obj`` in the place of ``record``. Writes that change nothing make no revision, and give back ``record``."""
+    old = record.obj
+    if obj is old:
+        return record
+    strategy = registry.strategies[kind]
+    was = old["metadata"]
+    name = was["name"]
+    new = objectmeta.own(kind, obj if subresource == "status" else set_defaults(kind, obj))
+    metadata = new["metadata"]
+    version = metadata.get("resourceVersion") or ""
+    if version in ("", "0"):
+        if not strategy.unconditional_update:
+            problem = "Invalid value: 0: must be specified for an update"
+            cause = Cause("FieldValueInvalid", problem, "metadata.resourceVersion")
+            raise Invalid(kind.plural, kind.group, name, [cause])
+    elif version != was["resourceVersion"]:
+        raise Conflict(kind.plural, kind.group, name, MODIFIED)
+    objectmeta.check_precondition(kind, name, metadata, was)
+    objectmeta.carry(metadata, was)
+    metadata["name"] = name
+    metadata["resourceVersion"] = was["resourceVersion"]
+    if kind.namespaced:
+        metadata["namespace"] = was["namespace"]
+    if not managed and "managedFields" not in metadata and "managedFields" in was:
+        metadata["managedFields"] = was["managedFields"]
+    if subresource == "status":
+        strategy.prepare_for_status(new, old)
+    elif subresource == "finalize":
+        strategy.prepare_for_finalize(new, old)
+    else:
+        registry.admission.update(kind, new, old, options)
+        strategy.prepare_for_update(new, old)
+    if new == old and not vanishes(registry, kind, new, old):
+        return record
+    if causes := objectmeta.immutable_causes(metadata, was):
+        raise Invalid(kind.kind, kind.group, name, causes)
+    validated_update(kind, new, old, subresource)
+    if not subresource:
+        strategy.begin_update(new, old, dry_run=options.dry_run)
+    if not managed:
+        new = manage(kind, old, new, options.manager, "Update", subresource, times.rfc3339(registry.clock.time()))
+    if options.dry_run:
+        return Record(new, record.revision)
+    if vanishes(registry, kind, new, old):
+        registry.remove(kind, record)
+        return Record(new, record.revision)
+    return registry.etcd.put(kind, (was.get("namespace", ""), name), new)
+
+
+def vanishes(registry: Registry, kind: Kind, new: Json, old: Json) -> bool:
+    """Whether an update ends an object that was only waiting for it: the last finalizer is gone."""
+    was = old["metadata"]
+    if "deletionTimestamp" not in was or new["metadata"].get("finalizers"):
+        return False
+    return not was.get("deletionGracePeriodSeconds") and registry.strategies[kind].may_vanish(new)

@@ -1,0 +1,556 @@
+"""Label selectors and field selectors: parsed, compiled once, matched often.
+
+``k8s.io/apimachinery/pkg/labels`` and ``…/fields``, with their grammar, their order and their words. Three forms of
+label selectors meet here: the text of a query (``app=web,tier in (a,b)``), the ``LabelSelector`` object of today's
+kinds, and the plain map of Services and ReplicationControllers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.embedded.kubernetes.errors import BadRequest
+from labkit.embedded.kubernetes.kinds import Kind
+from labkit.embedded.kubernetes.objects import Json
+
+Labels = Mapping[str, str]
+
+_NO_LABELS: Labels = {}
+
+
+class SelectorError(ValueError):
+    """The selector is none; the message is the real parser's."""
+
+
+# -- requirements ----------------------------------------------------------------------------------------------------
+
+_SIGNS = {"=": "=", "==": "==", "!=": "!=", "in": " in ", "notin": " notin ", "gt": ">", "lt": "<"}
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One condition on labels. ``operator`` is one of ``= == != in notin exists ! gt lt``."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Labels) -> bool:
+        operator = self.operator
+        found = labels.get(self.key)
+        if operator in ("in", "=", "=="):
+            return found is not None and found in self.values
+        if operator in ("notin", "!="):
+            return found is None or found not in self.values
+        if operator == "exists":
+            return found is not None
+        if operator == "!":
+            return found is None
+        number = _integer(found) if found is not None else None
+        if number is None:
+            return False
+        bound = int(self.values[0])
+        return number > bound if operator == "gt" else number < bound
+
+    def __str__(self) -> str:
+        if self.operator == "exists":
+            return self.key
+        if self.operator == "!":
+            return f"!{self.key}"
+        values = ",".join(sorted(self.values))
+        return f"{self.key}{_SIGNS[self.operator]}" + (f"({values})" if self.operator in ("in", "notin") else values)
+
+
+class Selector:
+    """Conditions that must all hold. Compare with :data:`NOTHING` and :data:`EVERYTHING`."""
+
+    __slots__ = ("_exact", "_rest", "nothing", "requirements")
+
+    def __init__(self, requirements: Iterable[Requirement] = (), *, nothing: bool = False) -> None:
+        self.requirements = tuple(sorted(requirements, key=lambda one: one.key))
+        self.nothing = nothing
+        # Equality is what nearly all selectors are made of: compared without a call for each.
+        exact = [one for one in self.requirements if one.operator in ("=", "==") or _is_single(one)]
+        self._exact = tuple((one.key, one.values[0]) for one in exact)
+        self._rest = tuple(one for one in self.requirements if one not in exact)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it matches everything."""
+        return not self.requirements and not self.nothing
+
+    def matches(self, labels: Labels) -> bool:
+        if self.nothing:
+            return False
+        for key, value in self._exact:
+            if labels.get(key) != value:
+                return False
+        return all(one.matches(labels) for one in self._rest)
+
+    def selects(self, obj: Json) -> bool:
+        """Whether the object's labels match."""
+        return self.matches(obj["metadata"].get("labels") or _NO_LABELS)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Selector) and self.requirements == other.requirements and self.nothing == other.nothing
+
+    def __hash__(self) -> int:
+        return hash((self.requirements, self.nothing))
+
+    def __str__(self) -> str:
+        return ",".join(str(one) for one in self.requirements)
+
+    def __repr__(self) -> str:
+        return f"<Selector {'nothing' if self.nothing else str(self) or 'everything'}>"
+
+
+def _is_single(one: Requirement) -> bool:
+    return one.operator == "in" and len(one.values) == 1
+
+
+EVERYTHING = Selector()
+NOTHING = Selector(nothing=True)
+
+
+# -- selectors in objects --------------------------------------------------------------------------------------------
+
+_EXPRESSIONS = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+# Node affinity has two more, for numbers.
+_NODE_EXPRESSIONS = {**_EXPRESSIONS, "Gt": "gt", "Lt": "lt"}
+
+
+def of(selector: Mapping[str, Any] | None) -> Selector:
+    """The ``LabelSelector`` object (``matchLabels``, ``matchExpressions``) compiled.
+
+    None selects nothing, ``{}`` everything (``LabelSelectorAsSelector``). Raises :class:`SelectorError`.
+    """
+    if selector is None:
+        return NOTHING
+    found = [Requirement(key, "=", (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
+    found += [expression(each) for each in selector.get("matchExpressions") or ()]
+    for one in found:
+        check(one)
+    return Selector(found)
+
+
+def expression(each: Mapping[str, Any], operators: Mapping[str, str] = _EXPRESSIONS) -> Requirement:
+    """A row of ``matchExpressions`` as a requirement. Raises :class:`SelectorError` for an operator that is none."""
+    operator = operators.get(each.get("operator", ""))
+    if operator is None:
+        raise SelectorError(f'"{each.get("operator", "")}" is not a valid label selector operator')
+    return Requirement(each.get("key", ""), operator, tuple(each.get("values") or ()))
+
+
+def of_node(expressions: Iterable[Mapping[str, Any]]) -> Selector:
+    """``matchExpressions`` of node affinity, which know ``Gt`` and ``Lt`` too. Raises :class:`SelectorError`."""
+    found = [expression(each, _NODE_EXPRESSIONS) for each in expressions]
+    for one in found:
+        check(one)
+    return Selector(found)
+
+
+def of_map(labels: Mapping[str, str] | None) -> Selector:
+    """A plain map of labels: the ``selector`` of a ReplicationController, a ``nodeSelector``.
+
+    Empty selects everything, as ``SelectorFromSet`` does; a Service without a selector is for its caller to see.
+    """
+    return Selector(Requirement(key, "=", (value,)) for key, value in (labels or {}).items())
+
+
+def matches(selector: Mapping[str, Any] | None, labels: Labels) -> bool:
+    """Whether a ``LabelSelector`` object matches, for once; who asks again and again compiles it with :func:`of`."""
+    if selector is None:
+        return False
+    for key, value in (selector.get("matchLabels") or _NO_LABELS).items():
+        if labels.get(key) != value:
+            return False
+    return all(expression(each).matches(labels) for each in selector.get("matchExpressions") or ())
+
+
+# -- the text of a query ---------------------------------------------------------------------------------------------
+
+_BLANKS = " \t\r\n"
+_SPECIAL = "=!(),><"
+_TOKENS = {")", ",", "!", "==", "=", ">", "in", "<", "!=", "notin", "("}
+_END = ""
+_IDENTIFIER = "identifier"
+_BROKEN = "error"
+_OPERATORS = {"in": "in", "=": "=", "==": "==", ">": "gt", "<": "lt", "notin": "notin", "!=": "!="}
+_BINARY = "in, notin, =, ==, !=, gt, lt"
+
+
+def parse(text: str) -> Selector:
+    """A selector as ``kubectl -l`` and the query parameter ``labelSelector`` have it. Raises :class:`SelectorError`."""
+    return _Parser(text).parse() if text else EVERYTHING
+
+
+def _scan(text: str) -> list[tuple[str, str]]:
+    """Tokens and their literals; the last one is the end."""
+    found: list[tuple[str, str]] = []
+    at, end = 0, len(text)
+    while True:
+        while at < end and text[at] in _BLANKS:
+            at += 1
+        if at >= end:
+            found.append((_END, ""))
+            return found
+        if text[at] not in _SPECIAL:
+            start = at
+            while at < end and text[at] not in _SPECIAL and text[at] not in _BLANKS:
+                at += 1
+            word = text[start:at]
+            found.append((word if word in _TOKENS else _IDENTIFIER, word))
+            continue
+        if text[at : at + 2] in _TOKENS:  # "==" and "!=" before "=" and "!"
+            found.append((text[at : at + 2], text[at : at + 2]))
+            at += 2
+        else:
+            found.append((text[at], text[at]))
+            at += 1
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._items = _scan(text)
+        self._at = 0
+
+    def _look(self) -> tuple[str, str]:
+        token, literal = self._items[self._at]
+        return (_IDENTIFIER if token in ("in", "notin") else token), literal  # they may be keys and values, too
+
+    def _next(self) -> tuple[str, str]:
+        item = self._look()
+        self._at += 1
+        return item
+
+    def parse(self) -> Selector:
+        found: list[Requirement] = []
+        while True:
+            token, literal = self._look()
+            if token == _END:
+                return Selector(found)
+            if token not in (_IDENTIFIER, "!"):
+                raise SelectorError(f"found '{literal}', expected: !, identifier, or 'end of string'")
+            try:
+                found.append(self._requirement())
+            except SelectorError as error:
+                raise SelectorError(f"unable to parse requirement: {error}") from None
+            token, literal = self._next()
+            if token == _END:
+                return Selector(found)
+            if token != ",":
+                raise SelectorError(f"found '{literal}', expected: ',' or 'end of string'")
+            token, literal = self._look()
+            if token not in (_IDENTIFIER, "!"):
+                raise SelectorError(f"found '{literal}', expected: identifier after ','")
+
+    def _requirement(self) -> Requirement:
+        token, key = self._next()
+        absent = token == "!"
+        if absent:
+            token, key = self._next()
+        if token != _IDENTIFIER:
+            raise SelectorError(f"found '{key}', expected: identifier")
+        if wrong := label_key_problems(key):
+            raise SelectorError(f'<nil>: Invalid value: "{key}": {"; ".join(wrong)}')
+        if absent:
+            return check(Requirement(key, "!"))
+        if self._look()[0] in (_END, ","):
+            return check(Requirement(key, "exists"))
+        token, literal = self._items[self._at]
+        self._at += 1
+        if token not in _OPERATORS:
+            raise SelectorError(f"found '{literal}', expected: {_BINARY}")
+        operator = _OPERATORS[token]
+        values = self._values() if operator in ("in", "notin") else self._value()
+        return check(Requirement(key, operator, values))
+
+    def _values(self) -> tuple[str, ...]:
+        token, literal = self._next()
+        if token != "(":
+            raise SelectorError(f"found '{literal}' expected: '('")
+        token, literal = self._look()
+        if token == ")":
+            self._at += 1
+            return ("",)
+        if token not in (_IDENTIFIER, ","):
+            raise SelectorError(f"found '{literal}', expected: ',', ')' or identifier")
+        found = self._identifiers()
+        self._at += 1  # the closing parenthesis, which ended the list
+        return tuple(sorted(found))
+
+    def _identifiers(self) -> set[str]:
+        found: set[str] = set()
+        while True:
+            token, literal = self._next()
+            following, text = self._look() if token != _END else (_END, "")
+            if token == _IDENTIFIER:
+                found.add(literal)
+                if following == ")":
+                    return found
+                if following != ",":
+                    raise SelectorError(f"found '{text}', expected: ',' or ')'")
+            elif token == ",":
+                if not found or following in (")", ","):  # "(,", ",)" and ",," hold an empty value
+                    found.add("")
+                if following == ")":
+                    return found
+            else:
+                raise SelectorError(f"found '{literal}', expected: ',', or identifier")
+
+    def _value(self) -> tuple[str, ...]:
+        token, literal = self._look()
+        if token in (_END, ","):
+            return ("",)
+        self._at += 1
+        if token != _IDENTIFIER:
+            raise SelectorError(f"found '{literal}', expected: identifier")
+        return (literal,)
+
+
+# -- what keys and values may be -------------------------------------------------------------------------------------
+
+_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+
+
+def label_key_problems(key: str) -> list[str]:
+    """What is wrong with a label's key (``IsQualifiedName``); empty if nothing is."""
+    wrong: list[str] = []
+    parts = key.split("/")
+    if len(parts) > 2:
+        return [
+            "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+            "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' "
+            "(e.g. 'example.com/MyName')"
+        ]
+    if len(parts) == 2:
+        prefix = parts[0]
+        if not prefix:
+            wrong.append("prefix part must be non-empty")
+        else:
+            if len(prefix) > 253:
+                wrong.append("prefix part must be no more than 253 characters")
+            if not _SUBDOMAIN.fullmatch(prefix):
+                wrong.append(
+                    "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-'"
+                    " or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for"
+                    " validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+                )
+    name = parts[-1]
+    if not name:
+        wrong.append("name part must be non-empty")
+    elif len(name) > 63:
+        wrong.append("name part must be no more than 63 characters")
+    if not _NAME.fullmatch(name):
+        wrong.append(
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+            "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+            "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+        )
+    return wrong
+
+
+def label_value_problems(value: str) -> list[str]:
+    """What is wrong with a label's value (``IsValidLabelValue``); empty if nothing is."""
+    wrong: list[str] = []
+    if len(value) > 63:
+        wrong.append("must be no more than 63 characters")
+    if value and not _NAME.fullmatch(value):
+        wrong.append(
+            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
+            "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+            "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+        )
+    return wrong
+
+
+def check(one: Requirement) -> Requirement:
+    """The requirement itself, if it can be one (``NewRequirement``). Raises :class:`SelectorError`."""
+    wrong: list[str] = []
+    if problems := label_key_problems(one.key):
+        wrong.append(f'key: Invalid value: "{one.key}": {"; ".join(problems)}')
+    if one.operator in ("in", "notin") and not one.values:
+        wrong.append("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
+    elif one.operator in ("exists", "!") and one.values:
+        listed = ",".join(f'"{value}"' for value in one.values)
+        wrong.append(f"values: Invalid value: [{listed}]: values set must be empty for exists and does not exist")
+    elif one.operator in ("gt", "lt"):
+        if len(one.values) != 1:
+            wrong.append("values: Invalid value: []: for 'Gt', 'Lt' operators, exactly one value is required")
+        wrong += [
+            f"values[{index}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
+            for index, value in enumerate(one.values)
+            if _integer(value) is None
+        ]
+    for index, value in enumerate(one.values):
+        if problems := label_value_problems(value):
+            wrong.append(f'values[{index}][{one.key}]: Invalid value: "{value}": {"; ".join(problems)}')
+    if wrong:
+        raise SelectorError(wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]")
+    return one
+
+
+def _integer(text: str) -> int | None:
+    """As ``strconv.ParseInt(text, 10, 64)``."""
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None
+
+
+# -- field selectors -------------------------------------------------------------------------------------------------
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return ("false", "true")[value] if isinstance(value, bool) else str(value)
+
+
+def _path(path: str, absent: str = "") -> Callable[[Json], str]:
+    """Reads a dotted path; ``absent`` is Go's zero value where that is not the empty string."""
+    parts = path.split(".")
+
+    def read(obj: Json) -> str:
+        found: Any = obj
+        for part in parts:
+            found = found.get(part)
+            if found is None:
+                return absent
+        return _text(found)
+
+    return read
+
+
+def _paths(*paths: str) -> dict[str, Callable[[Json], str]]:
+    return {path: _path(path) for path in paths}
+
+
+_ANY = _paths("metadata.name", "metadata.namespace")
+
+
+def _pod_ips(pod: Json) -> str:
+    return (pod.get("status") or {}).get("podIP", "")
+
+
+def _event_source(event: Json) -> str:
+    return (event.get("source") or {}).get("component") or event.get("reportingComponent") or ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """What a kind's field selectors may name, and what is said of others."""
+
+    known: Mapping[str, Callable[[Json], str]]
+    words: str = "field label not supported: {name}"
+
+
+_DEFAULT = _Fields(_ANY, '"{name}" is not a known field selector: only "metadata.name", "metadata.namespace"')
+
+# pkg/apis/*/v1/conversion.go (what may be asked) and each strategy's ToSelectableFields (what is found).
+_FIELDS: Mapping[str, _Fields] = {
+    "pods": _Fields(
+        {
+            **_ANY,
+            **_paths("spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName"),
+            **_paths("status.phase", "status.podIP", "status.nominatedNodeName"),
+            "spec.hostNetwork": _path("spec.hostNetwork", "false"),
+            "status.podIPs": _pod_ips,
+        }
+    ),
+    "nodes": _Fields({**_paths("metadata.name"), "spec.unschedulable": _path("spec.unschedulable", "false")}),
+    "namespaces": _Fields(_paths("metadata.name", "status.phase")),
+    "replicationcontrollers": _Fields({**_ANY, "status.replicas": _path("status.replicas", "0")}),
+    "secrets": _Fields({**_ANY, **_paths("type")}),
+    "services": _Fields({**_ANY, **_paths("spec.clusterIP", "spec.type")}),
+    "events": _Fields(
+        {
+            **_ANY,
+            **_paths("involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid"),
+            **_paths("involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath"),
+            **_paths("reason", "reportingComponent", "type"),
+            "source": _event_source,
+        }
+    ),
+    "replicasets.apps": _Fields(
+        {**_ANY, "status.replicas": _path("status.replicas", "0")},
+        'field label "{name}" not supported for ReplicaSet',
+    ),
+    "jobs.batch": _Fields(
+        {**_ANY, "status.successful": _path("status.succeeded", "0")},
+        'field label "{name}" not supported for Job',
+    ),
+}
+
+
+class FieldSelector:
+    """Terms on an object's fields that must all hold: ``(field, value, equal)``."""
+
+    __slots__ = ("_reads", "terms")
+
+    def __init__(self, terms: Iterable[tuple[str, str, bool]], fields: _Fields = _DEFAULT) -> None:
+        self.terms = tuple(terms)
+        self._reads = tuple((fields.known[name], value, equal) for name, value, equal in self.terms)
+
+    @property
+    def empty(self) -> bool:
+        return not self.terms
+
+    def matches(self, obj: Json) -> bool:
+        return all((read(obj) == value) is equal for read, value, equal in self._reads)
+
+    def exact(self, name: str) -> str | None:
+        """The value that a field must have, if the selector says so."""
+        return next((value for field, value, equal in self.terms if field == name and equal), None)
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}{'=' if equal else '!='}{_escape(value)}" for name, value, equal in self.terms)
+
+
+def parse_fields(kind: Kind, text: str) -> FieldSelector:
+    """A field selector for objects of that kind. Raises :class:`BadRequest` in the real one's words."""
+    fields = _FIELDS.get(kind.resource, _DEFAULT)
+    terms: list[tuple[str, str, bool]] = []
+    for term in sorted(_split_terms(text)):
+        if not term:
+            continue
+        found = re.search(r"!=|==|=", term)
+        if found is None:
+            raise BadRequest(f"invalid selector: '{text}'; can't understand '{term}'")
+        name, value = term[: found.start()], _unescape(term[found.end() :])
+        if name not in fields.known:
+            raise BadRequest(fields.words.format(name=name))
+        terms.append((name, value, found[0] != "!="))
+    return FieldSelector(terms, fields)
+
+
+def _split_terms(text: str) -> list[str]:
+    """Split at the commas that no backslash protects."""
+    return re.findall(r"((?:\\.|[^,\\]|\\$)*)(?:,|$)", text, re.DOTALL)
+
+
+def _escape(value: str) -> str:
+    return re.sub(r"([\\,=])", r"\\\1", value)
+
+
+def _unescape(value: str) -> str:
+    if not any(sign in value for sign in "\\,="):
+        return value
+    found: list[str] = []
+    signs = iter(value)
+    for sign in signs:
+        if sign == "\\":
+            escaped = next(signs, "")
+            if escaped not in ("\\", ",", "="):
+                raise BadRequest(f"invalid field selector: invalid escape sequence: \\{escaped}")
+            found.append(escaped)
+        elif sign in ",=":
+            raise BadRequest(f"invalid field selector: unescaped character in value: {ord(sign)}")
+        else:
+            found.append(sign)
+    return "".join(found)
