@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp import web
 
     from labkit.embedded.runtime.network import Network
@@ -45,6 +47,7 @@ class Listener:
         "real_host",
         "real_port",
         "sock",
+        "tls",
     )
 
     def __init__(self, network: Network, machine: str, ip: str, port: int, sock: socket.socket) -> None:
@@ -55,6 +58,7 @@ class Listener:
         self.port = port or self.real_port
         self.sock = sock
         self.handler: Handler | None = None  # of an HTTP listener
+        self.tls: ssl.SSLContext | None = None
         self._factory: ProtocolFactory | None = None
         self._connections: weakref.WeakSet[asyncio.BaseTransport] | None = None
         self._tasks: set[asyncio.Task[Any]] | None = None
@@ -104,7 +108,7 @@ class Listener:
         try:
             await self._network.latency(self.machine, conn)
             assert self._factory is not None
-            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._factory, conn)
+            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._factory, conn, ssl=self.tls)
         except (OSError, asyncio.CancelledError):
             conn.close()
             return

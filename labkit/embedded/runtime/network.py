@@ -38,6 +38,8 @@ from labkit.embedded.runtime.outside import Place, dial
 __all__ = ["AddressInUse", "Connected", "Handler", "Listener", "Network"]
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp import web
 
 BLOCKS = range(16, 251)  # S of 127.S: below are what people use by hand (127.0.0.1, 127.0.1.1, 127.0.0.53)
@@ -196,9 +198,18 @@ class Network:
         listener._serve(factory)
         return listener
 
-    async def listen_protocol(self, machine: Machine | str, ip: str, port: int, factory: ProtocolFactory) -> Listener:
-        """Accept connections for ``ip:port``, each spoken to by a protocol that ``factory`` makes."""
+    async def listen_protocol(
+        self,
+        machine: Machine | str,
+        ip: str,
+        port: int,
+        factory: ProtocolFactory,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> Listener:
+        """Accept connections for ``ip:port``, each spoken to by a protocol that ``factory`` makes; over TLS if asked."""
         listener = self._bind(machine, ip, port)
+        listener.tls = tls
         listener._serve(factory)
         return listener
 

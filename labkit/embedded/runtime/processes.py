@@ -75,6 +75,7 @@ class Process:
         "_task",
         "args",
         "cwd",
+        "ended",
         "entry",
         "env",
         "exit_code",
@@ -147,6 +148,7 @@ class Process:
         self.oom = False
         self.started_at = 0.0
         self.finished_at = 0.0
+        self.ended: Callable[[], object] | None = None  # called once, when there is an exit code
         self._ballast = 0
         self._busy = 0.0
         self._task: asyncio.Task[int] | None = None
@@ -235,6 +237,8 @@ class Process:
         self._handlers = None
         if self._exited is not None and not self._exited.done():
             self._exited.set_result(self.exit_code)
+        if self.ended is not None:
+            asyncio.get_running_loop().call_soon(self.ended)
 
     @property
     def running(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from labkit.embedded.runtime import durations
 from labkit.embedded.swarm.errors import ApiError, BadRequest
 from labkit.embedded.swarm.host import wording
 from labkit.embedded.swarm.host.frames import frame, render
@@ -29,13 +30,13 @@ def test_ages(seconds: float, words: str) -> None:
     [(0, "0s"), (0.001, "1ms"), (1.5, "1.5s"), (90, "1m30s"), (3600, "1h0m0s"), (-2, "-2s"), (0.0000015, "1.5µs")],
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert wording.go_duration(seconds) == words
-    assert wording.parse_duration(words) == pytest.approx(seconds)
+    assert durations.go_duration(seconds) == words
+    assert durations.parse_duration(words) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "1", "x", "1s2", "--1s"])
 def test_what_is_no_duration(text: str) -> None:
-    assert wording.parse_duration(text) is None
+    assert durations.parse_duration(text) is None
 
 
 def test_times() -> None:

@@ -10,12 +10,13 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from labkit.embedded.runtime.durations import go_duration
 from labkit.embedded.swarm.errors import ApiError, BadRequest
 from labkit.embedded.swarm.objects import Json
 
 from .fields import CONFIG, HOST, take
 from .restarts import check_policy
-from .wording import go_duration, quoted
+from .wording import quoted
 
 MIN_MEMORY = 6 * 1024 * 1024
 _MIN_HEALTH = 1_000_000  # nanoseconds

@@ -6,12 +6,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.durations import go_duration
 from labkit.embedded.runtime.processes import ExecutableNotFound
 from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.objects import Json
 
 from .container import Container, Health, Probe
-from .wording import go_duration
 
 if TYPE_CHECKING:
     from .host import Host

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 
+from labkit.embedded.runtime.durations import parse_duration
 from labkit.embedded.swarm.errors import ApiError
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
@@ -50,37 +51,6 @@ def human_duration(seconds: float) -> str:
         (hours < 24 * 365 * 2, f"{hours // 24 // 30} months"),
     )
     return next((text for fits, text in steps if fits), f"{int(seconds / DAY / 365)} years")
-
-
-def go_duration(seconds: float) -> str:
-    """``1m30s``, ``500ms``: Go's ``time.Duration.String``."""
-    if seconds < 0:
-        return "-" + go_duration(-seconds)
-    if seconds == 0:
-        return "0s"
-    for limit, unit in ((1e-6, "ns"), (1e-3, "µs"), (1.0, "ms")):
-        if seconds < limit:
-            scale = {"ns": 1e9, "µs": 1e6, "ms": 1e3}[unit]
-            return f"{round(seconds * scale, 6):g}{unit}"
-    minutes, rest = divmod(seconds, MINUTE)
-    hours, minutes = divmod(int(minutes), 60)
-    tail = f"{round(rest, 9):.9f}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{tail}"
-    return f"{minutes}m{tail}" if minutes else tail
-
-
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": MINUTE, "h": HOUR}
-
-
-def parse_duration(text: str) -> float | None:
-    """Seconds of ``1m30s``, or None when it is not a Go duration."""
-    sign, body = (-1, text[1:]) if text.startswith("-") else (1, text)
-    parts = list(_DURATION_PART.finditer(body))
-    if not parts or "".join(part.group(0) for part in parts) != body:
-        return None
-    return sign * sum(float(part.group(1)) * _UNITS[part.group(2)] for part in parts)
 
 
 _STAMP = re.compile(
