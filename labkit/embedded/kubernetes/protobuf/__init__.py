@@ -1,5 +1,7 @@
 """Bodies in ``application/vnd.kubernetes.protobuf``, which kubectl sends since 1.32, decoded into JSON objects."""
 
-from labkit.embedded.kubernetes.protobuf.decode import decode
+from labkit.embedded.kubernetes.protobuf.decode import decode, is_protobuf
 
-__all__ = ["decode"]
+MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
+
+__all__ = ["MEDIA_TYPE", "decode", "is_protobuf"]

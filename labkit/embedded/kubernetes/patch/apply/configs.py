@@ -106,7 +106,7 @@ def _leaf_problems(value: Any, shape: Shape, path: Path) -> list[str]:
     types, name = expected
     if not isinstance(value, types) or (isinstance(value, bool) and shape.type != "boolean"):
         return [_at(path, f"expected {name}, got {_shown(value)}")]
-    if shape.type == "array":
+    if isinstance(value, list):
         for index, item in enumerate(value):
             found += problems(item, shape.item, (*path, f"i:{index}"))
     return found

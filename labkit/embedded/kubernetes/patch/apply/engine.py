@@ -55,7 +55,7 @@ class ApplyConflict(StatusError):
 
 
 class Unappliable(StatusError):
-    """A configuration that does not fit the kind. The real one answers 500 with these words; the fault is a client's."""
+    """A configuration that does not fit the kind. The real one says so with a 500, though the client is at fault."""
 
     code, reason = 400, ""
 
