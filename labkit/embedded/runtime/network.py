@@ -139,7 +139,9 @@ class Network:
 
     def machine_address(self, index: int) -> str:
         """The address of the ``index``-th machine."""
-        return f"{self.block}.0.{10 + index}" if index < 240 else f"{self.block}.1.{index - 240}"
+        if index < 240:
+            return f"{self.block}.0.{10 + index}"
+        return f"{self.block}.{1 + (index - 240) // 256}.{(index - 240) % 256}"
 
     def pool(self, cidr_or_name: str, size: int = 4094) -> AddressPool:
         """The pool of a network, made when it is first asked for.
