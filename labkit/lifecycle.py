@@ -84,26 +84,32 @@ def attach(
     host: str | None = None,
     name: str | None = None,
     tls: str | os.PathLike[str] | None = None,
+    kubeconfig: str | os.PathLike[str] | None = None,
     allow: str | Iterable[str] = (),
     **unknown: Any,
 ) -> Sandbox:
     """A cluster that exists elsewhere, looked at and driven through its own API.
 
-    :param context: the name of a docker context (``docker context ls``)
-    :param host: or the URL of a manager: ``ssh://me@manager``, ``tcp://manager:2376``, ``unix:///…``
-    :param name: what to call it here; the context's name (or ``swarm``) unless given
-    :param tls: folder with ca.pem, cert.pem and key.pem, for a ``tcp://`` host
-    :param allow: what may be done to it that takes running tasks away: any of ``"drain"``, ``"kill"``, ``"remove"``,
-        ``"scale"`` (to fewer), ``"update"``. It may be somebody's production, so nothing of that is allowed unless it
-        is named here. labkit cannot pull the plug of machines that it did not start: ``fail`` and its like never work.
+    :param context: the name of a docker context (``docker context ls``), or of a context of the kubeconfig
+        (``kubectl config get-contexts``; the current one unless given)
+    :param host: (swarm) or the URL of a manager: ``ssh://me@manager``, ``tcp://manager:2376``, ``unix:///…``
+    :param name: what to call it here; the context's name (or the orchestrator's) unless given
+    :param tls: (swarm) folder with ca.pem, cert.pem and key.pem, for a ``tcp://`` host
+    :param kubeconfig: (kubernetes) another file than ``KUBECONFIG`` or ``~/.kube/config``
+    :param allow: what may be done to it that takes running tasks away: any of ``"drain"``, ``"kill"``, ``"relabel"``,
+        ``"remove"``, ``"scale"`` (to fewer), ``"update"``. It may be somebody's production, so nothing of that is
+        allowed unless it is named here. labkit cannot pull the plug of machines that it did not start: ``fail`` and its
+        like never work.
     """
     if unknown:
-        raise UsageError(f"attach() knows no {', '.join(sorted(unknown))}; it takes context, host, name, tls, allow")
+        raise UsageError(
+            f"attach() knows no {', '.join(sorted(unknown))}; it takes context, host, name, tls, kubeconfig, allow"
+        )
     from labkit.engines.attached import attachment
 
     check_orchestrator(orchestrator)
     registry = Registry()
-    where = attachment(orchestrator, context=context, host=host, tls=tls, allow=allow)
+    where = attachment(orchestrator, context=context, host=host, tls=tls, kubeconfig=kubeconfig, allow=allow)
     name = check_name(name if name is not None else where.suggested_name)
     with registry.lock(name):
         known = registry.get(name)

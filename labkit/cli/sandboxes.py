@@ -204,10 +204,13 @@ def attach(
     context: Annotated[str | None, typer.Option(help="A docker context, or a context of your kubeconfig.")] = None,
     host: Annotated[str | None, typer.Option(help="A manager's URL: ssh://me@manager, tcp://manager:2376.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
+    kubeconfig: Annotated[str | None, typer.Option(help="Another kubeconfig than your usual one.")] = None,
     tls: Annotated[str | None, typer.Option(help="Folder with ca.pem, cert.pem and key.pem, for tcp://.")] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="A drill that may be done to it: drain, kill, remove, scale, update. May be repeated."),
+        typer.Option(
+            help="A drill that may be done to it: drain, kill, relabel, remove, scale, update. May be repeated."
+        ),
     ] = None,
     json: _JSON = False,
 ) -> None:
@@ -223,7 +226,9 @@ def attach(
     """
     from labkit.lifecycle import attach as attach_to
 
-    sandbox = attach_to(orchestrator, context=context, host=host, name=name, tls=tls, allow=allow or ())
+    sandbox = attach_to(
+        orchestrator, context=context, host=host, name=name, tls=tls, kubeconfig=kubeconfig, allow=allow or ()
+    )
     if json:
         output.as_json(sandbox.status())
     else:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
+import shutil
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labkit.engines.base import MachineInfo, NoComponents, Progress, Record, Request, check_verb
-from labkit.errors import ClusterError, EngineFailed, LabkitError, Refused, UsageError
+from labkit.errors import EngineFailed, Refused, UsageError
 from labkit.orchestrators.base import Orchestrator
 from labkit.paths import Paths
 
@@ -21,6 +19,7 @@ from labkit.paths import Paths
 DRILLS: Mapping[str, str] = {
     "drain": "drain a node",
     "kill": "kill a task",
+    "relabel": "change a pod's labels",
     "remove": "remove a workload",
     "scale": "scale to fewer tasks",
     "update": "change a workload's image",
@@ -36,20 +35,15 @@ class AttachedEngine(NoComponents):
         raise EngineFailed("labkit cannot start a cluster that is not its own; labkit.attach(…) looks at one that runs")
 
     def down(self, record: Record) -> None:
-        """Nothing: the registry forgets the record, the cluster lives on."""
+        """The registry forgets the record, the cluster lives on; what was written to reach it goes."""
+        shutil.rmtree(record.state, ignore_errors=True)
 
     def alive(self, record: Record) -> bool:
         return True  # as far as labkit is concerned; whether it answers is seen by looking
 
     def machines(self, record: Record) -> list[MachineInfo]:
-        found = []
-        for machine in record.machines:
-            try:
-                _info(machine.name, machine.env)
-                found.append(machine)
-            except ClusterError:
-                found.append(replace(machine, state="unknown"))
-        return found
+        answers = _answers(record.orchestrator)
+        return [m if answers(m) else replace(m, state="unknown") for m in record.machines]
 
     def plug(self, record: Record, machine: str, verb: str, **options: Any) -> None:
         check_verb(record, machine, verb)
@@ -60,6 +54,14 @@ class AttachedEngine(NoComponents):
         return {"notes": [f"attached; allowed: {allowed}"]}
 
 
+def _answers(orchestrator: str) -> Callable[[MachineInfo], bool]:
+    if orchestrator == "kubernetes":
+        from labkit.engines.attached_kubernetes import answers
+    else:
+        from labkit.engines.attached_swarm import answers
+    return answers
+
+
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """Where an attached cluster is and what may be done to it, found to answer."""
@@ -67,11 +69,22 @@ class Attachment:
     orchestrator: str
     suggested_name: str
     env: Mapping[str, str]
+    endpoints: Mapping[str, str]
     machine: MachineInfo
     allow: tuple[str, ...]
     source: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)  # what must lie in its folder, by name; {state} in env
 
     def record(self, name: str, paths: Paths) -> Record:
+        """Writes what has to be kept, and returns the record. ``{state}`` in the environment is the folder."""
+        state = paths.state_of(name)
+        for file, text in self.files.items():
+            state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(
+                state / file, "w", opener=lambda path, flags: os.open(path, flags, 0o600), encoding="utf-8"
+            ) as out:
+                out.write(text)
+        env = {key: value.replace("{state}", str(state)) for key, value in self.env.items()}
         return Record(
             name=name,
             orchestrator=self.orchestrator,
@@ -79,11 +92,15 @@ class Attachment:
             created=time.time(),
             state=str(paths.state_of(name)),
             run=str(paths.run_of(name)),
-            env=dict(self.env),
-            endpoints={"docker": self.env["DOCKER_HOST"]},
-            machines=(self.machine,),
+            env=env,
+            endpoints=dict(self.endpoints),
+            machines=(replace(self.machine, env=env),),
             options={**self.source, "allow": list(self.allow)},
         )
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # it may hold a key
 
 
 def attachment(
@@ -92,27 +109,30 @@ def attachment(
     context: str | None,
     host: str | None,
     tls: str | os.PathLike[str] | None,
+    kubeconfig: str | os.PathLike[str] | None,
     allow: str | Iterable[str],
 ) -> Attachment:
-    """Looks where the cluster is and asks whether it is a swarm's manager.
+    """Looks where the cluster is and asks whether it is one of that kind.
 
-    Raises UsageError for what makes no sense, ClusterError if nobody answers or it manages no swarm.
+    Raises UsageError for what makes no sense, ClusterError if nobody answers or it is something else.
     """
-    if (context is None) == (host is None):
-        raise UsageError("say where it is: context= (of `docker context ls`) or host= (ssh://, tcp://, unix://)")
     allowed = check_allow(allow)
-    if context is not None:
-        env, source, suggested = _of_context(context), {"context": context}, context
-    else:
-        env, source, suggested = _of_host(str(host), tls), {"host": str(host)}, orchestrator
-    info = _info(suggested, env)
-    swarm = info.get("Swarm") or {}
-    if not swarm.get("ControlAvailable"):
-        state = swarm.get("LocalNodeState") or "inactive"
-        raise ClusterError(f"the Docker engine at {env['DOCKER_HOST']} is not a swarm manager (swarm: {state})")
-    machine = MachineInfo(info.get("Name") or suggested, "manager", "up", swarm.get("NodeAddr", ""), env)
-    name = re.sub(r"[^a-z0-9]+", "-", suggested.lower()).strip("-")[:32].strip("-")
-    return Attachment(orchestrator, name or orchestrator, env, machine, allowed, source)
+    if orchestrator == "kubernetes":
+        if host is not None or tls is not None:
+            raise UsageError("a Kubernetes cluster is attached by a context of your kubeconfig: context=, kubeconfig=")
+        from labkit.engines.attached_kubernetes import attachment as find
+
+        return find(context, kubeconfig, allowed)
+    if kubeconfig is not None:
+        raise UsageError("kubeconfig= is for Kubernetes; a swarm is attached by context= or host=")
+    from labkit.engines.attached_swarm import attachment as find_swarm
+
+    return find_swarm(context, host, tls, allowed)
+
+
+def suggested(name: str, otherwise: str) -> str:
+    """A context's name as one of ours."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:32].strip("-") or otherwise
 
 
 def check_allow(allow: str | Iterable[str]) -> tuple[str, ...]:
@@ -122,54 +142,6 @@ def check_allow(allow: str | Iterable[str]) -> tuple[str, ...]:
         if name not in DRILLS:
             raise UsageError(f"there is nothing called {name!r} to allow; there are {', '.join(DRILLS)}")
     return names
-
-
-def _info(name: str, env: Mapping[str, str]) -> Mapping[str, Any]:
-    from labkit.orchestrators.connection import Connection
-
-    # ssh has to log in first.
-    connection = Connection(name, env, 20.0 if env["DOCKER_HOST"].startswith("ssh:") else 3.0)
-    try:
-        info: Mapping[str, Any] = connection.get_json("/info")
-        return info
-    finally:
-        connection.close()
-
-
-def _of_context(context: str) -> dict[str, str]:
-    """The environment of a docker context, from the CLI's own store.
-
-    Not through docker-py: where there is no ``config.json`` (`docker context create` makes none) it looks for the store
-    in the current folder, and its "default" follows DOCKER_HOST, which in this process may point at a sandbox.
-    """
-    if context == "default":
-        return {"DOCKER_HOST": "unix:///var/run/docker.sock"}
-    store = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "contexts"
-    folder = hashlib.sha256(context.encode()).hexdigest()
-    try:
-        meta = json.loads((store / "meta" / folder / "meta.json").read_text("utf-8"))
-        env = {"DOCKER_HOST": str(meta["Endpoints"]["docker"]["Host"])}
-    except FileNotFoundError:
-        raise UsageError(f"there is no docker context {context!r}; `docker context ls` lists those there are") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LabkitError(f"the docker context {context!r} cannot be read: {error}") from error
-    certificates = store / "tls" / folder / "docker"  # with the very file names that DOCKER_CERT_PATH wants
-    if (certificates / "cert.pem").exists():
-        env |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
-    return env
-
-
-def _of_host(host: str, tls: str | os.PathLike[str] | None) -> dict[str, str]:
-    if not host.startswith(("ssh://", "tcp://", "unix://")):
-        raise UsageError(f"{host!r} is no Docker host; write ssh://user@machine, tcp://machine:2376 or unix:///path")
-    env = {"DOCKER_HOST": host}
-    if tls is not None:
-        folder = Path(tls).expanduser().absolute()
-        missing = [name for name in ("ca.pem", "cert.pem", "key.pem") if not (folder / name).is_file()]
-        if missing:
-            raise UsageError(f"{folder} has no {', '.join(missing)}; tls= needs ca.pem, cert.pem and key.pem")
-        env |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(folder)}
-    return env
 
 
 class Guarded:
@@ -208,6 +180,18 @@ class Guarded:
     def kill(self, task_id: str) -> None:
         self._check("kill")
         self._adapter.kill(task_id)
+
+    def restart(self, workload: str) -> None:
+        self._check("update")
+        self._adapter.restart(workload)  # type: ignore[attr-defined]  # only asked of adapters that have it
+
+    def roll_back(self, workload: str) -> None:
+        self._check("update")
+        self._adapter.roll_back(workload)  # type: ignore[attr-defined]
+
+    def relabel(self, task_id: str, label: str, value: str | None) -> None:
+        self._check("relabel")
+        self._adapter.relabel(task_id, label, value)  # type: ignore[attr-defined]
 
     def remove(self, workload: str) -> None:
         self._check("remove")

@@ -36,9 +36,8 @@ class Kubernetes:
         env = next((m.env for m in machines() if "KUBECONFIG" in m.env), None)
         if env is None:
             raise ClusterError("none of the machines leads to an API server")
-        context = env.get("LABKIT_KUBE_CONTEXT", "")
-        self._reader = Connection(env["KUBECONFIG"], context, _READ_TIMEOUT)
-        self._actor = Connection(env["KUBECONFIG"], context, _ACT_TIMEOUT)
+        self._reader = Connection(env["KUBECONFIG"], _READ_TIMEOUT)
+        self._actor = Connection(env["KUBECONFIG"], _ACT_TIMEOUT)
         self._cache = Cache(self._reader)
         self._memory = Memory()
         self._seen = (-1, False)

@@ -36,9 +36,8 @@ class Gone(ApiError):
 class Connection:
     """An API server by its kubeconfig. Connects when it is first used; may be used from several threads."""
 
-    def __init__(self, kubeconfig: str, context: str = "", timeout: float = 5.0) -> None:
+    def __init__(self, kubeconfig: str, timeout: float = 5.0) -> None:
         self._kubeconfig = kubeconfig
-        self._context = context
         self._timeout = timeout
         self._api: Any = None
         self._lock = threading.Lock()
@@ -52,9 +51,7 @@ class Connection:
                 from kubernetes import config
 
                 try:
-                    self._api = config.new_client_from_config(
-                        config_file=self._kubeconfig or None, context=self._context or None, persist_config=False
-                    )
+                    self._api = config.new_client_from_config(config_file=self._kubeconfig, persist_config=False)
                 except (config.ConfigException, OSError, ValueError) as error:
                     raise ClusterError(f"the kubeconfig cannot be used: {error}") from error
                 # A server that is off must be found out in seconds, not after urllib3's usual three tries.
