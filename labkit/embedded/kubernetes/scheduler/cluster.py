@@ -180,6 +180,10 @@ class Cluster:
         own = pod.key if pod is not None else None
         return [other for key, other in found.items() if key != own and other.shape.priority >= priority]
 
+    def nominated_below(self, node: str, priority: int) -> list[PodInfo]:
+        """The pods nominated to a node that are less important."""
+        return [pod for pod in self.nominated.get(node, {}).values() if pod.shape.priority < priority]
+
     # -- services and other owners: only their selectors matter, for spreading by default
 
     def put_namespace(self, name: str, labels: Mapping[str, str] | None) -> None:

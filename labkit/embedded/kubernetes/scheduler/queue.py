@@ -29,7 +29,6 @@ Place = Literal["", "active", "backoff", "errors", "pool", "gated"]
 class QueuedPod:
     pod: PodInfo
     since: float  # when it was last put into the queue
-    number: int  # among equals, who came first
     place: Place = ""
     attempts: int = 0
     refusals: int = 0  # attempts that ended with no node for it
@@ -71,6 +70,11 @@ class SchedulingQueue:
     def get(self, key: Key) -> QueuedPod | None:
         return self._pods.get(key)
 
+    @property
+    def waiting(self) -> int:
+        """How many may be tried now."""
+        return self._counts["active"] + self._counts["backoff"]
+
     def counts(self) -> dict[str, int]:
         """How many pods are where."""
         return {str(place): number for place, number in self._counts.items()}
@@ -83,8 +87,7 @@ class SchedulingQueue:
     def add(self, pod: PodInfo) -> QueuedPod:
         """A new pod, or one that has to be taken up afresh."""
         self.remove(pod.key)
-        self._number += 1
-        queued = QueuedPod(pod, self._now(), self._number)
+        queued = QueuedPod(pod, self._now())
         self._pods[pod.key] = queued
         self._enter(queued)
         return queued
@@ -140,6 +143,12 @@ class SchedulingQueue:
         queued.refusals += 1
         queued.errors = 0
         queued.since = self._now()
+        self._pods[queued.pod.key] = queued
+        self._into_pool(queued)
+
+    def hold(self, queued: QueuedPod) -> None:
+        """A popped pod is not to be tried now: back to where it waited, as if it had not been popped."""
+        queued.attempts -= 1
         self._pods[queued.pod.key] = queued
         self._into_pool(queued)
 
@@ -207,13 +216,15 @@ class SchedulingQueue:
             self._settle(queued, "gated")
             return
         queued.since = self._now()
-        entry = (-queued.pod.shape.priority, queued.since, queued.number, queued)
+        self._number += 1
+        entry = (-queued.pod.shape.priority, queued.since, self._number, queued)
         queued.entry = entry
         heapq.heappush(self._active, entry)
         self._settle(queued, "active")
 
     def _into_backoff(self, queued: QueuedPod, place: Literal["backoff", "errors"]) -> None:
-        entry = (queued.since + queued.backoff, queued.number, queued)
+        self._number += 1
+        entry = (queued.since + queued.backoff, self._number, queued)
         queued.entry = entry
         heapq.heappush(self._backoff if place == "backoff" else self._errors, entry)
         self._settle(queued, place)
