@@ -1,0 +1,79 @@
+"""Reading pods: what their specs say, with the defaults of the API filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from labkit.embedded.kubernetes.objects import Json
+
+STATIC_SOURCE = "kubernetes.io/config.source"
+MIRROR = "kubernetes.io/config.mirror"
+CONFIG_HASH = "kubernetes.io/config.hash"
+
+
+def containers(pod: Json) -> list[Json]:
+    found: list[Json] = pod["spec"].get("containers") or []
+    return found
+
+
+def init_containers(pod: Json) -> list[Json]:
+    found: list[Json] = pod["spec"].get("initContainers") or []
+    return found
+
+
+def every_container(pod: Json) -> Iterator[Json]:
+    """Init containers, then the others."""
+    yield from init_containers(pod)
+    yield from containers(pod)
+
+
+def is_sidecar(container: Json) -> bool:
+    """An init container that goes on running: ``restartPolicy: Always`` of its own."""
+    return container.get("restartPolicy") == "Always"
+
+
+def restart_policy(pod: Json) -> str:
+    return str(pod["spec"].get("restartPolicy") or "Always")
+
+
+def is_on_host_network(pod: Json) -> bool:
+    return bool(pod["spec"].get("hostNetwork"))
+
+
+def is_static(pod: Json) -> bool:
+    """Whether it came from a manifest on the machine; its mirror in the API server counts, too."""
+    annotations = pod["metadata"].get("annotations") or {}
+    return annotations.get(STATIC_SOURCE, "api") != "api"
+
+
+def is_mirror(pod: Json) -> bool:
+    return MIRROR in (pod["metadata"].get("annotations") or {})
+
+
+def grace_period(pod: Json) -> float:
+    """Seconds that its containers have to end when it is deleted."""
+    metadata, spec = pod["metadata"], pod["spec"]
+    given: Any = metadata.get("deletionGracePeriodSeconds")
+    if given is None:
+        given = spec.get("terminationGracePeriodSeconds")
+    return float(30 if given is None else given)
+
+
+def full_name(pod: Json) -> str:
+    """``web_default(1b4e…)``, as the kubelet's messages name it."""
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata.get('namespace', '')}({metadata.get('uid', '')})"
+
+
+def hostname_of(pod: Json, node: str) -> str:
+    """What ``hostname`` says inside; the kernel takes 63 characters at most."""
+    if is_on_host_network(pod):
+        return node
+    return str(pod["spec"].get("hostname") or pod["metadata"]["name"])[:63].rstrip("-.")
+
+
+def field_path(pod: Json, name: str) -> str:
+    """``spec.containers{web}``: how events say which container they are about."""
+    part = "initContainers" if any(one["name"] == name for one in init_containers(pod)) else "containers"
+    return f"spec.{part}{{{name}}}"

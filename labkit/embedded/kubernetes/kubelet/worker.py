@@ -1,0 +1,551 @@
+"""What a kubelet does for one pod: plan, act, tell; again whenever something has changed.
+
+There is a task only while there is something to do. Waiting (for a back-off, a deadline, a probe) is a timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from labkit.embedded.kubernetes.kubelet import hooks, pods, resources
+from labkit.embedded.kubernetes.kubelet.backoff import Backoff
+from labkit.embedded.kubernetes.kubelet.containerd import SandboxError, StartError
+from labkit.embedded.kubernetes.kubelet.containers import Config, hosts_file
+from labkit.embedded.kubernetes.kubelet.ending import Ending
+from labkit.embedded.kubernetes.kubelet.environment import Environment, expand, of_services
+from labkit.embedded.kubernetes.kubelet.images import ImageError
+from labkit.embedded.kubernetes.kubelet.plan import plan, spec_hash
+from labkit.embedded.kubernetes.kubelet.probes import Prober, Rule
+from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
+from labkit.embedded.kubernetes.kubelet.sources import Missing
+from labkit.embedded.kubernetes.kubelet.status import Failure, View, build
+from labkit.embedded.kubernetes.kubelet.volumes import RESYNC, MountFailed
+from labkit.embedded.kubernetes.objects import Json
+from labkit.embedded.kubernetes.times import parse
+from labkit.embedded.runtime.clock import Timer
+from labkit.embedded.runtime.durations import go_duration
+
+if TYPE_CHECKING:
+    from labkit.embedded.kubernetes.kubelet.kubelet import Kubelet
+
+log = logging.getLogger("labkit.kubernetes.kubelet")
+
+SANDBOX_SECONDS = 0.08  # that a pod's sandbox and network take; a real one needs about ten times that
+NOTICE_SECONDS = 0.3  # until the end of a container is acted upon (the real one looks once a second)
+SYNC_ERROR = 10.0  # seconds until something that failed is tried again (pod workers' backOffPeriod)
+MOUNT_FIRST, MOUNT_LAST = 0.5, 122.0  # pauses between tries to set volumes up
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+
+
+class Worker:
+    """One pod on one machine. ``kubelet`` is whose it is."""
+
+    __slots__ = (
+        "_again",
+        "_backoffs",
+        "_deadline",
+        "_ending",
+        "_mount_pause",
+        "_retry",
+        "_services",
+        "_task",
+        "_told",
+        "failure",
+        "kubelet",
+        "mirror_uid",
+        "over",
+        "pod",
+        "probers",
+        "reasons",
+        "sandbox",
+        "start_time",
+    )  # fmt: skip
+
+    def __init__(self, kubelet: Kubelet, pod: Json) -> None:
+        self.kubelet = kubelet
+        self.pod = pod
+        self.sandbox: Sandbox | None = kubelet.containerd.sandboxes.get(self.uid)
+        self.reasons: dict[str, tuple[str, str]] = {}
+        self.probers: dict[str, Prober] = {}  # by container id
+        self.failure: Failure | None = None
+        self.mirror_uid = ""  # of a static pod's mirror in the API server
+        self.over = False
+        given = (pod.get("status") or {}).get("startTime")
+        self.start_time = parse(given) if given else kubelet.clock.time()
+        self._services: dict[str, str] | None = None
+        self._backoffs: dict[str, Backoff] = {}
+        self._ending: Ending | None = None
+        self._told: Json | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self._retry: Timer | None = None
+        self._deadline: Timer | None = None
+        self._mount_pause = MOUNT_FIRST
+        self._take_over_failure()
+
+    @property
+    def uid(self) -> str:
+        return str(self.pod["metadata"]["uid"])
+
+    def _take_over_failure(self) -> None:
+        """A pod that a kubelet has failed stays failed, also for the next kubelet."""
+        status = self.pod.get("status") or {}
+        if status.get("phase") == "Failed" and status.get("reason"):
+            rejected = self.sandbox is None and "containerStatuses" not in status
+            self.failure = Failure(status["reason"], status.get("message", ""), rejected)
+
+    # being told -----------------------------------------------------------------------------------------------
+
+    def update(self, pod: Json) -> None:
+        """The pod has changed in the API server."""
+        before, self.pod = self.pod, pod
+        old, new = before["metadata"], pod["metadata"]
+        if self._ending is not None and new.get("deletionGracePeriodSeconds") != old.get("deletionGracePeriodSeconds"):
+            self._ending.shorten(pods.grace_period(pod))
+        if _matters(before, pod):
+            self.poke()
+
+    def poke(self) -> None:
+        """Look again."""
+        if self.over:
+            return
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+        else:
+            self._again = True
+
+    def poke_in(self, seconds: float) -> None:
+        """Look again in so many seconds, if not before."""
+        clock = self.kubelet.clock
+        if self._retry is not None and not self._retry.cancelled and self._retry.when <= clock.time() + seconds:
+            return
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = clock.call_later(seconds, self.poke)
+
+    def container_ended(self, container: Container) -> None:
+        """One of its containers has ended."""
+        self.unprobe(container)
+        self.poke()
+
+    def fail(self, reason: str, message: str, *, rejected: bool = False) -> None:
+        """The kubelet gives the pod up."""
+        if self.failure is None:
+            self.failure = Failure(reason, message, rejected)
+            self.poke()
+
+    def halt(self) -> None:
+        """The kubelet stops: containers go on, nobody looks after them."""
+        self.over = True
+        if self._task is not None:
+            self._task.cancel()
+        for timer in (self._retry, self._deadline):
+            if timer is not None:
+                timer.cancel()
+        if self._ending is not None:
+            self._ending.drop()
+        for prober in self.probers.values():
+            prober.end()
+        self.probers.clear()
+
+    # the loop -------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                self._again = False
+                await self.kubelet.hold()
+                try:
+                    await self._sync()
+                except Exception:
+                    log.exception("%s: pod %s", self.kubelet.name, pods.full_name(self.pod))
+                    self.poke_in(SYNC_ERROR)
+                if not self._again or self.over:
+                    return
+        finally:
+            self._task = None
+
+    async def _sync(self) -> None:
+        if "deletionTimestamp" in self.pod["metadata"] or self.failure is not None:
+            await self._end()
+            return
+        if self.sandbox is not None:
+            await self._bring_back()
+        self._watch_deadline()
+        self.publish()
+        step = plan(self.pod, self.sandbox, self._has_started)
+        if step.finished:
+            await self._finished()
+            return
+        if step.sandbox:
+            if not await self._make_sandbox():
+                return
+            step = plan(self.pod, self.sandbox, self._has_started)
+        if step.sidecars:
+            await self._kill(step.sidecars)
+            self._again = True
+            return
+        for container in step.changed:
+            await self._kill((container,), f"Container {container.name} definition changed, will be restarted")
+            self._again = True
+        for spec in step.start:
+            await self._start(spec)
+            if self.over or self.failure is not None or "deletionTimestamp" in self.pod["metadata"]:
+                self._again = True
+                return
+        if step.start:
+            self.publish()
+            if pods.init_containers(self.pod):
+                self._again = self._again or self._may_go_on()
+
+    def _may_go_on(self) -> bool:
+        """Whether the next plan has more to start that is not waiting for its time."""
+        step = plan(self.pod, self.sandbox, self._has_started)
+        return any(one["name"] not in self.reasons for one in step.start)
+
+    def _has_started(self, container: Container) -> bool:
+        return self._judge(container)[0]
+
+    def _judge(self, container: Container) -> tuple[bool, bool]:
+        prober = self.probers.get(container.id)
+        return (True, True) if prober is None else (prober.started, prober.ready)
+
+    # telling --------------------------------------------------------------------------------------------------
+
+    def publish(self, *, final: bool = False) -> None:
+        """Let the API server know how it is."""
+        kubelet = self.kubelet
+        view = View(kubelet.machine.address, self.start_time, self.reasons, self._judge, self.failure)
+        status = build(self.pod, self.sandbox, view, kubelet.clock.time())
+        if not final and status == self._told:
+            return
+        self._told = status
+        metadata = self.pod["metadata"]
+        uid = self.mirror_uid if pods.is_static(self.pod) else self.uid
+        if uid:
+            kubelet.statuses.submit(
+                metadata.get("namespace", ""), metadata["name"], uid, status,
+                final=final, done=self._gone if final else None,
+            )  # fmt: skip
+
+    def republish(self) -> None:
+        """Whoever is asked about it does not know: tell again."""
+        self._told = None
+        self.publish()
+
+    def _gone(self) -> None:
+        """The API server has let go of it."""
+        self.kubelet.dismiss(self)
+
+    def say(self, kind: str, reason: str, message: str, container: str = "") -> None:
+        """An event about the pod, or about one of its containers."""
+        path = pods.field_path(self.pod, container) if container else ""
+        about = self.pod
+        if pods.is_static(about) and self.mirror_uid:
+            about = {**about, "metadata": {**about["metadata"], "uid": self.mirror_uid}}
+        self.kubelet.recorder.event(about, kind, reason, message, field_path=path)
+
+    # coming up ------------------------------------------------------------------------------------------------
+
+    async def _make_sandbox(self) -> bool:
+        kubelet, pod, old = self.kubelet, self.pod, self.sandbox
+        if old is not None:
+            self.say("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+        volumes = {} if old is None else old.volumes
+        if not await self._mount(volumes):
+            return False
+        await kubelet.clock.sleep(SANDBOX_SECONDS)
+        metadata = pod["metadata"]
+        try:
+            self.sandbox = sandbox = kubelet.containerd.run_sandbox(
+                self.uid, metadata.get("namespace", ""), metadata["name"], pods.hostname_of(pod, kubelet.name),
+                pods.is_on_host_network(pod),
+            )  # fmt: skip
+        except SandboxError as error:
+            self.say("Warning", "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}")
+            self.poke_in(SYNC_ERROR)
+            return False
+        sandbox.volumes = volumes
+        return ("deletionTimestamp" not in self.pod["metadata"] and self.failure is None) or self._redo()
+
+    def _redo(self) -> bool:
+        self._again = True
+        return False
+
+    async def _mount(self, volumes: dict[str, object]) -> bool:
+        if not self.pod["spec"].get("volumes"):
+            return True
+        try:
+            changing = await self.kubelet.volumes.set_up(self.pod, volumes, self._environment(""))
+        except MountFailed as error:
+            self.say("Warning", "FailedMount", str(error))
+            self.poke_in(self._mount_pause)
+            self._mount_pause = min(self._mount_pause * 2, MOUNT_LAST)
+            return False
+        self._mount_pause = MOUNT_FIRST
+        if changing:
+            self.kubelet.clock.call_later(RESYNC, self._remount)
+        return True
+
+    def _remount(self) -> None:
+        """ConfigMaps and Secrets may have changed."""
+        if not self.over and self.sandbox is not None and self.sandbox.ready:
+            self.kubelet.chores.start(self._mount(self.sandbox.volumes))
+
+    def _environment(self, ip: str) -> Environment:
+        if self._services is None:
+            spec = self.pod["spec"]
+            links = spec.get("enableServiceLinks") is not False
+            services = self.kubelet.parts.services(self.kubelet.name)
+            self._services = of_services(services, self.pod["metadata"].get("namespace", ""), links)
+        return Environment(self.kubelet.client, self.pod, self.kubelet.machine, ip, self._services)
+
+    async def _start(self, spec: Json) -> None:
+        name, sandbox, clock = spec["name"], self.sandbox, self.kubelet.clock
+        assert sandbox is not None
+        last = sandbox.latest(name)
+        if last is not None and not self._is_due(name, last):
+            return
+        if last is not None and last.sandbox == sandbox.attempt:
+            await clock.sleep(NOTICE_SECONDS)
+
+        def say(kind: str, reason: str, message: str) -> None:
+            self.say(kind, reason, message, name)
+
+        try:
+            image, reference = await self.kubelet.images.ensure(self.pod, spec, say)
+            config = await self._config(spec, sandbox)
+            resolver = self.kubelet.resolver(self.pod)
+            say("Normal", "Created", "Container created")
+            container = await self.kubelet.containerd.start(sandbox, config, image, reference, resolver, self.pod)
+        except ImageError as error:
+            self._failed(name, error.reason, str(error), error.reason, error.retry or SYNC_ERROR)
+        except Missing as error:
+            self._failed(name, "CreateContainerConfigError", str(error), str(error), SYNC_ERROR)
+        except StartError as error:
+            self._failed(name, "RunContainerError", str(error), str(error), NOTICE_SECONDS)
+        else:
+            say("Normal", "Started", "Container started")
+            self.reasons.pop(name, None)
+            await self._begin(spec, sandbox, container)
+
+    def _is_due(self, name: str, last: Container) -> bool:
+        """May it be started again already? If not, it waits in ``CrashLoopBackOff``."""
+        now = self.kubelet.clock.time()
+        backoff = self._backoffs.setdefault(name, Backoff())
+        left = backoff.remaining(now, last.finished)
+        if left > 0:
+            full = pods.full_name(self.pod)
+            words = f"back-off {go_duration(backoff.delay)} restarting failed container={name} pod={full}"
+            self.say("Warning", "BackOff", f"Back-off restarting failed container {name} in pod {full}", name)
+            self.reasons[name] = "CrashLoopBackOff", words
+            self.poke_in(min(left, SYNC_ERROR + 2) if left > SYNC_ERROR else left)
+            return False
+        if self.reasons.get(name, ("",))[0] not in ("ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError"):
+            backoff.next(now)
+        return True
+
+    def _failed(self, name: str, reason: str, message: str, words: str, retry: float) -> None:
+        self.say("Warning", "Failed", f"Error: {words}", name)
+        self.reasons[name] = reason, message
+        self.poke_in(retry)
+
+    async def _config(self, spec: Json, sandbox: Sandbox) -> Config:
+        """What the container runtime is told. Raises :class:`Missing`."""
+        pod, kubelet = self.pod, self.kubelet
+        env = await self._environment(sandbox.ip).of(spec)
+        security = {**(pod["spec"].get("securityContext") or {}), **(spec.get("securityContext") or {})}
+        files: dict[str, bytes | None] = {}
+        image_args = kubelet.images.arguments(spec)
+        command = [expand(word, env) for word in spec.get("command") or ()]
+        args = [expand(word, env) for word in spec.get("args") or ()]
+        if not command:
+            command, args = list(image_args[0]), args or list(image_args[1])
+        user, group = security.get("runAsUser"), security.get("runAsGroup")
+        return Config(
+            name=spec["name"],
+            args=[*command, *args],
+            env=env,
+            mounts=kubelet.volumes.mounts(spec, sandbox.volumes, env, files),
+            files=files,
+            etc=self._etc(sandbox),
+            limits=resources.limits_of(spec),
+            workdir=spec.get("workingDir") or "",
+            user="" if user is None else f"{user}" + ("" if group is None else f":{group}"),
+            readonly=bool(security.get("readOnlyRootFilesystem")),
+            tty=bool(spec.get("tty")),
+            stdin=bool(spec.get("stdin")),
+            termination_path=spec.get("terminationMessagePath") or "/dev/termination-log",
+            fall_back_to_logs=spec.get("terminationMessagePolicy") == "FallbackToLogsOnError",
+            stop_signal=(spec.get("lifecycle") or {}).get("stopSignal") or "",
+            spec_hash=spec_hash(spec),
+        )
+
+    def _etc(self, sandbox: Sandbox) -> dict[str, bytes]:
+        spec, parts = self.pod["spec"], self.kubelet.parts
+        if sandbox.on_host:
+            return self.kubelet.host_etc
+        domain = ""
+        if spec.get("subdomain"):
+            domain = f"{spec['subdomain']}.{sandbox.namespace}.svc.{parts.cluster_domain}"
+        return {
+            "/etc/hosts": hosts_file(sandbox.ip, sandbox.hostname, domain, spec.get("hostAliases") or []),
+            "/etc/resolv.conf": self.kubelet.resolv_conf(self.pod),
+        }
+
+    async def _begin(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
+        """It runs: its hook, then its probes."""
+        kubelet = self.kubelet
+        hook = (spec.get("lifecycle") or {}).get("postStart")
+        if hook:
+            try:
+                await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook)
+            except hooks.HookFailed:
+                self.say("Warning", "FailedPostStartHook", "PostStartHook failed", container.name)
+                self.reasons[container.name] = "PostStartHookError", "PostStartHook failed"
+                await self._kill((container,), "FailedPostStartHook")
+                return
+        self._probe(spec, sandbox, container)
+
+    def _probe(
+        self, spec: Json, sandbox: Sandbox, container: Container, assume: tuple[bool, bool] | None = None
+    ) -> None:
+        if not container.running or not Prober.wanted(spec):
+            return
+        kubelet = self.kubelet
+        prober = Prober(
+            kubelet.parts, kubelet.machine, sandbox, container, spec, kubelet.chores,
+            self._probed, self._probe_failed, self._probe_said,
+        )  # fmt: skip
+        self.probers[container.id] = prober
+        prober.begin(assume)
+
+    def _probed(self) -> None:
+        self.publish()
+        if pods.init_containers(self.pod):
+            self.poke()  # a sidecar that has started lets the next one go
+
+    def _probe_said(self, container: Container, words: str) -> None:
+        self.say("Warning", "Unhealthy", words, container.name)
+
+    def _probe_failed(self, container: Container, rule: Rule) -> None:
+        words = f"Container {container.name} failed {rule.kind} probe, will be restarted"
+        grace = rule.action.get("terminationGracePeriodSeconds")
+        self.kubelet.chores.start(self._kill((container,), words, None if grace is None else float(grace)))
+
+    def unprobe(self, container: Container) -> None:
+        prober = self.probers.pop(container.id, None)
+        if prober is not None:
+            prober.end()
+
+    def spare(self, container: Container) -> None:
+        """It is being ended: no probe may end it once more."""
+        prober = self.probers.get(container.id)
+        if prober is not None:
+            prober.spare()
+
+    async def _bring_back(self) -> None:
+        """Take over what a former kubelet, or a former process of the sandbox, has left running."""
+        sandbox = self.sandbox
+        assert sandbox is not None
+        for spec in pods.every_container(self.pod):
+            container = sandbox.current(spec["name"])
+            if container is None or not container.running:
+                continue
+            if container.detached:
+                await self._revive(spec, sandbox, container)
+            if container.running and container.id not in self.probers and Prober.wanted(spec):
+                self._probe(spec, sandbox, container, self._as_told(container))
+
+    async def _revive(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
+        kubelet = self.kubelet
+        if not sandbox.ready:
+            kubelet.containerd.signal(container, 9)
+            return
+        try:
+            await self._mount(sandbox.volumes)
+            image, _ = await kubelet.images.ensure(self.pod, spec, lambda kind, reason, message: None)
+            config = await self._config(spec, sandbox)
+            await kubelet.containerd.bring_back(sandbox, container, config, image, kubelet.resolver(self.pod), self.pod)
+        except (ImageError, Missing, StartError):
+            kubelet.containerd.signal(container, 9)
+
+    def _as_told(self, container: Container) -> tuple[bool, bool] | None:
+        """What the API server still says of a container that ran before this kubelet did."""
+        status = self.pod.get("status") or {}
+        for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+            if one.get("containerID") == container.uid:
+                return bool(one.get("started")), bool(one.get("ready"))
+        return None
+
+    # going down -----------------------------------------------------------------------------------------------
+
+    def _watch_deadline(self) -> None:
+        seconds = self.pod["spec"].get("activeDeadlineSeconds")
+        if seconds is None or self._deadline is not None:
+            return
+        left = self.start_time + float(seconds) - self.kubelet.clock.time()
+        self._deadline = self.kubelet.clock.call_later(left, self._too_long)
+
+    def _too_long(self) -> None:
+        if not self.over and (self._told or {}).get("phase") not in ("Succeeded", "Failed"):
+            self.say("Normal", "DeadlineExceeded", DEADLINE)
+            self.fail("DeadlineExceeded", DEADLINE)
+
+    async def _kill(self, containers: tuple[Container, ...], words: str = "", grace: float | None = None) -> None:
+        ending = Ending(self, pods.grace_period(self.pod) if grace is None else grace)
+        await ending.run(containers, words)
+
+    async def _finished(self) -> None:
+        """Every container has ended for good; the sandbox is not needed any more."""
+        if self.sandbox is not None and self.sandbox.ready:
+            self.kubelet.containerd.stop_sandbox(self.sandbox)
+            self.publish()
+        self.kubelet.release(self)
+
+    async def _end(self) -> None:
+        """The pod is deleted, or has failed: end what runs, and say so."""
+        sandbox = self.sandbox
+        deleted = "deletionTimestamp" in self.pod["metadata"]
+        if sandbox is not None and sandbox.running():
+            self._ending = Ending(self, pods.grace_period(self.pod))
+            try:
+                await self._ending.run_all(sandbox)
+            finally:
+                self._ending = None
+        self.reasons.clear()
+        if sandbox is not None and sandbox.ready:
+            self.kubelet.containerd.stop_sandbox(sandbox)
+        if self.over:
+            return
+        deleted = deleted or "deletionTimestamp" in self.pod["metadata"]
+        self.publish(final=deleted)
+        self.kubelet.release(self)
+
+    async def remove(self) -> None:
+        """It is gone from the API server without a word: end what runs, then forget it."""
+        sandbox = self.sandbox
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.over:
+            return
+        if sandbox is not None and sandbox.running():
+            self._ending = Ending(self, max(1.0, pods.grace_period(self.pod)))
+            await self._ending.run_all(sandbox)
+        self.kubelet.dismiss(self)
+
+
+def _matters(before: Json, after: Json) -> bool:
+    """Is there something to be done about the change? Most are only statuses that the kubelet has written itself."""
+    old, new = before["metadata"], after["metadata"]
+    if "deletionTimestamp" in new and "deletionTimestamp" not in old:
+        return True
+    if before["spec"] is not after["spec"] and before["spec"] != after["spec"]:
+        return True
+    if after["spec"].get("readinessGates"):
+        return True
+    # The downward API shows these, and they may change.
+    return bool(old.get("labels") != new.get("labels") or old.get("annotations") != new.get("annotations"))
