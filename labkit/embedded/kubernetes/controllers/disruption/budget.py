@@ -63,7 +63,7 @@ def _portion(value: int | str, of: int) -> int:
         return value
     digits = value.removesuffix("%")
     if digits == value or not digits.isdigit():
-        raise CannotReckon(f'invalid value for IntOrString: invalid type: string is not a percentage')
+        raise CannotReckon("invalid value for IntOrString: invalid type: string is not a percentage")
     return -(-int(digits) * of // 100)
 
 

@@ -1,4 +1,4 @@
-"""The condition ``DisruptionAllowed`` of a PodDisruptionBudget (``k8s.io/component-helpers/apps/poddisruptionbudget``)."""
+"""The condition ``DisruptionAllowed`` of a budget (``k8s.io/component-helpers/apps/poddisruptionbudget``)."""
 
 from __future__ import annotations
 

@@ -11,7 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labkit.embedded.kubernetes import selectors, times
-from labkit.embedded.kubernetes.controllers.disruption.conditions import DISRUPTION_ALLOWED, SYNC_FAILED, allowed_condition
+from labkit.embedded.kubernetes.controllers.disruption.conditions import (
+    DISRUPTION_ALLOWED,
+    SYNC_FAILED,
+    allowed_condition,
+)
 from labkit.embedded.kubernetes.errors import Forbidden, StatusError, TooManyRequests
 from labkit.embedded.kubernetes.objects import (
     Json,
@@ -130,7 +134,9 @@ def _why_not(budget: Json) -> str:
     if healthy <= desired:
         return f"The disruption budget {name} needs {desired} healthy pods and has {healthy} currently"
     if said:
-        return f"The disruption budget {name} does not allow evicting pods currently ({condition.get('reason')}): {said}"
+        return (
+            f"The disruption budget {name} does not allow evicting pods currently ({condition.get('reason')}): {said}"
+        )
     return f"The disruption budget {name} does not allow evicting pods currently"
 
 
