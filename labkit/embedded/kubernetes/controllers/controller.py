@@ -1,7 +1,7 @@
 """The frame of every controller: hear of changes, queue the key, bring it in order, try again when that failed.
 
-A controller is level-triggered: :meth:`Controller.sync` reads what is wanted and what is, makes one step towards it, and
-is called again. It never keeps in memory what it could read.
+A controller is level-triggered: :meth:`Controller.sync` reads what is wanted and what is, makes one step towards it,
+and is called again. It never keeps in memory what it could read.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ class Metrics:
     seconds: float = 0.0  # of wall-clock time within sync
 
 
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What kube-controller-manager is told by its flags."""
+
+    root_ca: str = ""  # --root-ca-file: the certificate itself, PEM
+
+
 class Controller:
     """One control loop. A subclass names itself, subscribes in :meth:`setup`, and fills in :meth:`sync`.
 
@@ -40,6 +47,7 @@ class Controller:
     name: ClassVar[str] = ""  # as in ``kube-controller-manager --controllers``: "replicaset-controller"
     source: ClassVar[str] = ""  # what its events and its service account say, where that is not the name
     workers: ClassVar[int] = 1
+    config: Config = Config()
 
     def __init__(self, client: Client, informers: Informers) -> None:
         self.client = client.account(self.source or self.name)

@@ -12,7 +12,7 @@ from importlib import import_module
 
 from labkit.embedded.kubernetes.client import Client, Informers
 from labkit.embedded.kubernetes.client.door import Door
-from labkit.embedded.kubernetes.controllers.controller import Controller
+from labkit.embedded.kubernetes.controllers.controller import Config, Controller
 
 log = logging.getLogger("labkit.kubernetes.controllers")
 
@@ -25,6 +25,18 @@ CONTROLLERS: tuple[tuple[str, str], ...] = (
     ("deployment", "DeploymentController"),
     ("daemonset", "DaemonSetController"),
     ("job", "JobController"),
+    ("serviceaccounts", "ServiceAccountsController"),
+    ("rootcacertpublisher", "RootCACertPublisher"),
+    ("endpoints", "EndpointsController"),
+    ("endpointslices", "EndpointSliceController"),
+    ("endpointslices", "EndpointSliceMirroringController"),
+    ("nodelifecycle", "NodeLifecycleController"),
+    ("nodelifecycle", "TaintEvictionController"),
+    ("podgc", "PodGarbageCollector"),
+    ("disruption.controller", "DisruptionController"),
+    ("namespaces", "NamespaceController"),
+    ("garbage", "GarbageCollector"),
+    ("ttlafterfinished", "TTLAfterFinishedController"),
 )
 
 
@@ -36,7 +48,14 @@ def controllers() -> list[type[Controller]]:
 class ControllerManager:
     """All controllers of one control-plane machine. After :meth:`stop` it may be started again, from nothing."""
 
-    def __init__(self, door: Door, machine: str, classes: Sequence[type[Controller]] | None = None) -> None:
+    def __init__(
+        self,
+        door: Door,
+        machine: str,
+        classes: Sequence[type[Controller]] | None = None,
+        config: Config = Config(),  # noqa: B008 - frozen
+    ) -> None:
+        self.config = config
         self.client = Client(
             door, machine=machine, user="system:kube-controller-manager", manager="kube-controller-manager"
         )
@@ -50,6 +69,7 @@ class ControllerManager:
         self.informers = Informers(self.client)
         for cls in controllers() if self._classes is None else self._classes:
             controller = self.controllers[cls.name] = cls(self.client, self.informers)
+            controller.config = self.config
             controller.start()
         self.informers.start()
 
