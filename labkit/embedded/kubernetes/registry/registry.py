@@ -10,13 +10,15 @@ from labkit.embedded.kubernetes.errors import NotFound
 from labkit.embedded.kubernetes.etcd import Etcd, Record
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.kubernetes.registry import deleting, reading, watching, writing
+from labkit.embedded.kubernetes.registry import deleting, patching, reading, watching, writing
 from labkit.embedded.kubernetes.registry.admission import Admission
 from labkit.embedded.kubernetes.registry.names import Names
 from labkit.embedded.kubernetes.registry.options import DeleteOptions, WriteOptions
 from labkit.embedded.kubernetes.registry.reading import Listing
 from labkit.embedded.kubernetes.registry.selection import selection
 from labkit.embedded.kubernetes.registry.strategies import strategies
+from labkit.embedded.kubernetes.registry.subresources import binding, scale
+from labkit.embedded.kubernetes.registry.subresources import eviction as evictions
 from labkit.embedded.kubernetes.registry.watching import Watch
 from labkit.embedded.kubernetes.selectors import FieldSelector, Selector
 from labkit.embedded.runtime.addresses import AddressPool
@@ -39,7 +41,8 @@ class Registry:
     ) -> None:
         self.etcd = etcd
         self.clock = clock
-        self.names = Names(rng if rng is not None else random.Random())
+        self.rng = rng if rng is not None else random.Random()
+        self.names = Names(self.rng)
         self.services = services
         self.admission = Admission(self)
         self.strategies = strategies(self)
@@ -118,9 +121,13 @@ class Registry:
     ) -> Json:
         """Put an object in the place of the one of that name; its resourceVersion, if it has one, must be the newest.
 
-        ``subresource`` is "" (everything but status), ``status`` or ``finalize`` (namespaces).
+        ``subresource`` is "" (everything but status), ``status``, ``finalize`` (namespaces) or ``scale``, for which
+        ``obj`` is a ``Scale`` and so is what is returned.
         """
-        return writing.update(self, kind, namespace, name, obj, options or WriteOptions(), subresource).obj
+        options = options or WriteOptions()
+        if subresource == "scale":
+            return scale.update(self, kind, namespace, name, obj, options)
+        return writing.update(self, kind, namespace, name, obj, options, subresource).obj
 
     def modify(
         self,
@@ -139,6 +146,27 @@ class Registry:
             return record.obj
         return writing.replace(self, kind, record, new, options or WriteOptions(), subresource).obj
 
+    def patch(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        media_type: str,
+        body: Any,
+        options: WriteOptions | None = None,
+        *,
+        subresource: str = "",
+    ) -> tuple[Json, bool]:
+        """Lay a patch (decoded) over an object: JSON, merge, strategic merge or apply, by its media type.
+
+        Returns the object, and whether an apply has created it.
+        """
+        options = options or WriteOptions()
+        if subresource == "scale":
+            return scale.patch(self, kind, namespace, name, media_type, body, options), False
+        record, created = patching.patch(self, kind, namespace, name, media_type, body, options, subresource)
+        return record.obj, created
+
     def delete(self, kind: Kind, namespace: str, name: str, options: DeleteOptions | None = None) -> Json:
         """Ask for an object's end. Returns the object as long as it is still there, else mostly a ``Status``."""
         return deleting.delete(self, kind, namespace, name, options or DeleteOptions())
@@ -150,6 +178,20 @@ class Registry:
         found = self.list(kind, namespace, **selected)
         deleting.delete_collection(self, kind, found.records, options or DeleteOptions())
         return found
+
+    # -- sub-resources
+
+    def scale(self, kind: Kind, namespace: str, name: str) -> Json:
+        """The ``Scale`` (autoscaling/v1) of an object."""
+        return scale.get(self, kind, namespace, name)
+
+    def bind(self, namespace: str, pod: str, node: str, *, dry_run: bool = False) -> Json:
+        """Give a pod to a node. Raises ``Conflict`` when it has one."""
+        return binding.bind(self, namespace, pod, node, dry_run=dry_run)
+
+    def evict(self, namespace: str, pod: str, eviction: Json, options: WriteOptions | None = None) -> Json:
+        """Delete a pod if its disruption budgets allow it, else raise ``TooManyRequests``."""
+        return evictions.evict(self, namespace, pod, eviction, options or WriteOptions())
 
     # -- for the modules of this package
 
