@@ -109,7 +109,7 @@ class Kubelet:
         self._heartbeat.start()
         for name in self.static:
             self._run_static(name)
-        self._informer = Informer(self.client, kinds.PODS, fields={"spec.nodeName": self.name})
+        self._informer = Informer(self.client, kinds.PODS, fields=f"spec.nodeName={self.name}")
         self._informer.on(self._added, self._updated, self._deleted)
         self._informer.start()
         self.chores.start(self._tidy(self._informer))
