@@ -58,6 +58,10 @@ class Client:
         """The registry, if it can be reached at this moment; else raises ``Unreachable``."""
         return self._door.enter(self.machine)
 
+    def connect(self, lost: Callable[[], object]) -> Callable[[], None]:
+        """Have ``lost()`` called when a connection that is held open breaks; returns what ends it from this side."""
+        return self._door.connect(self.machine, lost)
+
     async def _enter(self) -> Registry:
         if (pause := self._door.hold(self.machine)) is not None:
             await pause

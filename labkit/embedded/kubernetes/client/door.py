@@ -6,7 +6,7 @@ it refuses while the server is stopped or the machine cut off, and holds still w
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from labkit.embedded.runtime.clock import Clock
@@ -21,7 +21,8 @@ __all__ = ["Door", "OpenDoor", "Unreachable"]
 class Door(Protocol):
     """What a :class:`~labkit.embedded.kubernetes.client.client.Client` goes through for every call."""
 
-    clock: Clock
+    @property
+    def clock(self) -> Clock: ...
 
     def enter(self, machine: str) -> Registry:
         """The registry, as seen from that machine. Raises :class:`Unreachable` when nobody answers there."""
@@ -29,6 +30,10 @@ class Door(Protocol):
 
     def hold(self, machine: str) -> Awaitable[None] | None:
         """What to wait for before going on: a paused machine, a slow wire. None, the common case: nothing."""
+        ...
+
+    def connect(self, machine: str, lost: Callable[[], object]) -> Callable[[], None]:
+        """Have ``lost()`` called once, when a long-lived connection from that machine breaks; returns what ends it."""
         ...
 
 
@@ -39,6 +44,7 @@ class OpenDoor:
         self.clock = clock
         self.registry = registry
         self.shut: set[str] = set()
+        self._connections: dict[object, tuple[str, Callable[[], object]]] = {}
 
     def enter(self, machine: str) -> Registry:
         if self.shut and (machine in self.shut or "*" in self.shut):
@@ -47,3 +53,24 @@ class OpenDoor:
 
     def hold(self, machine: str) -> Awaitable[None] | None:
         return None
+
+    def connect(self, machine: str, lost: Callable[[], object]) -> Callable[[], None]:
+        key = object()
+        self._connections[key] = machine, lost
+
+        def end() -> None:
+            self._connections.pop(key, None)
+
+        return end
+
+    def close(self, machine: str = "*") -> None:
+        """Shut it for that machine and break its connections."""
+        self.shut.add(machine)
+        for key, (whose, lost) in list(self._connections.items()):
+            if machine in ("*", whose):
+                self._connections.pop(key)
+                lost()
+
+    def open(self, machine: str = "*") -> None:
+        """Undo :meth:`close`."""
+        self.shut.discard(machine)

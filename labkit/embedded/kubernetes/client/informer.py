@@ -33,6 +33,10 @@ Deleted = Callable[[Json], object]
 Unsubscribe = Callable[[], None]
 
 
+def _nothing() -> None:
+    """There is no connection to end."""
+
+
 class Informer:
     """Follows one kind, or what ``selection`` (``fields=…``, ``labels=…``) and ``namespace`` leave of it."""
 
@@ -48,6 +52,7 @@ class Informer:
         self._revision = ""
         self._first = asyncio.Event()
         self._watch: Watch | None = None
+        self._hang_up: Callable[[], None] = _nothing
         self._task: asyncio.Task[None] | None = None
 
     # looking --------------------------------------------------------------------------------------------------
@@ -142,11 +147,11 @@ class Informer:
         self._watch = watch = await self.client.watch(
             self.kind, self.namespace, version=self._revision, **self._selection
         )
+        self._hang_up = self.client.connect(watch.close)
         backoff.reset()
         while await watch.wait():
             await self.client.hold()
-            # A wire that was cut does not say so: what it would have carried never came, and is asked for again.
-            self.client.enter()
+            self.client.enter()  # what came over a wire that is cut by now never came, and is asked for again
             self._apply(watch.take())
 
     def _apply(self, batch: list[Event]) -> None:
@@ -162,6 +167,8 @@ class Informer:
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.close()
+        hang_up, self._hang_up = self._hang_up, _nothing
+        hang_up()
 
     def _put(self, key: Key, obj: Json) -> None:
         old = self.cache.put(key, obj)
