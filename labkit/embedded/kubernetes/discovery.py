@@ -1,8 +1,8 @@
 """Discovery: which groups, versions and resources there are.
 
-Two forms. The aggregated one (``APIGroupDiscoveryList``) tells everything in two requests, ``/api`` and ``/apis``; it is
-given to who asks for it in ``Accept``, which kubectl does since 1.26. The older one is a walk: ``/api``, ``/apis``, and
-a list of resources for each group and version. Both are made from the table of kinds when first asked for.
+Two forms. The aggregated one (``APIGroupDiscoveryList``) tells everything in two requests, ``/api`` and ``/apis``; it
+is given to who asks for it in ``Accept``, which kubectl does since 1.26. The older one is a walk: ``/api``, ``/apis``,
+and a list of resources for each group and version. Both are made from the table of kinds when first asked for.
 """
 
 from __future__ import annotations
@@ -128,7 +128,11 @@ def _discovered(kind: Kind) -> Json:
         found["subresources"] = [
             {
                 "subresource": part.name,
-                "responseKind": {"group": part.group, "version": part.version, "kind": part.kind or kind.kind},
+                "responseKind": {
+                    "group": part.group,
+                    "version": part.version if part.group else "",
+                    "kind": part.kind or kind.kind,
+                },
                 "verbs": list(part.verbs),
             }
             for part in _parts_of(kind)
@@ -196,8 +200,8 @@ def _resource(kind: Kind) -> Json:
 
 def _subresource(kind: Kind, part: Subresource) -> Json:
     found: Json = {"name": f"{kind.plural}/{part.name}", "singularName": "", "namespaced": kind.namespaced}
-    if part.version:  # its body is of another group or version than the resource
-        found |= {"group": part.group, "version": part.version} if part.group else {"version": part.version}
+    if part.group:  # its body is of another group than the resource
+        found |= {"group": part.group, "version": part.version}
     return {**found, "kind": part.kind or kind.kind, "verbs": list(part.verbs)}
 
 
