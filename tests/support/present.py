@@ -39,6 +39,17 @@ def node_image() -> str:
     return LOCAL_NODE_IMAGE if local else DEFAULT_NODE_IMAGE
 
 
+LOCAL_KIND_IMAGE = "kindest/node:v1.20.2-debian"
+
+
+def kind_image() -> str:
+    """The image that kind's nodes are made of here; "" leaves the choice to kind."""
+    named = os.environ.get("LABKIT_KIND_NODE_IMAGE")
+    if named:
+        return named
+    return LOCAL_KIND_IMAGE if _answers("docker", "image", "inspect", LOCAL_KIND_IMAGE) else ""
+
+
 def _docker_cli() -> str | None:
     if shutil.which("docker"):
         return None
