@@ -21,8 +21,8 @@ from labkit.errors import LabkitError
 from labkit.paths import Paths
 
 _EMBEDDED = "The embedded engine (no Docker needed)"
-_DOCKER = "The docker engine (real dockerds in containers)"
-_EXTRAS = "Only for tests and for labs to come"
+_DOCKER = "The docker engine (real dockerds in containers, real Kubernetes by kind)"
+_EXTRAS = "Only for tests"
 _MEBI = 1024 * 1024
 
 
@@ -61,7 +61,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        embedded = "labkit.up('swarm') works here" if self.embedded_works else "labkit.up('swarm') cannot work here yet"
+        embedded = "labkit.up(…) works here" if self.embedded_works else "labkit.up(…) cannot work here yet"
         docker = "so does engine='docker'" if self.docker_works else "engine='docker' does not"
         return f"{embedded}; {docker}." if self.embedded_works else f"{embedded}."
 
@@ -203,6 +203,15 @@ def _docker_cli() -> Finding:
     return Finding(_EMBEDDED, "docker CLI", "ok", version or path)
 
 
+def _kubectl() -> Finding:
+    path = shutil.which("kubectl")
+    remedy = "the labs use it in `!kubectl …` cells and terminals: https://kubernetes.io/docs/tasks/tools/"
+    if path is None:
+        return Finding(_EMBEDDED, "kubectl", "missing", "not found", remedy)
+    version = _output([path, "version", "--client"])
+    return Finding(_EMBEDDED, "kubectl", "ok", version.removeprefix("Client Version: ") or path)
+
+
 # -- the docker engine ----------------------------------------------------------------------------------------------
 
 
@@ -262,6 +271,16 @@ def _ipvs() -> Finding:
     return Finding(_DOCKER, what, "limited", "not loaded", remedy)
 
 
+def _kind() -> Finding:
+    path = shutil.which("kind")
+    if path is None:
+        remedy = (
+            "for labkit.up('kubernetes', engine='docker'): https://kind.sigs.k8s.io/docs/user/quick-start/#installation"
+        )
+        return Finding(_DOCKER, "kind", "missing", "not found", remedy)
+    return Finding(_DOCKER, "kind", "ok", _output([path, "version"]) or path)
+
+
 # -- extras ---------------------------------------------------------------------------------------------------------
 
 
@@ -291,15 +310,15 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     _memory,
     _open_files,
     _docker_cli,
+    _kubectl,
     _docker_engine,
     _privileged,
     _ipvs,
+    _kind,
     _tool(
         "Chromium",
         ("chromium", "chromium-browser", "google-chrome", "chrome"),
         "for the browser tests",
         "sudo apt install chromium, or: python -m playwright install chromium",
     ),
-    _tool("kind", ("kind",), "for Kubernetes, to come", "https://kind.sigs.k8s.io/docs/user/quick-start/#installation"),
-    _tool("kubectl", ("kubectl",), "for Kubernetes, to come", "https://kubernetes.io/docs/tasks/tools/"),
 )

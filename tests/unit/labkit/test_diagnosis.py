@@ -32,9 +32,9 @@ def finding(group: str, state: str, needed: bool = True) -> Finding:
 @pytest.mark.parametrize(
     ("embedded", "docker", "says"),
     [
-        ("ok", "ok", "labkit.up('swarm') works here; so does engine='docker'."),
-        ("limited", "missing", "labkit.up('swarm') works here; engine='docker' does not."),
-        ("missing", "ok", "labkit.up('swarm') cannot work here yet."),
+        ("ok", "ok", "labkit.up(…) works here; so does engine='docker'."),
+        ("limited", "missing", "labkit.up(…) works here; engine='docker' does not."),
+        ("missing", "ok", "labkit.up(…) cannot work here yet."),
     ],
 )
 def test_the_verdict(embedded: str, docker: str, says: str) -> None:
