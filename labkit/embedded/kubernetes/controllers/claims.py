@@ -35,19 +35,21 @@ class Claims:
     release: list[Json] = field(default_factory=list)
 
 
-def decide(owner: Json, selector: Selector, candidates: Iterable[Json]) -> Claims:
-    """Sort the candidates; those that are somebody else's, or nobody's and not matching, are left out."""
-    claims, uid, ending = Claims(), uid_of(owner), is_terminating(owner)
-    for obj in candidates:
-        controller = controller_of(obj)
-        if controller is None:
-            if not ending and not is_terminating(obj) and selector.selects(obj):
-                claims.adopt.append(obj)
-        elif controller["uid"] == uid:
-            if selector.selects(obj):
-                claims.keep.append(obj)
-            elif not ending:
-                claims.release.append(obj)
+def decide(owner: Json, selector: Selector, mine: Iterable[Json], nobodys: Iterable[Json]) -> Claims:
+    """Sort the objects that the owner manages, and those that nobody does; whom it leaves alone is left out."""
+    claims, ending = Claims(), is_terminating(owner)
+    fits: Json | None = None  # labels that are known to match: what one template made shares them
+    for obj in mine:
+        labels = obj["metadata"].get("labels")
+        if labels is fits and fits is not None:
+            claims.keep.append(obj)
+        elif selector.selects(obj):
+            fits = labels
+            claims.keep.append(obj)
+        elif not ending:
+            claims.release.append(obj)
+    if not ending:
+        claims.adopt = [obj for obj in nobodys if not is_terminating(obj) and selector.selects(obj)]
     return claims
 
 
@@ -57,12 +59,16 @@ async def claim(
     owner: Json,
     kind: Kind,
     selector: Selector,
-    candidates: Iterable[Json],
+    mine: Iterable[Json],
+    nobodys: Iterable[Json],
     *,
     finalizer: str = "",
 ) -> list[Json]:
-    """The candidates that are the owner's, after adopting and releasing. ``finalizer`` is added to who is adopted."""
-    claims = decide(owner, selector, candidates)
+    """What is the owner's after adopting and releasing. ``finalizer`` is added to who is adopted.
+
+    ``mine`` are objects that the cache says it manages, ``nobodys`` those in its namespace that nobody manages.
+    """
+    claims = decide(owner, selector, mine, nobodys)
     if claims.adopt and not await _may_adopt(client, owner_kind, owner):
         claims.adopt = []
     for obj in claims.adopt:

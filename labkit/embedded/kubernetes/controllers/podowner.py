@@ -91,7 +91,8 @@ class PodOwner(Controller):
             owner,
             kinds.PODS,
             self.selector_of(owner),
-            [*mine, *nobodys],
+            mine,
+            nobodys,
             finalizer=self.finalizer,
         )
 

@@ -134,8 +134,8 @@ class DeploymentController(Controller):
         mine = self.sets.cache.at("controller", uid_of(deployment)).values()
         nobodys = self.sets.cache.at("orphans", namespace_of(deployment)).values()
         selector = selectors.of(deployment["spec"].get("selector"))
-        candidates = [*mine, *nobodys]
-        return await claim(self.client, kinds.DEPLOYMENTS, deployment, kinds.REPLICA_SETS, selector, candidates)
+        kind = kinds.DEPLOYMENTS
+        return await claim(self.client, kind, deployment, kinds.REPLICA_SETS, selector, mine, nobodys)
 
     async def _note_pause(self, rollout: Rollout) -> None:
         deployment = rollout.deployment

@@ -37,6 +37,7 @@ def count(owner: Json, pods: Iterable[Json], now: float) -> Count:
     labels = (owner["spec"].get("template", {}).get("metadata") or {}).get("labels") or {}
     min_ready = owner["spec"].get("minReadySeconds", 0)
     result = Count()
+    fits: Json | None = None  # labels that are known to be full: what one template made shares them
     for pod in pods:
         if is_pod_finished(pod):
             continue
@@ -44,8 +45,10 @@ def count(owner: Json, pods: Iterable[Json], now: float) -> Count:
             result.terminating += 1
             continue
         result.replicas += 1
-        # The template's labels are the pod's own object as long as nobody has touched them.
-        result.fully_labeled += pod["metadata"].get("labels") is labels or has_labels(pod, labels)
+        its_labels = pod["metadata"].get("labels")
+        if (its_labels is fits and fits is not None) or has_labels(pod, labels):
+            fits = its_labels
+            result.fully_labeled += 1
         at = available_at(pod, min_ready)
         if at is None:
             continue
