@@ -165,20 +165,3 @@ def _included(obj: Json, include: str) -> Json | None:
     if include == "Object":
         return obj
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-
-
-def document(
-    kind: Kind, objs: Iterable[Json], now: float, metadata: Json, *, include: str = "Metadata", columns: bool = True
-) -> Json:
-    """A whole ``Table``. ``metadata`` is that of the list (or of the one object: its resourceVersion).
-
-    Without ``columns`` as a watch sends it from its second event on.
-    """
-    definitions, rows = table(kind, objs, now, include=include)
-    return {
-        "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
-        "metadata": metadata,
-        "columnDefinitions": definitions if columns else None,
-        "rows": rows,
-    }
