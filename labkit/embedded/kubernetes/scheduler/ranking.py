@@ -145,6 +145,17 @@ class Ranking:
         places = [(top.negated - bonus, top.lot, top.node) for top, bonus in zip(tops, bonuses, strict=True)]
         return min(places)[2]
 
+    def totals(self) -> dict[str, int]:
+        """Each node's score, as for the next pod."""
+        self._catch_up()
+        groups = [group for group in self._groups.values() if self._allowed(group.traits.hard)]
+        bonus = dict(zip(map(id, groups), self._bonuses(groups), strict=True))
+        return {
+            name: bonus[id(group)] - standing.negated
+            for name, (group, standing) in self._standings.items()
+            if id(group) in bonus
+        }
+
     # -- nodes
 
     def _look(self, node: NodeInfo) -> _Ranked:
