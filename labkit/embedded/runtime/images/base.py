@@ -70,7 +70,10 @@ class Image:
 
     @property
     def repository(self) -> str:
-        """``docker.io/library/nginx``."""
+        """``docker.io/library/nginx``; images of other registries have theirs in their name."""
+        first = self.name.partition("/")[0]
+        if "." in first and first != self.name:
+            return self.name
         return f"{DOCKER_IO}/{self.name if '/' in self.name else f'library/{self.name}'}"
 
     @property

@@ -33,7 +33,36 @@ FAMILIES = {
     "labkit/unhealthy": "labkit:Unhealthy",
     "labkit/memory-hog": "labkit:MemoryHog",
     "labkit/load-generator": "labkit:LoadGenerator",
+    "perl": "tutorials:Perl",
+    "polinux/stress": "tutorials:Stress",
+    "vish/stress": "tutorials:VishStress",
+    "gcr.io/google-samples/kubernetes-bootcamp": "tutorials:Bootcamp",
+    "gcr.io/google-samples/hello-app": "tutorials:HelloApp",
+    "gcr.io/google-samples/node-hello": "tutorials:NodeHello",
+    "quay.io/fluentd_elasticsearch/fluentd": "tutorials:Fluentd",
+    "registry.k8s.io/echoserver": "tutorials:EchoServer",
+    "registry.k8s.io/serve_hostname": "tutorials:ServeHostname",
+    "registry.k8s.io/goproxy": "tutorials:GoProxy",
+    "registry.k8s.io/busybox": "tutorials:KubernetesBusybox",
+    "registry.k8s.io/nginx-slim": "tutorials:NginxSlimServer",
+    "registry.k8s.io/liveness": "agnhost:Liveness",
+    "registry.k8s.io/e2e-test-images/agnhost": "agnhost:Agnhost",
+    "registry.k8s.io/pause": "controlplane:Pause",
+    "registry.k8s.io/etcd": "controlplane:Etcd",
+    "registry.k8s.io/coredns/coredns": "controlplane:CoreDns",
+    "registry.k8s.io/kube-apiserver": "controlplane:ApiServer",
+    "registry.k8s.io/kube-controller-manager": "controlplane:ControllerManager",
+    "registry.k8s.io/kube-scheduler": "controlplane:Scheduler",
+    "registry.k8s.io/kube-proxy": "controlplane:KubeProxy",
 }
+
+# Other names under which registries have the same images.
+ALIASES = (
+    ("k8s.gcr.io/", "registry.k8s.io/"),
+    ("gcr.io/google_containers/", "registry.k8s.io/"),
+    ("gcr.io/google-containers/", "registry.k8s.io/"),
+    ("us-docker.pkg.dev/google-samples/containers/gke/", "gcr.io/google-samples/"),
+)
 
 
 class UnknownImage(LookupError):
@@ -50,15 +79,20 @@ class Catalogue:
     def __init__(self, extra: Iterable[type[Image]] = ()) -> None:
         self._extra = {family.name: family for family in extra}
         self._made: dict[tuple[str, str], Image] = {}
+        names = (*FAMILIES, *self._extra, *(alias for alias, _ in ALIASES))
+        # Those that there are; every other registry is a host that nobody knows.
+        self._registries = {name.partition("/")[0] for name in names if "." in name.partition("/")[0]}
 
     def find(self, reference: str | Reference) -> Image:
         """The image of a reference; ``InvalidReference`` or :class:`UnknownImage`."""
         ref = parse_reference(reference) if isinstance(reference, str) else reference
-        if ref.domain != DOCKER_IO:
+        if ref.domain != DOCKER_IO and ref.domain not in self._registries:
             raise UnknownImage(
                 ref, f'Get "https://{ref.domain}/v2/": dial tcp: lookup {ref.domain.partition(":")[0]}: no such host'
             )
-        family = self._family(ref.familiar_name)
+        family = self._family(_known_as(ref.familiar_name))
+        if family is None and ref.domain != DOCKER_IO:
+            raise UnknownImage(ref, f"manifest for {ref.familiar} not found: manifest unknown: manifest unknown")
         if family is None:
             raise UnknownImage(
                 ref,
@@ -104,3 +138,11 @@ class Catalogue:
         if key not in self._made:
             self._made[key] = family(version)
         return self._made[key]
+
+
+def _known_as(name: str) -> str:
+    """The name in the table of an image that is known by several."""
+    for alias, known in ALIASES:
+        if name.startswith(alias):
+            return known + name[len(alias) :]
+    return name

@@ -1,0 +1,382 @@
+"""What the tutorials of kubernetes.io run: small servers, a memory eater, and pi."""
+
+from __future__ import annotations
+
+import time
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
+
+from labkit.embedded.runtime.images.base import MIB, Image, Program
+from labkit.embedded.runtime.images.releases import releases
+from labkit.embedded.runtime.images.small import Busybox, WithShell
+from labkit.embedded.runtime.processes import Process
+from labkit.embedded.runtime.shell.curl import curl_program
+from labkit.embedded.runtime.signals import SIGINT, SIGTERM
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+def _plain(*versions: str) -> dict[str, tuple[str, ...]]:
+    """Versions with one tag each, the last of them ``latest`` too."""
+    return {v: (v, *(("latest",) if v == versions[-1] else ())) for v in versions}
+
+
+class Bootcamp(WithShell):
+    """``Hello Kubernetes bootcamp!``: says which pod answers, and its version."""
+
+    name = "gcr.io/google-samples/kubernetes-bootcamp"
+    versions: ClassVar = {"v1": ("v1",), "v2": ("v2",)}
+    debian = True
+    megabytes = 83.0
+    memory = 24 * MIB
+    cmd = ("/bin/sh", "-c", "node server.js")
+    ports = ("8080/tcp",)
+    env = MappingProxyType({**Image.env, "NODE_VERSION": "6.3.1", "NPM_CONFIG_LOGLEVEL": "info"})
+    _SERVER = b"// The stand-in for the bootcamp's server. It answers every request with the name of its host.\n"
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "node": bootcamp, "curl": curl_program}
+
+    def contents(self) -> dict[str, bytes]:
+        return {**super().contents(), "/server.js": self._SERVER}
+
+
+async def bootcamp(process: Process) -> int:
+    from labkit.embedded.runtime.images.web import reply
+
+    process.exits_on(SIGTERM, SIGINT)
+    number = process.image.version.removeprefix("v")
+    started, count = process.clock.time(), 0
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        now = process.clock.time()
+        process.out(
+            f"Running On: {process.hostname} | Total Requests: {count} | App Uptime: {now - started:.3f} seconds | "
+            f"Log Time: {_javascript(now)}\n"
+        )
+        return reply(200, f"Hello Kubernetes bootcamp! | Running on: {process.hostname} | v={number}\n", "text/plain")
+
+    process.out(f"Kubernetes Bootcamp App Started At: {_javascript(started)} | Running On:  {process.hostname} \n\n")
+    await process.listen_http(8080, answer)
+    return await process.forever()
+
+
+def _javascript(now: float) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+
+
+class HelloApp(Image):
+    """``Hello, world!``, the version, the host name."""
+
+    name = "gcr.io/google-samples/hello-app"
+    versions: ClassVar = {"1.0.0": ("1.0",), "2.0.0": ("2.0",)}
+    megabytes = 11.4
+    entrypoint = ("./hello-app",)
+    ports = ("8080/tcp",)
+    env = MappingProxyType({**Image.env, "PORT": "8080"})
+
+    def programs(self) -> dict[str, Program]:
+        return {"./hello-app": hello_app}
+
+
+async def hello_app(process: Process) -> int:
+    port = _port(process.env.get("PORT", ""), 8080)
+    said = f"Hello, world!\nVersion: {process.image.version}\nHostname: {process.hostname}\n"
+    return await _serve(process, port, lambda request: said, f"Server listening on port {port}")
+
+
+class NodeHello(WithShell):
+    name = "gcr.io/google-samples/node-hello"
+    versions: ClassVar = {"1.0": ("1.0",), "2.0": ("2.0", "latest")}
+    debian = True
+    megabytes = 255.0
+    cmd = ("/bin/sh", "-c", "node server.js")
+    ports = ("8080/tcp",)
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "node": node_hello}
+
+
+async def node_hello(process: Process) -> int:
+    return await _serve(process, 8080, lambda request: "Hello Kubernetes!")
+
+
+class EchoServer(Image):
+    """Says everything that it knows of a request."""
+
+    name = "registry.k8s.io/echoserver"
+    versions: ClassVar = _plain("1.4", "1.5", "1.8", "1.9", "1.10")
+    megabytes = 36.7
+    entrypoint = ("/usr/local/bin/run.sh",)
+    ports = ("8080/tcp",)
+
+    def programs(self) -> dict[str, Program]:
+        return {"/usr/local/bin/run.sh": echo_server}
+
+
+async def echo_server(process: Process) -> int:
+    def answer(request: web.BaseRequest) -> str:
+        from labkit.embedded.runtime.images.web import peer
+
+        headers = "".join(f"\t{name.lower()}={value}\n" for name, value in sorted(request.headers.items()))
+        return (
+            f"\n\nHostname: {process.hostname}\n\nPod Information:\n\t-no pod information available-\n\n"
+            "Server values:\n\tserver_version=nginx: 1.13.3 - lua: 10008\n\n"
+            f"Request Information:\n\tclient_address={peer(request)[0]}\n\tmethod={request.method}\n"
+            f"\treal path={request.raw_path}\n\tquery={request.query_string}\n\trequest_version=1.1\n"
+            f"\trequest_scheme=http\n\trequest_uri=http://{request.host}{request.raw_path}\n\n"
+            f"Request Headers:\n{headers}\nRequest Body:\n\t-no body in request-\n\n"
+        )
+
+    return await _serve(process, 8080, answer, "Generating self-signed cert\nStarting nginx")
+
+
+class ServeHostname(Image):
+    name = "registry.k8s.io/serve_hostname"
+    versions: ClassVar = _plain("v1.1", "v1.4")
+    megabytes = 5.3
+    cmd = ("/bin/sh", "-c", "/serve_hostname 2>&1")
+    entrypoint = ("/serve_hostname",)
+    ports = ("9376/tcp",)
+
+    def programs(self) -> dict[str, Program]:
+        return dict.fromkeys(("/serve_hostname", "serve_hostname"), serve_hostname)
+
+
+async def serve_hostname(process: Process) -> int:
+    return await _serve(process, 9376, lambda request: process.hostname)
+
+
+class GoProxy(Image):
+    """Listens on 8080: what the documentation probes over TCP."""
+
+    name = "registry.k8s.io/goproxy"
+    versions: ClassVar = _plain("0.1")
+    megabytes = 5.5
+    entrypoint = ("/goproxy",)
+    ports = ("8080/tcp",)
+
+    def programs(self) -> dict[str, Program]:
+        return {"/goproxy": go_proxy}
+
+
+async def go_proxy(process: Process) -> int:
+    return await _serve(
+        process, 8080, lambda request: "This is a proxy server. Does not respond to non-proxy requests.\n"
+    )
+
+
+class KubernetesBusybox(Busybox):
+    """``registry.k8s.io/busybox``, which the probes' page of the documentation uses."""
+
+    name = "registry.k8s.io/busybox"
+    versions: ClassVar = _plain("1.24", "1.27", "1.27.2")
+
+
+class NginxSlimServer(Image):
+    """``registry.k8s.io/nginx-slim``: a small nginx, as the StatefulSet pages use it."""
+
+    name = "registry.k8s.io/nginx-slim"
+    versions: ClassVar = _plain("0.8", "0.21", "0.24", "0.25", "0.26", "0.27")
+    megabytes = 32.0
+    cmd = ("nginx", "-g", "daemon off;")
+    ports = ("80/tcp",)
+
+    def programs(self) -> dict[str, Program]:
+        from labkit.embedded.runtime.images.nginx import Nginx
+
+        return Nginx("1.27.5").programs()
+
+    def contents(self) -> dict[str, bytes]:
+        from labkit.embedded.runtime.images.nginx import Nginx
+
+        return Nginx("1.27.5").contents()
+
+
+class Perl(WithShell):
+    """Knows one program: ``perl -Mbignum=bpi -wle 'print bpi(2000)'``, which the Job's page runs."""
+
+    name = "perl"
+    versions: ClassVar = releases("5.30.3 5.32.1 5.34.0-3 5.36.3 5.38.4 5.40.2", variants=("", "-slim"))
+    debian = True
+    megabytes = 336.0
+    memory = 12 * MIB
+    cmd = ("perl", "-de0")
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "perl": perl}
+
+
+PI_SECONDS = 3.0  # that perl's bignum takes for 2000 digits, about
+MAX_DIGITS = 20_000
+
+
+async def perl(process: Process) -> int:
+    import re
+
+    process.on_signal(SIGTERM, lambda: process.exit(143))
+    found = re.search(r"bpi\((\d+)\)", " ".join(process.args))
+    if found is None:
+        process.err("perl: this stand-in knows bpi(digits) only\n")
+        return 2
+    digits = min(int(found.group(1)), MAX_DIGITS)
+    await process.sleep(PI_SECONDS * digits / 2000)
+    process.out(f"{pi(digits)}\n")
+    return 0
+
+
+def pi(digits: int) -> str:
+    """Pi, rounded to so many digits, by Machin's formula."""
+    if digits < 1:
+        return ""
+    unit = 10 ** (digits + 10)
+
+    def arctangent_of_inverse(x: int) -> int:
+        term = total = unit // x
+        n, sign = 3, -1
+        while term:
+            term //= x * x
+            total += sign * (term // n)
+            n, sign = n + 2, -sign
+        return total
+
+    value = 4 * (4 * arctangent_of_inverse(5) - arctangent_of_inverse(239))
+    scaled = (value + 5 * 10**10) // 10**11
+    text = str(scaled)
+    return f"{text[0]}.{text[1:]}" if digits > 1 else text[0]
+
+
+class Stress(Image):
+    """``polinux/stress``: takes the memory (``--vm-bytes``) or the processors that it is told to."""
+
+    name = "polinux/stress"
+    versions: ClassVar = _plain("1.0.4")
+    megabytes = 9.7
+    cmd = ("stress", "--verbose")
+
+    def programs(self) -> dict[str, Program]:
+        return {"stress": stress}
+
+
+async def stress(process: Process) -> int:
+    process.exits_on(SIGTERM, SIGINT, code=143)
+    options = _options(process.args[1:])
+    workers, size = _count(options.get("vm", "0")), _bytes(options.get("vm-bytes", "256M"))
+    cpus = _count(options.get("cpu", "0"))
+    process.out(f"stress: info: [1] dispatching hogs: {cpus} cpu, 0 io, {workers} vm, 0 hdd\n")
+    await process.sleep(0.2)
+    process.allocate(workers * size)  # beyond the limit the OOM killer ends it all
+    started, limit = process.clock.time(), process.ns.limits.cpus or process.machine.cpus
+    timeout = _count(options.get("timeout", "0").rstrip("s"))
+    while not timeout or process.clock.time() - started < timeout:
+        process.busy(min(cpus + workers, limit))
+        await process.sleep(1.0)
+    process.out(f"stress: info: [1] successful run completed in {timeout}s\n")
+    return 0
+
+
+class VishStress(Image):
+    """``vish/stress``: ``-cpus 2``, ``-mem-total 100Mi``."""
+
+    name = "vish/stress"
+    versions: ClassVar = {"1": ("latest",)}
+    megabytes = 1.6
+    entrypoint = ("/stress", "-logtostderr")
+
+    def programs(self) -> dict[str, Program]:
+        return {"/stress": vish_stress}
+
+
+async def vish_stress(process: Process) -> int:
+    process.exits_on(SIGTERM, SIGINT, code=143)
+    options = _options(process.args[1:])
+    total, cpus = _bytes(options.get("mem-total", "0")), _count(options.get("cpus", "0"))
+    process.err(
+        f'Allocating "{options.get("mem-total", "0")}" memory, in "4Ki" chunks, with a 1ms sleep between them\n'
+    )
+    process.err(f"Spawning {cpus} threads to consume CPU\n")
+    process.allocate(total)
+    limit = process.ns.limits.cpus or process.machine.cpus
+    while True:
+        process.busy(min(cpus, limit))
+        await process.sleep(1.0)
+
+
+class Fluentd(WithShell):
+    """A log collector that collects nothing: what DaemonSets are shown with."""
+
+    name = "quay.io/fluentd_elasticsearch/fluentd"
+    versions: ClassVar = _plain("v2.5.2", "v3.0.0", "v5.0.1")
+    debian = True
+    megabytes = 84.0
+    memory = 60 * MIB
+    entrypoint = ("/entrypoint.sh",)
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "/entrypoint.sh": fluentd}
+
+
+async def fluentd(process: Process) -> int:
+    process.exits_on(SIGTERM, SIGINT)
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime(process.clock.time()))
+    process.out(f"{stamp} [info]: #0 fluentd worker is now running worker=0\n")
+    return await process.forever()
+
+
+# -- shared
+
+
+async def _serve(process: Process, port: int, answer: object, say: str = "", code: int = 2) -> int:
+    """Answer every request on ``port`` with what ``answer(request)`` says."""
+    from labkit.embedded.runtime.images.web import reply
+
+    process.exits_on(SIGTERM, SIGINT, code=code)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        assert callable(answer)
+        return reply(200, answer(request), _TEXT)
+
+    try:
+        await process.listen_http(port, handle)
+    except OSError as error:
+        process.err(f"listen tcp :{port}: bind: {error.strerror}\n")
+        return 1
+    if say:
+        process.out(f"{say}\n")
+    return await process.forever()
+
+
+def _port(text: str, default: int) -> int:
+    return int(text) if text.isdigit() and 0 < int(text) < 65536 else default
+
+
+def _options(words: list[str]) -> dict[str, str]:
+    """``--vm 1 --vm-bytes=150M`` as a dictionary; short ones by their long names."""
+    long = {"c": "cpu", "m": "vm", "t": "timeout", "v": "verbose", "q": "quiet"}
+    options: dict[str, str] = {}
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            continue
+        name, equals, value = word.lstrip("-").partition("=")
+        if not equals and left and not left[0].startswith("-"):
+            value = left.pop(0)
+        options[long.get(name, name)] = value.strip('"')
+    return options
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def _bytes(text: str) -> int:
+    """``150M``, ``100Mi``: stress counts in powers of two either way."""
+    number = text.rstrip("iBbKkMmGg")
+    unit = text[len(number) :].lower()[:1]
+    return _count(number) * {"": 1, "b": 1, "k": 1024, "m": MIB, "g": 1024 * MIB}.get(unit, 1)
