@@ -42,6 +42,17 @@ def make(name: str, server: str, folder: Path) -> Json:
     }
 
 
+def refresh(path: Path, config: Json) -> None:
+    """Put it there unless what is there leads to the same server: people keep contexts and namespaces in it."""
+    cluster = config["clusters"][0]["cluster"]
+    try:
+        text = path.read_text()
+    except OSError:
+        text = ""
+    if not all(cluster[key] in text for key in ("server", "certificate-authority-data")):
+        write(path, config)
+
+
 def write(path: Path, config: Json) -> None:
     """Put it there for the owner alone. JSON is YAML, and needs no YAML library at start."""
     temporary = path.with_name(f"{path.name}.new")
