@@ -152,7 +152,8 @@ def _struct(name: str, definition: Json) -> Check:
         is_time = target in (definitions.TIME, definitions.MICRO_TIME)
         # encoding/json writes a time that is not set as null, unless it has omitzero as creationTimestamp does
         null_stays = is_time and field.in_place and key != "creationTimestamp"
-        rules[key] = (_check_of(schema, field.type), kept or field.pointer or field.in_place or is_struct, null_stays)
+        # an empty struct, quantity or int-or-string is a value, whether it is pointed at or stands in place
+        rules[key] = (_check_of(schema, field.type), kept or field.pointer or bool(target), null_stays)
         if field.in_place or (kept and not field.pointer and not is_struct):
             make = None if is_time else _filling(target or schema["type"])
             if make is not None:

@@ -14,7 +14,7 @@ from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import BadRequest
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.kubernetes.schema import scalars
+from labkit.embedded.kubernetes.schema import gojson, scalars
 from labkit.embedded.kubernetes.schema.compile import Checked, Place, checker, words
 
 IGNORE, WARN, STRICT = "Ignore", "Warn", "Strict"
@@ -29,7 +29,7 @@ def parse(body: bytes, wanted: str) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise _unrecognized(wanted, _syntax(body, error.pos), body) from None
+        raise _unrecognized(wanted, gojson.syntax(body, error.pos), body) from None
 
 
 def identify(value: Any, kind: Kind, body: bytes = b"") -> Json:
@@ -159,26 +159,3 @@ def _shown(body: bytes) -> str:
         text = body.decode(errors="replace")
         return text if len(text) <= _SUMMARY else f"{text[:_SUMMARY]} ..."
     return body.hex() if len(body) <= _SUMMARY else f"{body[:_SUMMARY].hex()} ..."
-
-
-def _syntax(body: bytes, place: int) -> str:
-    """Go's words for what is no JSON. orjson tells characters, Go looks at bytes; for ASCII it is the same."""
-    text = body.decode(errors="replace")
-    if place >= len(text.rstrip()):
-        return "unexpected end of JSON input"
-    char = text[place]
-    shown = "'\\''" if char == "'" else f"'{char}'"
-    before = text[:place].rstrip()
-    if not before:
-        where = "looking for beginning of value"
-    elif before[-1] in "{" or (before[-1] == "," and before.rfind("{") > before.rfind("[")):
-        where = "looking for beginning of object key string"
-    elif before[-1] in "[,:":
-        where = "looking for beginning of value"
-    elif before.rfind("{") > before.rfind("["):
-        where = "after object key:value pair"
-    elif "[" in before:
-        where = "after array element"
-    else:
-        where = "after top-level value"
-    return f"invalid character {shown} {where}"

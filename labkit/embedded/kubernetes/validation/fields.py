@@ -37,10 +37,18 @@ def _escaped(char: str) -> str:
 
 
 def shown(value: Any) -> str:
-    """A bad value as errors print it: strings quoted, numbers plain, all else as JSON with sorted keys."""
+    """A bad value as errors print it: strings quoted, numbers plain, all else as JSON.
+
+    Go sorts the keys of a map, and writes a struct in the order of its fields.
+    """
     if type(value) is str:
         return quoted(value)
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    if type(value) is dict:
+        if all(type(item) is str for item in value.values()):
+            value = dict(sorted(value.items()))
+        elif "matchLabels" in value or "matchExpressions" in value:
+            value = {key: value[key] for key in ("matchLabels", "matchExpressions") if key in value}
+    return orjson.dumps(value).decode()
 
 
 def _cause(reason: str, words: str, path: str, detail: str) -> Cause:

@@ -227,9 +227,9 @@ def is_empty_selector(selector: Json | None) -> bool:
     return not selector or not (selector.get("matchLabels") or selector.get("matchExpressions"))
 
 
-def selects(selector: Json | None, found: Mapping[str, str] | None) -> bool:
-    """Whether labels match a LabelSelector; a malformed one (which has its own complaint) selects nothing."""
+def selects(selector: Json | None, found: Mapping[str, str] | None) -> bool | None:
+    """Whether labels match a LabelSelector; None if it is malformed, and so can be asked nothing."""
     try:
-        return selectors.matches(selector, found or {})
+        return selectors.of(selector).matches(found or {})
     except selectors.SelectorError:
-        return False
+        return None

@@ -229,11 +229,7 @@ def _nfs(found: Json, path: str, out: Causes) -> None:
 def _image(found: Json, path: str, out: Causes) -> None:
     if not found.get("reference"):
         out.append(required(f"{path}.reference"))
-    policy = found.get("pullPolicy") or ""
-    if policy not in _PULL_POLICIES:
-        out.append(
-            unsupported(f"{path}.pullPolicy", policy, _PULL_POLICIES) if policy else required(f"{path}.pullPolicy")
-        )
+    one_of(found.get("pullPolicy") or "", _PULL_POLICIES, f"{path}.pullPolicy", out)
 
 
 def _csi(found: Json, path: str, out: Causes) -> None:
