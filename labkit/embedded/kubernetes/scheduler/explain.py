@@ -7,8 +7,9 @@ ranking, which has no table, it is worked out anew from the cluster as it is now
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import Any
 
 from labkit.embedded.kubernetes.objects import Json, Key
@@ -55,16 +56,17 @@ class Explanations:
         pod: PodInfo,
         time: float,
         decision: Decision | None,
+        nodes: Iterable[str] = (),
         *,
         node: str = "",
         message: str = "",
         nominated: str = "",
     ) -> None:
-        """Remember how it went. ``decision`` None: there is no table."""
+        """Remember how it went. ``decision`` None: there is no table; else ``nodes`` are all that there were."""
         self.forget(pod.key)
         rows = None
         if decision is not None and decision.diagnosis.nodes <= LARGEST_TABLE:
-            rows = _rows(decision.diagnosis, decision.scores)
+            rows = _rows(decision.diagnosis, decision.scores, nodes)
             self._rows += len(rows)
             self._with_rows[pod.key] = None
         self._records[pod.key] = _Record(pod.uid, time, node, message, nominated, rows)
@@ -89,8 +91,16 @@ class Explanations:
         return self._records.get(key)
 
 
-def _rows(diagnosis: Diagnosis, scores: Scores | None) -> tuple[_Row, ...]:
-    found = [_Row((name, refusal, (), (), None)) for name, refusal in diagnosis.refused.items()]
+_NOT_ASKED = Refusal("", ())
+
+
+def _rows(diagnosis: Diagnosis, scores: Scores | None, nodes: Iterable[str]) -> tuple[_Row, ...]:
+    feasible = {node.name for node in scores.nodes} if scores is not None else set()
+    found = [
+        _Row((name, diagnosis.refused.get(name) or diagnosis.absent or _NOT_ASKED, (), (), None))
+        for name in nodes
+        if name not in feasible
+    ]
     if scores is None:
         return tuple(found)
     raws = [scores.raw.get(score.plugin) for score in SCORES]
@@ -114,8 +124,6 @@ def explain(pod: PodInfo, record: _Record | None, cluster: Cluster, now: float, 
         rows, as_of, time = record.rows, DECISION, record.time
     else:
         rows, as_of, time = _again(pod, cluster), NOW, now
-    known = {row[0] for row in rows}
-    missing = [name for name in cluster.nodes if name not in known] if as_of == NOW else []
     return {
         "pod": {"namespace": pod.key[0], "name": pod.key[1], "uid": pod.uid, "priority": pod.shape.priority},
         **state,
@@ -127,9 +135,7 @@ def explain(pod: PodInfo, record: _Record | None, cluster: Cluster, now: float, 
         "asOfTime": rfc3339(time),
         "filters": [filter.plugin for filter in FILTERS],
         "scores": [{"plugin": score.plugin, "weight": score.weight} for score in SCORES],
-        "nodes": sorted(
-            [_node(row) for row in rows] + [_unasked(name) for name in missing], key=lambda node: str(node["name"])
-        ),
+        "nodes": [_node(row) for row in sorted(rows, key=itemgetter(0))],
     }
 
 
@@ -144,7 +150,7 @@ def _again(pod: PodInfo, cluster: Cluster) -> tuple[_Row, ...]:
         diagnosis = Diagnosis(len(cluster.nodes))
         feasible = find_feasible(candidate, cluster, diagnosis)
         scores = prioritize(pod.shape, cluster, feasible) if feasible else None
-        return _rows(diagnosis, scores)
+        return _rows(diagnosis, scores, cluster.nodes)
     finally:
         if placed is not None and home is not None:
             home.add(placed)
@@ -173,7 +179,7 @@ def _node(row: _Row) -> Json:
 def _verdicts(refusal: Refusal | None) -> list[Json]:
     """Of each filter: passed, or why not; those after the first that refused were not asked (None)."""
     found: list[Json] = []
-    passed: bool | None = True
+    passed: bool | None = None if refusal is _NOT_ASKED else True
     for filter in FILTERS:
         if refusal is not None and filter.plugin == refusal.plugin:
             found.append({"plugin": filter.plugin, "passed": False, "message": ", ".join(refusal.reasons)})
@@ -181,9 +187,3 @@ def _verdicts(refusal: Refusal | None) -> list[Json]:
         else:
             found.append({"plugin": filter.plugin, "passed": passed, "message": ""})
     return found
-
-
-def _unasked(name: str) -> Json:
-    """A node that the pod itself rules out by its name, or that was not looked at any more."""
-    verdicts = [{"plugin": filter.plugin, "passed": None, "message": ""} for filter in FILTERS]
-    return {"name": name, "feasible": False, "filters": verdicts, "scores": [], "total": None}

@@ -175,7 +175,7 @@ class Scheduler:
         pod = queued.pod
         self.cluster.withdraw(pod.key)
         self.cluster.assume(pod, node)
-        self._explanations.note(pod, self.clock.time(), decision, node=node)
+        self._explanations.note(pod, self.clock.time(), decision, self.cluster.nodes, node=node)
         self._writer.bind(pod, node, lambda problem: self._unbound(queued, problem))
 
     def _unbound(self, queued: QueuedPod, problem: Exception) -> None:
@@ -237,7 +237,12 @@ class Scheduler:
         message = diagnosis.message()
         self.queue.refused(queued, diagnosis.plugins)
         self._explanations.note(
-            pod, self.clock.time(), decision, message=message, nominated=cluster.nomination(pod.key)
+            pod,
+            self.clock.time(),
+            decision,
+            cluster.nodes,
+            message=message,
+            nominated=cluster.nomination(pod.key),
         )
         self._writer.refuse(pod, message, nominated)
         if outcome.candidate is not None:
