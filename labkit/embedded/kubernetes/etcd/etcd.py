@@ -23,6 +23,10 @@ from labkit.embedded.runtime.storage import Storage
 
 HISTORY_BYTES = 16 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
 
+# Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is often
+# created, bound and started, which then is one row instead of five.
+WRITE_BEHIND = 0.1
+
 _ROWS = "kubernetes/"  # followed by the kind's resource; the key of a row is namespace/name, or the name
 _REVISIONS = "kubernetes"  # resource -> revision of the last change of that kind
 
@@ -56,9 +60,12 @@ class Etcd:
         self._tables: dict[Kind, Table] = {kind: Table(kind) for kind in kinds.stored()}
         self._hubs: dict[Kind, Hub] = {kind: Hub(kind) for kind in kinds.stored()}
         self._pending: dict[tuple[Kind, Key], Record | None] = {}
-        self._written: asyncio.Future[None] | None = None
+        self._written: asyncio.Future[None] | None = None  # what those wait for who want it on disk
+        self._timer: asyncio.TimerHandle | None = None
+        self._durable = 0  # the revision up to which everything is on disk
         self._subscribers: list[Callable[[Kind, Change], None]] = []
         self._restore()
+        self._durable = self.revision
 
     # -- stop and start
 
@@ -129,8 +136,8 @@ class Etcd:
         table.set(change.key, change.old, change.new)
         table.revision = change.revision
         self._pending[table.kind, change.key] = change.new
-        if self._written is None:
-            self._schedule()
+        if self._timer is None:
+            self._write_later()
         for subscriber in self._subscribers:
             subscriber(table.kind, change)
         self._hubs[table.kind].publish(change)
@@ -170,29 +177,31 @@ class Etcd:
 
     # -- disk
 
-    def _schedule(self) -> None:
+    def _write_later(self) -> None:
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # before the loop runs, or a test without one
-            self.flush()
+        except RuntimeError:  # nobody is there to whom anything could be acknowledged
             return
-        self._written = loop.create_future()
-        loop.call_soon(self.flush)
+        self._timer = loop.call_later(WRITE_BEHIND, self.flush)
 
     def flush(self) -> None:
         """Commit what is pending, in one transaction.
 
-        Should the disk refuse, the writes stay pending, whoever waits is told, and the next write tries again.
+        Should the disk refuse, the writes stay pending, whoever waits is told, and it is tried again a moment later.
         """
         written, self._written = self._written, None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         try:
             if self._pending:
                 self._commit()
+            self._durable = self.revision
         except sqlite3.Error as error:
-            if written is None:
-                raise
-            written.set_exception(InternalError(f"etcdserver: {error}"))
-            written.exception()  # there may be nobody who waits
+            self._write_later()
+            if written is not None:
+                written.set_exception(InternalError(f"etcdserver: {error}"))
+                written.exception()  # whoever waited may have gone
         else:
             if written is not None and not written.done():
                 written.set_result(None)
@@ -223,12 +232,19 @@ class Etcd:
                 biggest.drop()
             total -= before - biggest.size
 
-    async def durable(self) -> None:
-        """Wait until everything written so far is on disk. Raises ``InternalError`` when the disk refuses."""
-        if self._written is not None:
-            await asyncio.shield(self._written)  # one waiter that is cancelled must not take the others along
-        elif self._pending:  # the disk refused the last time
-            self.flush()
+    async def durable(self, revision: int | None = None) -> None:
+        """Wait until everything up to ``revision`` (None: all that was written) is on disk.
+
+        Those who wait within one iteration of the loop share a transaction. Raises ``InternalError`` when the disk
+        refuses.
+        """
+        if not self._pending or (revision is not None and revision <= self._durable):
+            return
+        if self._written is None:
+            loop = asyncio.get_running_loop()
+            self._written = loop.create_future()
+            loop.call_soon(self.flush)
+        await asyncio.shield(self._written)  # one waiter that is cancelled must not take the others along
 
     def _restore(self) -> None:
         for resource, revision in self._storage.all(_REVISIONS).items():

@@ -37,10 +37,13 @@ def delete(registry: Registry, kind: Kind, namespace: str, name: str, options: D
     _check_preconditions(kind, record.obj, options)
     if kind is kinds.NAMESPACES:
         return _delete_namespace(registry, record, options)
-    options = options.copy()
+    return _delete(registry, registry.strategies[kind], record, options.copy())
+
+
+def _delete(registry: Registry, strategy: Strategy, record: Record, options: DeleteOptions) -> Json:
+    kind = strategy.kind
     if options.grace_period_seconds is not None and options.grace_period_seconds < 0:
         options.grace_period_seconds = 1
-    strategy = registry.strategies[kind]
     old = record.obj
     new = edited(old)
     graceful, pending = _begin(registry, strategy, new, old, options)
@@ -187,15 +190,9 @@ def _delete_namespace(registry: Registry, record: Record, options: DeleteOptions
         if options.dry_run:
             return new
         return registry.etcd.put(kinds.NAMESPACES, _key(old), new).obj
-    if (old.get("spec") or {}).get("finalizers") or metadata.get("finalizers"):
-        problem = (
-            "The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will "
-            "automatically be purged by the system."
-        )
-        raise Conflict("namespaces", "", metadata["name"], problem)
-    if options.dry_run:
+    if (old.get("spec") or {}).get("finalizers"):
         return old
-    return _answer(strategy, registry.remove(kinds.NAMESPACES, record).obj)
+    return _delete(registry, strategy, record, options)
 
 
 def _key(obj: Json) -> Key:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from labkit.embedded.kubernetes.errors import BadRequest, Cause, Conflict
+from labkit.embedded.kubernetes import kinds
+from labkit.embedded.kubernetes.errors import BadRequest, Conflict
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 
+_SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"  # where the real one has its table of kinds
 NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
 
 # What the server alone says. A client that sends back what it has read must not be refused for it.
@@ -24,18 +26,32 @@ def own(kind: Kind, obj: Json) -> Json:
     return new
 
 
+def type_problem(kind: Kind, obj: Json) -> str:
+    """What is said of an object that says it is of another kind; "" if it does not."""
+    version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
+    if version == kind.api_version and name == kind.kind:
+        return ""
+    if kinds.of(version, name) is None:
+        return f'no kind "{name}" is registered for version "{version}" in scheme "{_SCHEME}"'
+    internal = kind.group.partition(".")[0] or "core"
+    return f"converting ({version.rpartition('/')[2]}.{name}) to ({internal}.{kind.kind}): unknown conversion"
+
+
 def check_type(kind: Kind, obj: Json) -> None:
     """Raises :class:`BadRequest` for an object that says it is of another kind."""
-    api_version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
-    if api_version != kind.api_version:
-        raise BadRequest(
-            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
-        )
-    if name != kind.kind:
-        raise BadRequest(
-            f'{name} in version "{kind.version}" cannot be handled as a {kind.kind}: no kind "{name}" is registered '
-            f'for version "{api_version}"'
-        )
+    if problem := type_problem(kind, obj):
+        name = obj.get("kind") or kind.kind
+        version = (obj.get("apiVersion") or kind.api_version).rpartition("/")[2]
+        raise BadRequest(f'{name} in version "{version}" cannot be handled as a {kind.kind}: {problem}')
+
+
+def check_name(metadata: Json, name: str) -> None:
+    """Raises :class:`BadRequest` for an object that is sent to the URL of another one."""
+    given = metadata.get("name") or ""
+    if not given:
+        raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
+    if given != name:
+        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
 
 
 def check_namespace(kind: Kind, metadata: Json, namespace: str) -> None:
@@ -59,36 +75,40 @@ def begin(metadata: Json, uid: str, now: str) -> None:
 
 
 def carry(metadata: Json, was: Json) -> None:
-    """The metadata of an object that takes the place of another: what a client cannot change stays."""
-    for field in _SYSTEM:
+    """The metadata of an object that takes the place of another: what a client cannot change stays (``BeforeUpdate``).
+
+    What it may not even try to change (``uid``, ``deletionGracePeriodSeconds``…) is for validation to refuse.
+    """
+    for field in ("creationTimestamp", "deletionTimestamp", "generation"):
         if field in was:
             metadata[field] = was[field]
-        else:
-            metadata.pop(field, None)
+    if "generation" in metadata and "generation" not in was:
+        del metadata["generation"]
+    for field in ("uid", "deletionGracePeriodSeconds"):
+        if field in was and metadata.get(field) in (None, ""):
+            metadata[field] = was[field]
+    metadata.pop("selfLink", None)
 
 
-def immutable_causes(metadata: Json, was: Json) -> list[Cause]:
-    """Rules of metadata that do not depend on the kind (``ValidateObjectMetaAccessorUpdate``)."""
-    causes: list[Cause] = []
-    if "deletionTimestamp" in was:
-        added = [one for one in metadata.get("finalizers") or () if one not in (was.get("finalizers") or ())]
-        if added:
-            listed = ", ".join(f'"{one}"' for one in added)
-            problem = (
-                "Forbidden: no new finalizers can be added if the object is being deleted, "
-                f"found new finalizers []string{{{listed}}}"
-            )
-            causes.append(Cause("FieldValueForbidden", problem, "metadata.finalizers"))
-    return causes
+# Where the real one keeps some kinds in etcd, for historical reasons; all others are at the name of their resource.
+_PREFIXES = {
+    kinds.SERVICES: "services/specs",
+    kinds.ENDPOINTS: "services/endpoints",
+    kinds.NODES: "minions",
+    kinds.REPLICATION_CONTROLLERS: "controllers",
+}
 
 
-def check_precondition(kind: Kind, name: str, metadata: Json, was: Json) -> None:
+def check_precondition(kind: Kind, metadata: Json, was: Json) -> None:
     """Raises :class:`Conflict` when an update is for an object of another UID."""
     given = metadata.get("uid")
     if given and given != was["uid"]:
+        path = "/".join(part for part in (was.get("namespace", ""), was["name"]) if part)
         raise Conflict(
             kind.plural,
             kind.group,
-            name,
-            f"Precondition failed: UID in precondition: {given}, UID in object meta: {was['uid']}",
+            was["name"],
+            f"StorageError: invalid object, Code: 4, Key: /registry/{_PREFIXES.get(kind, kind.plural)}/{path}, "
+            "ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: "
+            f"{given}, UID in object meta: {was['uid']}",
         )

@@ -19,6 +19,7 @@ from labkit.embedded.kubernetes.patch.apply import apply
 from labkit.embedded.kubernetes.registry import objectmeta, writing
 from labkit.embedded.kubernetes.registry.options import WriteOptions
 from labkit.embedded.kubernetes.registry.pipeline import checked_shape
+from labkit.embedded.kubernetes.validation.fields import invalid
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.registry.registry import Registry
@@ -30,16 +31,15 @@ APPLY = "application/apply-patch+yaml"
 
 
 class InvalidPatch(StatusError):
-    """422 without a kind: the patched object has fields that it cannot have."""
+    """422 without a kind: what came out of the patch is no object of its kind.
+
+    It shows the patched object as JSON, or, of a strategic merge patch, the patch as Go prints a map.
+    """
 
     code, reason = 422, "Invalid"
 
-    def __init__(self, patched: Json, problem: str) -> None:
-        cause = Cause(
-            "FieldValueInvalid",
-            f"Invalid value: {orjson.dumps(orjson.dumps(patched).decode()).decode()}: {problem}",
-            "patch",
-        )
+    def __init__(self, shown: str, problem: str) -> None:
+        cause = invalid("patch", shown, problem)
         super().__init__(f' "" is invalid: {cause}', {"causes": [cause.as_dict()]})
 
 
@@ -61,10 +61,35 @@ def patch(
         raise registry.not_found(kind, name)
     patched = changed(kind, record.obj, media_type, body)
     if patched is not record.obj:
-        _check_place(kind, patched, namespace, name)
         if not options.trusted:
-            patched = checked_shape(kind, patched, options, lambda problem: InvalidPatch(patched, problem))
+            patched = _checked(kind, patched, media_type, body, options)
+        _check_place(patched, namespace, name)
     return writing.replace(registry, kind, record, patched, options, subresource), False
+
+
+def _checked(kind: Kind, patched: Json, media_type: str, body: Any, options: WriteOptions) -> Json:
+    def refusal(problem: str) -> InvalidPatch:
+        shown = go_text(body) if media_type == STRATEGIC else orjson.dumps(patched).decode()
+        return InvalidPatch(shown, problem)
+
+    if problem := objectmeta.type_problem(kind, patched):
+        raise refusal(problem)
+    try:
+        return checked_shape(kind, patched, options, refusal)
+    except BadRequest as error:  # a wrong type: its words follow those that say which kind it cannot be
+        _, _, problem = str(error).partition(f" cannot be handled as a {kind.kind}: ")
+        raise refusal(problem or str(error)) from None
+
+
+def go_text(value: Any) -> str:
+    """A decoded value as Go's ``%+v`` prints it: ``map[spec:map[replicas:three]]``."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_text(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_text, value))}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def changed(kind: Kind, obj: Json, media_type: str, body: Any) -> Json:
@@ -101,9 +126,9 @@ def _apply(
     if live is not None and merged is live:
         assert record is not None
         return record, False
-    _check_place(kind, merged, namespace, name)
     if not options.trusted:
         merged = checked_shape(kind, merged, options)
+    _check_place(merged, namespace, name)
     if record is not None:
         return writing.replace(registry, kind, record, merged, options, subresource, managed=True), False
     uid = merged["metadata"].get("uid")
@@ -113,14 +138,10 @@ def _apply(
     return writing.insert(registry, kind, namespace, merged, options, managed=True), True
 
 
-def _check_place(kind: Kind, obj: Json, namespace: str, name: str) -> None:
+def _check_place(obj: Json, namespace: str, name: str) -> None:
     """Raises :class:`BadRequest` for a patch that would make the object another one."""
     metadata = obj.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     if (metadata.get("namespace") or namespace) != namespace:
         raise BadRequest(objectmeta.NAMESPACE_MISMATCH)
-    given = metadata.get("name") or ""
-    if given != name:
-        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
-    if obj.get("kind") != kind.kind or obj.get("apiVersion") != kind.api_version:
-        objectmeta.check_type(kind, obj)
+    objectmeta.check_name(metadata, name)

@@ -70,7 +70,7 @@ class Listing:
         """
         head = b'{"kind":"%s","apiVersion":"%s",' % (self.kind.kind.encode(), self.kind.api_version.encode())
         skip = len(head)
-        pieces = [
+        pieces: list[bytes | memoryview] = [
             b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":['
             % (self.kind.list_kind.encode(), self.kind.api_version.encode(), orjson.dumps(self.metadata()))
         ]
@@ -78,7 +78,7 @@ class Listing:
         for record in self.records:
             encoded = record.json
             if encoded.startswith(head):
-                pieces += (between, encoded[skip:])
+                pieces += (between, memoryview(encoded)[skip:])
             else:
                 pieces += (between[:-1], encoded)
             between = b",{"

@@ -115,24 +115,19 @@ def update(
     """PUT: what was sent takes the place of what is there."""
     objectmeta.check_type(kind, obj)
     metadata = obj.get("metadata") or {}
-    if (given := metadata.get("name") or "") != name:
-        if not given:
-            raise BadRequest("name must be provided")
-        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
-    if (given := metadata.get("namespace") or "") and given != namespace:
-        raise BadRequest(
-            f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
-        )
+    objectmeta.check_name(metadata, name)
+    if (metadata.get("namespace") or namespace) != namespace:
+        raise BadRequest(objectmeta.NAMESPACE_MISMATCH)
     if not options.trusted:
         obj = checked_shape(kind, obj, options)
     strategy = registry.strategies[kind]
     record = registry.etcd.get(kind, (namespace, name))
     if record is None:
         if not strategy.create_on_update or subresource:
-            registry.admission.namespace_exists(kind, namespace)
             raise registry.not_found(kind, name)
         created = {**obj, "metadata": {key: value for key, value in metadata.items() if key != "resourceVersion"}}
         return insert(registry, kind, namespace, created, options)
+    objectmeta.check_precondition(kind, metadata, record.obj["metadata"])
     return replace(registry, kind, record, obj, options, subresource)
 
 
@@ -163,11 +158,10 @@ def replace(
             raise Invalid(kind.plural, kind.group, name, [cause])
     elif version != was["resourceVersion"]:
         raise Conflict(kind.plural, kind.group, name, MODIFIED)
-    objectmeta.check_precondition(kind, name, metadata, was)
     objectmeta.carry(metadata, was)
-    metadata["name"] = name
+    metadata.setdefault("name", name)
     metadata["resourceVersion"] = was["resourceVersion"]
-    if kind.namespaced:
+    if kind.namespaced and not metadata.get("namespace"):
         metadata["namespace"] = was["namespace"]
     if not managed and "managedFields" not in metadata and "managedFields" in was:
         metadata["managedFields"] = was["managedFields"]
@@ -180,8 +174,6 @@ def replace(
         strategy.prepare_for_update(new, old)
     if new == old and not vanishes(registry, kind, new, old):
         return record
-    if causes := objectmeta.immutable_causes(metadata, was):
-        raise Invalid(kind.kind, kind.group, name, causes)
     validated_update(kind, new, old, subresource)
     if not subresource:
         strategy.begin_update(new, old, dry_run=options.dry_run)

@@ -36,7 +36,3 @@ class Admission:
 
     def update(self, kind: Kind, new: Json, old: Json, options: WriteOptions) -> None:
         priority.on_update(self._registry, kind, new, old, options)
-
-    def namespace_exists(self, kind: Kind, namespace: str) -> None:
-        """Raises ``NotFound`` for the namespace, which is what is said rather than that the object is not there."""
-        namespaces.check_exists(self._registry, kind, namespace)

@@ -32,8 +32,3 @@ def on_create(registry: Registry, kind: Kind, new: Json, options: WriteOptions) 
         }
         error.details = {**(error.details or {}), "causes": [cause]}
         raise error
-
-
-def check_exists(registry: Registry, kind: Kind, namespace: str) -> None:
-    if kind.namespaced and registry.etcd.get(kinds.NAMESPACES, ("", namespace)) is None:
-        raise registry.not_found(kinds.NAMESPACES, namespace)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
+from labkit.embedded.kubernetes.errors import StatusError
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry.options import BACKGROUND, DeleteOptions
+from labkit.embedded.kubernetes.schema.compile import checker
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.registry.registry import Registry
@@ -33,7 +36,7 @@ class Strategy:
     def prepare_for_create(self, new: Json) -> None:
         """Clear what a client may not say, fill in what the server does (``PrepareForCreate``)."""
         if self.kind.has_status:
-            new["status"] = {}
+            new["status"] = empty_status(self.kind)
         if self.generation:
             new["metadata"]["generation"] = 1
 
@@ -77,6 +80,15 @@ class Strategy:
     def may_vanish(self, new: Json) -> bool:
         """Whether an object that is being deleted and has no finalizers left may go."""
         return True
+
+
+@functools.cache
+def empty_status(kind: Kind) -> Json:
+    """The status of an object that has none: what Go writes of an empty struct (``{"replicas": 0}``)."""
+    try:
+        return checker(kind)({"metadata": {}, "status": {}}).obj.get("status") or {}
+    except StatusError:  # a kind that says nothing without its spec
+        return {}
 
 
 def _carry(new: Json, old: Json, part: str) -> None:

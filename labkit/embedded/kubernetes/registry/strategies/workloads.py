@@ -31,6 +31,27 @@ class Deployments(Workload):
             new["metadata"].pop("labels", None)
 
 
+class DaemonSets(Workload):
+    """It counts the changes of its template, too, and shows that in an annotation, where v1 has no field for it."""
+
+    TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+    def prepare_for_create(self, new: Json) -> None:
+        super().prepare_for_create(new)
+        self._count(new, 1)
+
+    def prepare_for_update(self, new: Json, old: Json) -> None:
+        super().prepare_for_update(new, old)
+        before = int((old["metadata"].get("annotations") or {}).get(self.TEMPLATE_GENERATION, "0"))
+        changed = new["spec"].get("template") != old["spec"].get("template")
+        self._count(new, before + changed)
+
+    def _count(self, new: Json, generation: int) -> None:
+        annotations = new["metadata"].get("annotations") or {}
+        if annotations.get(self.TEMPLATE_GENERATION) != str(generation):
+            new["metadata"]["annotations"] = {**annotations, self.TEMPLATE_GENERATION: str(generation)}
+
+
 class Jobs(Workload):
     """The API server makes a Job's selector, from its UID."""
 
@@ -40,6 +61,9 @@ class Jobs(Workload):
         super().prepare_for_create(new)
         if not new["spec"].get("manualSelector"):
             generate_selector(new)
+        labels = new["spec"]["template"].get("metadata", {}).get("labels")
+        if labels and not new["metadata"].get("labels"):
+            new["metadata"]["labels"] = labels
 
 
 def generate_selector(job: Json) -> None:
@@ -67,6 +91,6 @@ def generate_selector(job: Json) -> None:
 STRATEGIES: Mapping[Kind, type[Strategy]] = {
     kinds.DEPLOYMENTS: Deployments,
     kinds.REPLICA_SETS: Workload,
-    kinds.DAEMON_SETS: Workload,
+    kinds.DAEMON_SETS: DaemonSets,
     kinds.JOBS: Jobs,
 }

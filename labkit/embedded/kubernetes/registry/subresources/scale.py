@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from labkit.embedded.kubernetes.errors import MODIFIED, BadRequest, Cause, Conflict, Invalid
+from labkit.embedded.kubernetes.errors import MODIFIED, Cause, Conflict, Invalid, NotFound
 from labkit.embedded.kubernetes.etcd import Record
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, edited, spec_of, status_of
-from labkit.embedded.kubernetes.registry import patching, writing
+from labkit.embedded.kubernetes.registry import objectmeta, patching, writing
 from labkit.embedded.kubernetes.registry.options import WriteOptions
 from labkit.embedded.kubernetes.registry.pipeline import checked_shape
 from labkit.embedded.kubernetes.selectors import of, of_map
@@ -21,7 +21,10 @@ SCALE = Kind("Scale", "scales", "autoscaling")  # never stored, so no row of the
 
 def get(registry: Registry, kind: Kind, namespace: str, name: str) -> Json:
     """The ``Scale`` of an object. Raises ``NotFound``."""
-    return _scale_of(registry.record(kind, namespace, name).obj)
+    record = registry.etcd.get(kind, (namespace, name))
+    if record is None:  # named so by all who store a scale: ``pkg/registry/*/storage``, ScaleREST
+        raise NotFound(f"{kind.plural}/scale", kind.group, name)
+    return _scale_of(record.obj)
 
 
 def _scale_of(obj: Json) -> Json:
@@ -51,16 +54,12 @@ def update(registry: Registry, kind: Kind, namespace: str, name: str, scale: Jso
     scale = checked_shape(SCALE, scale, options) if not options.trusted else scale
     record = registry.record(kind, namespace, name)
     metadata = scale.get("metadata") or {}
-    if (given := metadata.get("name") or "") and given != name:
-        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")
+    objectmeta.check_name(metadata, name)
     was = record.obj["metadata"]
     version = metadata.get("resourceVersion") or ""
     if version not in ("", "0", was["resourceVersion"]):
         raise Conflict(kind.plural, kind.group, name, MODIFIED)
-    uid = metadata.get("uid")
-    if uid and uid != was["uid"]:
-        problem = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {was['uid']}"
-        raise Conflict(kind.plural, kind.group, name, problem)
+    objectmeta.check_precondition(kind, metadata, was)
     return _scale_of(_set(registry, kind, record, scale, options).obj)
 
 
@@ -68,7 +67,7 @@ def patch(
     registry: Registry, kind: Kind, namespace: str, name: str, media_type: str, body: Any, options: WriteOptions
 ) -> Json:
     """The same with a patch of the ``Scale``. An apply is taken as a merge patch."""
-    now = get(registry, kind, namespace, name)
+    now = _scale_of(registry.record(kind, namespace, name).obj)
     media_type = patching.MERGE if media_type == patching.APPLY else media_type
     return update(registry, kind, namespace, name, patching.changed(SCALE, now, media_type, body), options)
 
