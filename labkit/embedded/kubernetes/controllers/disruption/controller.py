@@ -39,8 +39,8 @@ SCALED = {kind.kind: kind for kind in (kinds.REPLICATION_CONTROLLERS, kinds.REPL
 
 UNMANAGED = (
     "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of"
-    " the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set"
-    ' ".spec.minAvailable" field of the PDB to an integer value.'
+    " the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please"
+    ' set ".spec.minAvailable" field of the PDB to an integer value.'
 )
 
 _STALE = "stale"
@@ -193,7 +193,7 @@ class DisruptionController(Controller):
 def _printed(budget: Json) -> str:
     """A selector as Go prints the pointer to it."""
     selector = spec_of(budget).get("selector") or {}
-    labels = " ".join(f"{key}:{value}" for key, value in sorted((selector.get("matchLabels") or {}).items()))
+    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
     return (
         f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{}},}}"
     )

@@ -51,33 +51,28 @@ def rate_of(state: State, size: int) -> float:
 
 
 class Limiter:
-    """A token bucket that holds one: ``rate`` a second."""
+    """A token bucket that holds one: ``rate`` a second, 0 for never."""
 
-    __slots__ = ("_since", "_token", "rate")
+    __slots__ = ("_next", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         self.rate = rate
-        self._token = 1.0
-        self._since = now
+        self._next = now
 
     def take(self, now: float) -> bool:
         """Whether one may go now; if so, it counts."""
-        if not self.rate:
+        if not self.rate or now < self._next:
             return False
-        self._token = min(1.0, self._token + (now - self._since) * self.rate)
-        self._since = now
-        if self._token < 1.0:
-            return False
-        self._token -= 1.0
+        self._next = now + 1 / self.rate
         return True
 
     def swap(self, rate: float, now: float) -> None:
-        """Another rate from now on. Who has just used up the old one does not get a fresh start."""
+        """Another rate from now on. Who would have had to wait at the old one waits at the new one."""
         if rate == self.rate:
             return
-        had = self.take(now) or not self.rate
-        self.rate, self._since = rate, now
-        self._token = 1.0 if had else 0.0
+        waits = not self.take(now)
+        self.rate = rate
+        self._next = now + 1 / rate if waits and rate else now
 
 
 class Zones:
