@@ -90,6 +90,7 @@ class Workload:
     labels: Mapping[str, str] = field(default_factory=dict)
     update: str = ""  # progress of an update or rollback in the orchestrator's words, "" when none is under way
     owner: str = ""  # Workload.id of the one that made it (a ReplicaSet's Deployment)
+    revision: int = 0  # which version of its owner it is
     namespace: str = ""
     selector: Mapping[str, str] = field(default_factory=dict)  # labels of the tasks that it counts as its own
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from labkit.model import Node, Resources, Snapshot, Workload
 
 from . import style, words
+from .families import Families, Service
 from .grid import CARD_HEIGHT, TRAY
 from .layout import Layout
-from .parts import Bar, Block, Text
+from .parts import Bar, Block, Swatch, Text
 from .tally import Tally
 
 
-def node_block(layout: Layout, tally: Tally, node: Node, plug: str) -> Block:
+def node_block(layout: Layout, tally: Tally, node: Node, plug: str, unit: str = "task") -> Block:
     """A node's box: who it is, how it is, and how much of it is taken."""
     rect, look = layout.box(node.id), style.condition(node)
     reserved = tally.reserved.get(node.id, Resources())
@@ -26,7 +27,7 @@ def node_block(layout: Layout, tally: Tally, node: Node, plug: str) -> Block:
         bars = _bars(left, rect.bottom - 9, half, pad, parts)
         return Block(node.id, rect, look, (title,), bars)
     role = words.node_role(node)
-    count = words.plural(tally.living.get(node.id, 0), "task") + (f" (+{crowd} not drawn)" if crowd else "")
+    count = words.plural(tally.living.get(node.id, 0), unit) + (f" (+{crowd} not drawn)" if crowd else "")
     note = words.short(words.node_note(node, plug), right - left - 60, 6.2)
     texts = [
         Text(left, rect.y + 18, words.short(words.node_title(node), right - left - 6.4 * len(role) - 4, 7.8), "title"),
@@ -42,17 +43,18 @@ def node_block(layout: Layout, tally: Tally, node: Node, plug: str) -> Block:
     return Block(node.id, rect, look, tuple(texts), _bars(left, rect.bottom - 12, half, pad, parts))
 
 
-def card_block(layout: Layout, workload: Workload, snapshot: Snapshot) -> Block | None:
+def card_block(layout: Layout, families: Families, workload: Workload, snapshot: Snapshot) -> Block | None:
     """A workload's card: wanted and running; None when there is no room for it."""
-    number = layout.cards[workload.id]
-    rect = layout.card(number)
+    rect = layout.card(layout.cards[workload.id])
     if rect is None:
         return None
     left, right = rect.x + 18, rect.right - 12
     done = workload.running >= workload.desired
     count = words.desired(workload)
-    endpoints = [e for e in snapshot.endpoints.values() if e.workload == workload.id]
-    second = workload.update or words.image(workload.image) or workload.kind
+    endpoints = [e for e in snapshot.endpoints.values() if e.workload == workload.id and not e.name]
+    children = families.children(workload.id, snapshot)
+    revisions = words.revisions(children) if len(children) > 1 else ""
+    second = revisions or workload.update or words.image(workload.image) or workload.kind
     ports = words.ports(endpoints)
     texts = [
         Text(left, rect.y + 18, words.short(workload.name, right - left - 9 * len(count), 7.8), "title"),
@@ -63,7 +65,41 @@ def card_block(layout: Layout, workload: Workload, snapshot: Snapshot) -> Block 
         texts.append(Text(right, rect.y + 36, ports, "right"))
     part = _part(workload.running, workload.desired) if workload.desired else 0.0
     bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, part or 0.0, 3 if done else 1)
-    return Block(workload.id, rect, "card", tuple(texts), (bar,), number % len(style.WORKLOADS))
+    return Block(workload.id, rect, "card", tuple(texts), (bar,), _swatches(families, workload, children))
+
+
+def _swatches(families: Families, workload: Workload, children: list[Workload]) -> tuple[Swatch, ...]:
+    """Its colour, or those of what it made, each as high as its part of the running tasks."""
+    found = [w for w in children if w.running] or children[:1] or [workload]
+    total = sum(w.running for w in found)
+    return tuple(
+        Swatch(families.colour(w.id, 0) % len(style.WORKLOADS), w.running / total if total else 1 / len(found))
+        for w in found
+    )
+
+
+def service_block(layout: Layout, service: Service) -> Block | None:
+    """A Service's card: where it answers and to how many it sends; None when there is no room for it."""
+    rect = layout.card(layout.cards[service.key])
+    if rect is None:
+        return None
+    left, right = rect.x + 12, rect.right - 12
+    ready, unready = len(service.tasks), len(service.unready)
+    count = f"{ready} / {ready + unready}"
+    first = service.endpoints[0]
+    where = f"{words.selector(first.selector)} {words.service_kind(first)}"
+    ports = words.service_ports(service.endpoints)
+    texts = [
+        Text(left, rect.y + 18, words.short(f"⇄ {service.name}", right - left - 9 * len(count), 7.8), "title"),
+        Text(right, rect.y + 18, count, "strong"),
+        Text(left, rect.y + 36, words.short(where, right - left - 6.6 * len(ports) - 6, 6.2), "note"),
+    ]
+    if ports and rect.w > 180:
+        texts.append(Text(right, rect.y + 36, ports, "right"))
+    part = _part(ready, ready + unready) or 0.0
+    bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, part, 3 if ready and not unready else 1)
+    look = "service" if ready or not first.selector else "unserved"
+    return Block(service.key, rect, look, tuple(texts), (bar,))
 
 
 def tray_block(layout: Layout, snapshot: Snapshot, waiting: int) -> Block:
@@ -72,7 +108,7 @@ def tray_block(layout: Layout, snapshot: Snapshot, waiting: int) -> Block:
     middle = rect.y + rect.h / 2
     texts = [Text(rect.x + 14, middle, "Waiting for a node", "title")]
     missing = layout.without_room(TRAY)
-    hidden = len(snapshot.workloads) - sum(1 for w in layout.cards.values() if layout.card(w))
+    hidden = sum(1 for number in layout.cards.values() if layout.card(number) is None)
     if waiting:
         texts.append(Text(rect.right - 14, middle, f"+{missing} more" if missing else f"{waiting} waiting", "right"))
     elif hidden > 0:
@@ -80,7 +116,7 @@ def tray_block(layout: Layout, snapshot: Snapshot, waiting: int) -> Block:
     elif not snapshot.workloads:
         texts.append(Text(rect.right - 14, middle, "no workload yet: deploy one and watch it land", "right"))
     else:
-        texts.append(Text(rect.right - 14, middle, "every task has its place", "right"))
+        texts.append(Text(rect.right - 14, middle, f"every {words.unit(snapshot.orchestrator)} has its place", "right"))
     return Block("tray", rect, "crowded" if waiting else "tray", tuple(texts))
 
 

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 
 from . import style, svg
 from .grid import LEGEND_HEIGHT, WIDTH
-from .parts import Block, Text
+from .parts import Block, Text, swatch_rects
 from .scene import Scene
 
 # The traces, by what they draw. Their order is their number and, within bars and within marks, what covers what.
@@ -24,6 +24,7 @@ TRACES = (
     "bars",
     "links",
     "broken",
+    "served",
     "slots",
     "titles",
     "strong",
@@ -56,17 +57,14 @@ def _u8(values: list[int]) -> Any:
 def boxes(scene: Scene) -> Props:
     """Node boxes, cards and the tray; last the colour swatches of the cards."""
     blocks = _ordered(scene)
-    swatches = [b for b in blocks if b.swatch >= 0]
-    rects = [b.rect for b in blocks]
-    codes = [style.NODE_CODES[b.look] for b in blocks]
-    x = [r.x + r.w / 2 for r in rects] + [b.rect.x + 8.5 for b in swatches]
-    base = [r.y for r in rects] + [b.rect.y + 8 for b in swatches]
-    codes += [len(style.NODES) + b.swatch for b in swatches]
+    swatches = [found for block in blocks for found in swatch_rects(block)]
+    rects = [b.rect for b in blocks] + [rect for rect, _ in swatches]
+    codes = [style.NODE_CODES[b.look] for b in blocks] + [len(style.NODES) + colour for _, colour in swatches]
     return {
-        "x": _f32(x),
-        "y": _f32([r.h for r in rects] + [b.rect.h - 16 for b in swatches]),
-        "base": _f32(base),
-        "width": _f32([r.w for r in rects] + [5.0 for _ in swatches]),
+        "x": _f32([r.x + r.w / 2 for r in rects]),
+        "y": _f32([r.h for r in rects]),
+        "base": _f32([r.y for r in rects]),
+        "width": _f32([r.w for r in rects]),
         "marker.color": _u8(codes),
         "marker.line.color": _u8(codes),
     }
@@ -110,6 +108,10 @@ def links(scene: Scene) -> Props:
 
 def broken(scene: Scene) -> Props:
     return _polylines(scene.links.broken)
+
+
+def served(scene: Scene) -> Props:
+    return _polylines(scene.links.served)
 
 
 def _polylines(lines: tuple[tuple[tuple[float, float], ...], ...]) -> Props:
@@ -188,6 +190,7 @@ MAKERS: dict[str, Any] = {
     "bars": bars,
     "links": links,
     "broken": broken,
+    "served": served,
     "slots": slots,
     "key": key,
 }
@@ -251,6 +254,7 @@ def traces(theme: style.Theme) -> list[Props]:
             "mode": "lines",
             "line": {"color": style.LINK_BROKEN, "width": 1.5, "dash": "3px,5px"},
         },
+        {**quiet, "type": "scatter", "mode": "lines", "line": {"color": style.LINK_SERVED, "width": 1.25}},
         {
             "type": "scatter",
             "mode": "markers+text",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from labkit.model import Snapshot
 
 from . import style
+from .families import Service
 from .grid import MARGIN, Rect
 from .layout import Layout
 from .parts import Line, Links
@@ -26,6 +29,21 @@ def route(layout: Layout, snapshot: Snapshot) -> Links:
         bad = leader is None or bool(snapshot.error) or style.condition(node) in ("down", "unreachable", "unknown")
         (broken if bad else whole).append(_link(start, box, reach))
     return Links(tuple(sorted(whole)), tuple(sorted(broken)))
+
+
+def serve(layout: Layout, services: Iterable[Service]) -> tuple[Line, ...]:
+    """Straight lines from the cards of Services to the tasks that they send traffic to."""
+    lines: list[Line] = []
+    for service in services:
+        card = layout.card(layout.cards[service.key]) if service.key in layout.cards else None
+        if card is None:
+            continue
+        for task in sorted(service.tasks):
+            seat = layout.seat(task)
+            if seat is not None:
+                end = (float(layout.x[seat.point]), float(layout.y[seat.point]))
+                lines.append(((card.x + card.w / 2, card.bottom), end))
+    return tuple(lines)
 
 
 def _link(start: Rect, end: Rect, reach: float) -> Line:

@@ -29,6 +29,14 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Swatch:
+    """A colour at the left of a card: that of a workload, as high as its part of the whole."""
+
+    colour: int  # index of style.WORKLOADS
+    part: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """A box, card or tray with what stands in it."""
 
@@ -37,12 +45,26 @@ class Block:
     look: str  # key of style.NODES
     texts: tuple[Text, ...] = ()
     bars: tuple[Bar, ...] = ()
-    swatch: int = -1  # a card's workload colour
+    swatches: tuple[Swatch, ...] = ()  # a card's colours, from the top down
+
+
+SWATCH_X, SWATCH_Y, SWATCH_WIDTH = 6.0, 8.0, 5.0  # of a swatch in its card
+
+
+def swatch_rects(block: Block) -> list[tuple[Rect, int]]:
+    """Where a block's swatches are, and their colours."""
+    height = block.rect.h - 2 * SWATCH_Y
+    y, found = block.rect.y + SWATCH_Y, []
+    for swatch in block.swatches:
+        found.append((Rect(block.rect.x + SWATCH_X, y, SWATCH_WIDTH, height * swatch.part), swatch.colour))
+        y += height * swatch.part
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Polylines between the leader and the nodes: those that work and those that do not."""
+    """Polylines between the leader and the nodes: those that work and those that do not; from Services to tasks."""
 
     whole: tuple[Line, ...] = ()
     broken: tuple[Line, ...] = ()
+    served: tuple[Line, ...] = ()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +16,18 @@ import numpy.typing as npt
 from labkit.model import Diff, Node, Snapshot, State, Task, diff
 
 from . import style, words
-from .blocks import card_block, node_block, tray_block
+from .blocks import card_block, node_block, service_block, tray_block
+from .families import Families, Service, services_of
 from .grid import LEGEND_HEIGHT, LEVELS, MARGIN, TRAY, WIDTH
 from .layout import Layout
-from .links import route
-from .parts import Block, Links, Text
+from .links import route, serve
+from .parts import Block, Line, Links, Text
 from .tally import Tally, common_state
 
 FRESH = 2.5  # seconds that a task which died is drawn in full colour
 FADE = 9.0  # seconds until it is gone
 AGGREGATE_ABOVE = 2000  # tasks drawn, from which on a box shows workloads with their counts instead
+LINES_UP_TO = 24  # tasks; more lines from Services would hide what they lead to
 LABELS_UP_TO = 320  # slots; more labels would cost more bytes than all the rest
 
 Points = npt.NDArray[np.uint8]
@@ -39,6 +42,8 @@ class Scene:
 
     def __init__(self, show_dead: bool = False) -> None:
         self.layout = Layout()
+        self.families = Families()
+        self.services: dict[str, Service] = {}
         self.tally = Tally()
         self.snapshot: Snapshot | None = None
         self.show_dead = show_dead
@@ -97,7 +102,7 @@ class Scene:
         self.snapshot = snapshot
         dirty: set[str] = set()
         moved_nodes = self._nodes(before, snapshot, changes)
-        moved_cards = self._workloads(before, snapshot, changes)
+        moved_cards = self._cards(before, snapshot, changes)
         vacated, touched = self._tasks(before, snapshot, changes, now, first=before is None)
         if self._version != self.layout.version:
             dirty.add("canvas")
@@ -109,8 +114,8 @@ class Scene:
             self._plugs = dict(plugs)
         stale = self._stale_blocks(before, changes, moved_nodes or replug, moved_cards, "canvas" in dirty)
         dirty |= self._build(stale, snapshot)
-        if "canvas" in dirty or moved_nodes or changes.nodes or changes.error_changed:
-            links = route(self.layout, snapshot)
+        if "canvas" in dirty or moved_nodes or moved_cards or changes.nodes or changes.error_changed or self.services:
+            links = replace(route(self.layout, snapshot), served=self._served())
             if links != self.links:
                 self.links = links
                 dirty.add("links")
@@ -123,11 +128,27 @@ class Scene:
         ordered = sorted(snapshot.nodes.values(), key=lambda n: (not _manages(n), _natural(n.name), n.id))
         return self.layout.set_nodes((n.id, _manages(n)) for n in ordered)
 
-    def _workloads(self, before: Snapshot | None, snapshot: Snapshot, changes: Diff) -> bool:
-        if before is not None and not (changes.workloads.added or changes.workloads.removed):
+    def _cards(self, before: Snapshot | None, snapshot: Snapshot, changes: Diff) -> bool:
+        """A card for what people made (workloads that nobody owns, Services); True when cards came or went."""
+        if before is None or changes.endpoints:
+            self.services = services_of(snapshot)
+        moved = changes.workloads.added or changes.workloads.removed
+        if before is not None and not moved and not (changes.endpoints.added or changes.endpoints.removed):
             return False
         ordered = sorted(snapshot.workloads.values(), key=lambda w: (_natural(w.name), w.id))
-        return self.layout.set_workloads(w.id for w in ordered)
+        self.families.update(ordered)
+        tops = [w.id for w in ordered if self.families.top(w.id) == w.id]
+        services = sorted(self.services.values(), key=lambda s: (_natural(s.name), s.key))
+        return self.layout.set_workloads([*tops, *(s.key for s in services)]) or bool(moved)
+
+    def _served(self) -> tuple[Line, ...]:
+        """Lines from a Service's card to the tasks it sends to: of the one looked at, or of all while they are few."""
+        if self.aggregated:
+            return ()
+        chosen = [s for s in self.services.values() if self.highlight in ("", s.key)]
+        if not self.highlight and sum(len(s.tasks) for s in chosen) > LINES_UP_TO:
+            return ()
+        return serve(self.layout, chosen)
 
     def _tasks(
         self, before: Snapshot | None, snapshot: Snapshot, changes: Diff, now: float, first: bool
@@ -285,15 +306,21 @@ class Scene:
             faded = not state.alive and now - self._died.get(key, 0.0) >= FRESH
             label = words.task_label(task, self.layout.level.label, self.layout.label_room(bool(task.node)), faded)
             hover = words.task_hover(task)
-        if self.highlight and workload != self.highlight:
+        if self.highlight and not self._is_lit(key, workload):
             faded = True
-        colour = self.layout.cards.get(workload, len(style.WORKLOADS) - 1) % len(style.WORKLOADS)
+        colour = self.families.colour(workload, len(style.WORKLOADS) - 1) % len(style.WORKLOADS)
         self.state[point] = state + style.FADED if faded else state
         self.border[point] = colour + len(style.WORKLOADS) if faded else colour
         self.symbol[point] = style.TASKS[state].code
         self.labels[point] = label if self.with_labels else ""
         self.hover[point] = hover
         self.occupant[point] = key
+
+    def _is_lit(self, key: str, workload: str) -> bool:
+        """Whether a task belongs to what is looked at: a workload, one that owns it, or a Service in front of it."""
+        if self.highlight in self.services:
+            return key in self.services[self.highlight].tasks
+        return self.highlight in (workload, self.families.top(workload))
 
     def _workload_name(self, workload: str) -> str:
         found = self.snapshot.workloads.get(workload) if self.snapshot else None
@@ -307,7 +334,7 @@ class Scene:
         assert self.snapshot is not None
         nodes, workloads = self.snapshot.nodes, self.snapshot.workloads
         if canvas or before is None or (all_nodes and all_cards):
-            return {"tray", *nodes, *workloads}
+            return {"tray", *nodes, *workloads, *self.services}
         stale = {"tray", *changes.nodes.changed, *changes.workloads.changed}
         for key in changes.tasks.added | changes.tasks.removed | changes.tasks.changed:
             for book in (before, self.snapshot):
@@ -317,11 +344,13 @@ class Scene:
             stale.update(nodes)
         if all_cards or changes.endpoints:
             stale.update(workloads)
-        return stale
+            stale.update(self.services)
+        # What an owned workload does stands in its owner's card.
+        return stale | {self.families.top(key) for key in stale}
 
     def _build(self, stale: set[str], snapshot: Snapshot) -> set[str]:
         dirty: set[str] = set()
-        gone = [k for k in self.blocks if k != "tray" and k not in snapshot.nodes and k not in snapshot.workloads]
+        gone = [k for k in self.blocks if k not in self.layout.nodes and k not in self.layout.cards and k != "tray"]
         for key in gone:
             del self.blocks[key]
             dirty |= {"blocks", "texts", "bars"}
@@ -331,7 +360,11 @@ class Scene:
             if block is None or block == old:
                 continue
             self.blocks[key] = block
-            if old is None or (old.rect, old.look, old.swatch) != (block.rect, block.look, block.swatch):
+            if old is None or (old.rect, old.look, old.swatches) != (
+                block.rect,
+                block.look,
+                block.swatches,
+            ):
                 dirty.add("blocks")
             if old is None or old.texts != block.texts:
                 dirty.add("texts")
@@ -344,9 +377,14 @@ class Scene:
             return tray_block(self.layout, snapshot, self._waiting())
         if key in snapshot.nodes and key in self.layout.nodes:
             node = snapshot.nodes[key]
-            return node_block(self.layout, self.tally, node, self._plugs.get(node.name, ""))
-        if key in snapshot.workloads and key in self.layout.cards:
-            return card_block(self.layout, snapshot.workloads[key], snapshot)
+            unit = words.unit(snapshot.orchestrator)
+            return node_block(self.layout, self.tally, node, self._plugs.get(node.name, ""), unit)
+        if key not in self.layout.cards:
+            return None
+        if key in self.services:
+            return service_block(self.layout, self.services[key])
+        if key in snapshot.workloads:
+            return card_block(self.layout, self.families, snapshot.workloads[key], snapshot)
         return None
 
     def _waiting(self) -> int:

@@ -78,6 +78,8 @@ NODES: dict[str, NodeLook] = {
     "down": NodeLook("down", "✕", _tint(VERMILLION, 0.95), _tint(VERMILLION, 0.08), "x", "does not answer: lost"),
     # Boxes that are no nodes, drawn by the same trace.
     "card": NodeLook("workload", "", "rgba(128,138,155,0.35)", "rgba(128,138,155,0.05)", "", ""),
+    "service": NodeLook("service", "⇄", _tint(GREEN, 0.6), _tint(GREEN, 0.05), "", "sends traffic to ready tasks"),
+    "unserved": NodeLook("service", "⇄", _tint(VERMILLION, 0.7), _tint(VERMILLION, 0.05), "", "has nobody to send to"),
     "tray": NodeLook("waiting", "", "rgba(128,138,155,0.25)", "rgba(128,138,155,0.03)", "", ""),
     "crowded": NodeLook("waiting", "", _tint(ORANGE, 0.8), _tint(ORANGE, 0.06), "", ""),
     "none": NodeLook("", "", "rgba(0,0,0,0)", "rgba(0,0,0,0)", "", ""),
@@ -147,4 +149,4 @@ def scale(entries: list[str]) -> list[list[float | str]]:
     return [[code / last, colour] for code, colour in enumerate(entries)]
 
 
-LINK, LINK_BROKEN = "rgba(128,138,155,0.6)", "rgba(213,94,0,0.75)"
+LINK, LINK_BROKEN, LINK_SERVED = "rgba(128,138,155,0.6)", "rgba(213,94,0,0.75)", "rgba(0,158,115,0.55)"

@@ -9,13 +9,15 @@ from math import cos, pi, sin
 from labkit.model import Snapshot, State
 
 from . import style, words
+from .families import services_of
 from .grid import LEGEND_HEIGHT, MARGIN, WIDTH, Rect
-from .parts import Block, Text
+from .parts import Block, Text, swatch_rects
 from .scene import Scene
 
 SIZES = {"title": 13, "strong": 13, "note": 11, "right": 11, "name": 11, "alert": 12}
 LEGEND = (
     State.RUNNING,
+    State.UNREADY,
     State.STARTING,
     State.PENDING,
     State.STOPPING,
@@ -24,7 +26,7 @@ LEGEND = (
     State.COMPLETE,
     State.STOPPED,
 )
-LEGEND_STEP = 82
+LEGEND_STEP = 80
 
 
 def svg(snapshot: Snapshot, theme: str = "light", show_dead: bool = False) -> str:
@@ -64,7 +66,10 @@ def summarise(snapshot: Snapshot) -> str:
     trouble = [f"{n.name} is {style.NODES[c].word}" for n in snapshot.nodes.values() if _odd(c := style.condition(n))]
     if trouble:
         lines.append(", ".join(trouble))
-    lines.extend(f"{w.name} has {w.running} of {w.desired} tasks running" for w in snapshot.workloads.values())
+    tops = (w for w in snapshot.workloads.values() if w.owner not in snapshot.workloads)
+    lines.extend(f"{w.name} has {w.running} of {w.desired} tasks running" for w in tops)
+    for service in services_of(snapshot).values():
+        lines.append(f"the Service {service.name} sends to {words.plural(len(service.tasks), 'pod')}")
     if snapshot.error:
         lines.append(snapshot.error)
     return "; ".join(lines)
@@ -106,8 +111,11 @@ def _paint(colour: str, attribute: str = "fill") -> str:
 
 def _links(scene: Scene) -> list[str]:
     lines = []
-    for polylines, extra in ((scene.links.whole, ""), (scene.links.broken, ' stroke-dasharray="3 5"')):
-        colour = style.LINK_BROKEN if extra else style.LINK
+    for polylines, colour, extra in (
+        (scene.links.whole, style.LINK, ""),
+        (scene.links.broken, style.LINK_BROKEN, ' stroke-dasharray="3 5"'),
+        (scene.links.served, style.LINK_SERVED, ""),
+    ):
         for points in polylines:
             path = "M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in points)
             lines.append(f'<path d="{path}" fill="none" {_paint(colour, "stroke")} stroke-width="1.5"{extra}/>')
@@ -128,9 +136,8 @@ def _block(block: Block, theme: style.Theme) -> str:
     parts.append(_rect(block.rect, radius, f'{_paint(look.fill)} {_paint(look.line, "stroke")} stroke-width="1.5"'))
     if look.hatch:
         parts.append(_rect(block.rect, radius, f'fill="url(#hatch-{block.look})"'))
-    if block.swatch >= 0:
-        swatch = Rect(block.rect.x + 6, block.rect.y + 8, 5, block.rect.h - 16)
-        parts.append(_rect(swatch, 2.5, f'fill="{style.WORKLOADS[block.swatch]}"'))
+    for rect, colour in swatch_rects(block):
+        parts.append(_rect(rect, 2.5, f'fill="{style.WORKLOADS[colour]}"'))
     for bar in block.bars:
         parts.append(_rect(Rect(bar.x, bar.y - 2.5, bar.w, 5), 2.5, _paint(style.BAR_TRACK)))
         if bar.part:

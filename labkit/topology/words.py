@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from labkit.model import Endpoint, Node, Resources, Task, Workload
 
 from . import style
@@ -21,14 +23,20 @@ def number(value: float) -> str:
 
 
 def short(name: str, width: float, per_character: float = 6.4) -> str:
-    """A name that fits ``width`` pixels; the replica's number at its end stays readable."""
+    """A name that fits ``width`` pixels; the end that tells it from its like stays readable."""
     room = max(2, int(width / per_character))
     if len(name) <= room:
         return name
-    head, dot, tail = name.rpartition(".")
-    if dot and len(tail) + 3 <= room:
-        return f"{head[: room - len(tail) - 2]}….{tail}"
+    for separator in ".-":
+        head, found, tail = name.rpartition(separator)
+        if found and len(tail) + 3 <= room:
+            return f"{head[: room - len(tail) - 2]}…{separator}{tail}"
     return name[: room - 1] + "…"
+
+
+def unit(orchestrator: str) -> str:
+    """What people call a task there."""
+    return "pod" if orchestrator == "kubernetes" else "task"
 
 
 def plural(count: int, word: str) -> str:
@@ -62,6 +70,8 @@ def node_title(node: Node) -> str:
 
 
 def node_role(node: Node) -> str:
+    if node.role == "control-plane":
+        return "control plane"
     return "leader" if node.leader else node.role
 
 
@@ -94,6 +104,31 @@ def desired(workload: Workload) -> str:
 def ports(endpoints: list[Endpoint]) -> str:
     """ ":8080→80" for each published port; internal addresses are left to the details."""
     return " ".join(f":{e.port}→{e.target_port}" for e in endpoints if e.port and e.kind in ("ingress", "host"))
+
+
+def revisions(children: Sequence[Workload]) -> str:
+    """What a workload's versions run, the newest first: ``rev 3: 2 · rev 2: 1``."""
+    return " · ".join(
+        f"rev {w.revision}: {w.running}" if w.revision else f"{w.name}: {w.running}" for w in children[:3]
+    )
+
+
+def service_kind(endpoint: Endpoint) -> str:
+    """Where a Service answers: its address, ``headless``, or the name that it stands for."""
+    if endpoint.kind == "external-name":
+        return f"→ {endpoint.address}"
+    return endpoint.address or "headless"
+
+
+def selector(labels: Mapping[str, str]) -> str:
+    """``app=web,tier=front``; what it means to have none is said."""
+    return ",".join(f"{key}={value}" for key, value in labels.items()) or "no selector"
+
+
+def service_ports(endpoints: Sequence[Endpoint]) -> str:
+    """ ":80→8080" for each port, ":30080" for those of the nodes."""
+    inside = [f":{e.port}→{e.target_port}" for e in endpoints if e.port and e.kind != "node-port"]
+    return " ".join([*inside, *(f"node :{e.port}" for e in endpoints if e.kind == "node-port")])
 
 
 def image(reference: str) -> str:

@@ -217,6 +217,7 @@ def read_workload(data: Json, kind: str, running: int) -> Workload:
         labels=metadata.get("labels") or {},
         update=_progress(kind, data),
         owner=owner["uid"] if owner else "",
+        revision=int((metadata.get("annotations") or {}).get("deployment.kubernetes.io/revision") or 0),
         namespace=metadata["namespace"],
         selector=(selector.get("matchLabels") or {}) if kind != "ReplicationController" else selector,
     )
