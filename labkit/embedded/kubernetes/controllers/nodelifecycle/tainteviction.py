@@ -154,7 +154,7 @@ class TaintEvictionController(Controller):
         self._say(key, f"Cancelling deletion of Pod {key[0]}/{key[1]}")
 
     def _say(self, key: Key, message: str) -> None:
-        about = {"kind": "Pod", "namespace": key[0], "name": key[1], "uid": "", "apiVersion": "v1"}
+        about = {"kind": "Pod", "namespace": key[0], "name": key[1], "apiVersion": "v1"}
         self.recorder.event(about, "Normal", "TaintManagerEviction", message)
 
 

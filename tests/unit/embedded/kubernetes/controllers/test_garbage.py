@@ -153,7 +153,8 @@ async def test_an_owner_in_another_namespace_is_none_and_an_event_says_so() -> N
             (
                 "Warning",
                 "OwnerRefInvalidNamespace",
-                f'ownerRef [v1/ConfigMap, namespace: default, name: owner, uid: {uid}] does not exist in namespace "default"',
+                f"ownerRef [v1/ConfigMap, namespace: default, name: owner, uid: {uid}]"
+                ' does not exist in namespace "default"',
             )
         ]
 
@@ -206,7 +207,6 @@ async def test_a_thousand_dependents() -> None:
 
 NODES = st.integers(2, 7).flatmap(
     lambda count: st.tuples(
-        st.just(count),
         # For each object: its owners among those before it, and whether it also names one that never was.
         st.lists(
             st.tuples(st.sets(st.integers(0, 6), max_size=3), st.booleans(), st.booleans()),
@@ -234,7 +234,7 @@ def survivors(owners: dict[int, set[int]]) -> dict[int, set[int]]:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(NODES)
 async def test_any_graph_ends_as_it_should(drawn: Any) -> None:
-    count, shapes, deletions = drawn
+    shapes, deletions = drawn
     async with Stage(GarbageCollector) as stage:
         made: list[Json] = []
         owners: dict[int, set[int]] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from labkit.embedded.kubernetes import kinds
@@ -173,7 +175,7 @@ async def test_nodes_are_given_up_one_every_ten_seconds() -> None:
             seen.append(given_up())
         rises = [second for second in range(1, 60) if seen[second] > seen[second - 1]]
         assert seen[-1] == 5
-        assert all(8 <= later - earlier <= 12 for earlier, later in zip(rises, rises[1:], strict=False))
+        assert all(8 <= later - earlier <= 12 for earlier, later in pairwise(rises))
 
 
 async def test_most_of_a_small_zone_silent_stops_evictions_there() -> None:
