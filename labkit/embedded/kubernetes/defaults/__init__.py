@@ -15,7 +15,6 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 
 DEFAULTS: Mapping[Kind, Callable[[Json], Json]] = {
-    kinds.CONFIG_MAPS: cluster.config_map,
     kinds.DAEMON_SETS: workloads.daemon_set,
     kinds.DEPLOYMENTS: workloads.deployment,
     kinds.ENDPOINTS: services.endpoints,
@@ -24,7 +23,6 @@ DEFAULTS: Mapping[Kind, Callable[[Json], Json]] = {
     kinds.NAMESPACES: cluster.namespace,
     kinds.NODES: cluster.node,
     kinds.PODS: pods.pod,
-    kinds.POD_DISRUPTION_BUDGETS: cluster.pod_disruption_budget,
     kinds.PRIORITY_CLASSES: cluster.priority_class,
     kinds.REPLICATION_CONTROLLERS: workloads.replication_controller,
     kinds.REPLICA_SETS: workloads.replica_set,

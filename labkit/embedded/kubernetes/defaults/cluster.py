@@ -45,15 +45,5 @@ def secret(obj: Json) -> Json:
     return {**new, "data": data} if data else new
 
 
-def config_map(obj: Json) -> Json:
-    """Nothing is visible of its default: an empty ``data`` is not written."""
-    return obj
-
-
-def pod_disruption_budget(obj: Json) -> Json:
-    """None of policy/v1: whether a budget is there at all is for validation."""
-    return obj
-
-
 def priority_class(obj: Json) -> Json:
     return filled(obj, {"preemptionPolicy": "PreemptLowerPriority"})

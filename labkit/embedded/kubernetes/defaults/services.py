@@ -13,7 +13,9 @@ _TCP: Json = {"protocol": "TCP"}
 
 def service(obj: Json) -> Json:
     """What can be known without addresses; families, cluster IPs and node ports are allocated by the registry."""
-    return within(obj, "spec", _service_spec)
+    new = within(obj, "spec", _service_spec)
+    balances = (new.get("spec") or {}).get("type") == "LoadBalancer"
+    return within(new, "status", _status) if balances else new
 
 
 def _service_spec(spec: Json) -> Json:
@@ -63,8 +65,8 @@ def _slice_port(port: Json) -> Json:
     return filled(port, {"name": "", "protocol": "TCP"})
 
 
-def with_load_balancer_modes(status: Json) -> Json:
-    """``status`` of a Service of type LoadBalancer: an address is a virtual IP unless it says otherwise."""
+def _status(status: Json) -> Json:
+    """A load balancer's address is a virtual IP unless it says otherwise."""
     return within(status, "loadBalancer", lambda found: each_within(found, "ingress", _ingress))
 
 

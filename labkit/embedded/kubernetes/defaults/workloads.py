@@ -97,33 +97,3 @@ def _failure_policy(policy: Json) -> Json:
 
 def _failure_rule(rule: Json) -> Json:
     return each_within(rule, "onPodConditions", lambda pattern: filled(pattern, {"status": "True"}))
-
-
-# -- what is generated once the object has its UID
-
-
-def with_generated_selector(job: Json) -> Json:
-    """A Job with the selector and labels that tie it to its own pods (``pkg/registry/batch/job/strategy.go``).
-
-    For a new Job that has its ``metadata.uid`` and has not asked to select by hand. Labels that the template sets
-    itself stay; validation then refuses what does not match.
-    """
-    spec = job.get("spec") or {}
-    if spec.get("manualSelector"):
-        return job
-    uid, name = job["metadata"].get("uid", ""), job["metadata"].get("name", "")
-    owner = {"controller-uid": uid, "job-name": name}
-    generated = {**owner, **{f"batch.kubernetes.io/{key}": value for key, value in owner.items()}}
-    pod = spec.get("template") or {}
-    metadata = pod.get("metadata") or {}
-    selector = spec.get("selector") or {}
-    wanted = {"batch.kubernetes.io/controller-uid": uid}
-    new = {
-        **spec,
-        "selector": {**selector, "matchLabels": {**wanted, **(selector.get("matchLabels") or {})}},
-        "template": {
-            **pod,
-            "metadata": {**metadata, "labels": {**generated, **(metadata.get("labels") or {})}},
-        },
-    }
-    return {**job, "spec": new}

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from labkit.embedded import gojson
 from labkit.embedded.kubernetes.errors import BadRequest
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
@@ -161,7 +162,7 @@ def _struct(name: str, definition: Json) -> Check:
 
     def check(value: Any, place: Place, unknown: list[Place]) -> Any:
         if type(value) is not dict:
-            raise Mismatch(scalars.word_of(value), go_type)
+            raise Mismatch(gojson.kind(value), go_type)
         out: Json | None = None
         key = ""
         try:
@@ -227,7 +228,7 @@ def _exactly(wanted: type, named: str) -> Check:
     def check(value: Any, place: Place, unknown: list[Place]) -> Any:
         if type(value) is wanted or (wanted is float and type(value) is int):
             return value
-        raise Mismatch(scalars.word_of(value), named)
+        raise Mismatch(gojson.kind(value), named)
 
     return check
 
@@ -241,7 +242,7 @@ def _list(schema: Json, named: str) -> Check:
 
     def check(value: Any, place: Place, unknown: list[Place]) -> Any:
         if type(value) is not list:
-            raise Mismatch(scalars.word_of(value), named)
+            raise Mismatch(gojson.kind(value), named)
         out: list[Any] | None = None
         for index, item in enumerate(value):
             if type(item) is scalar:
@@ -265,7 +266,7 @@ def _map(schema: Json, named: str) -> Check:
 
     def check(value: Any, place: Place, unknown: list[Place]) -> Any:
         if type(value) is not dict:
-            raise Mismatch(scalars.word_of(value), named)
+            raise Mismatch(gojson.kind(value), named)
         out: Json | None = None
         for key, item in value.items():
             if type(item) is scalar:

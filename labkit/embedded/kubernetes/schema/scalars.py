@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from labkit.embedded import gojson
 from labkit.embedded.kubernetes import quantity as quantities
 
 INT32 = 2**31
@@ -45,24 +46,13 @@ class Malformed(Exception):
     """A value of the right type that its own parser does not understand."""
 
 
-def word_of(value: Any) -> str:
-    """What Go calls the JSON type of a value."""
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    return "array" if isinstance(value, list) else "object"
-
-
 def integer(limit: int, go: str) -> Callable[[Any], Any]:
     """Reads whole numbers from ``-limit`` up to ``limit - 1``."""
 
     def read(value: Any) -> Any:
         if type(value) is int and -limit <= value < limit:
             return value
-        word = word_of(value)
+        word = gojson.kind(value)
         raise Mismatch(f"{word} {value!r}" if word == "number" else word, go)
 
     return read
@@ -94,7 +84,7 @@ def int_or_string(value: Any) -> Any:
 
 def time(value: Any) -> Any:
     if type(value) is not str:
-        raise Mismatch(word_of(value), "string")
+        raise Mismatch(gojson.kind(value), "string")
     if len(value) == 20 and value[19] == "Z" and value[10] == "T":
         try:
             datetime.fromisoformat(value)
@@ -106,7 +96,7 @@ def time(value: Any) -> Any:
 
 def micro_time(value: Any) -> Any:
     if type(value) is not str:
-        raise Mismatch(word_of(value), "string")
+        raise Mismatch(gojson.kind(value), "string")
     if len(value) == 27 and value[26] == "Z" and value[10] == "T" and value[19] == ".":
         try:
             datetime.fromisoformat(value)
@@ -166,7 +156,7 @@ def _unfit(text: str, layout: str) -> str:
 def encoded(value: Any) -> Any:
     """Base64 in its standard alphabet, padded; line breaks inside are accepted and lost, as Go's decoder does."""
     if type(value) is not str:
-        raise Mismatch(word_of(value), "[]uint8")
+        raise Mismatch(gojson.kind(value), "[]uint8")
     if not value:
         return value
     text = value.replace("\n", "").replace("\r", "") if "\n" in value or "\r" in value else value

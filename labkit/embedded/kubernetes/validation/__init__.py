@@ -15,7 +15,16 @@ from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import Cause
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.kubernetes.validation import cluster, configuration, jobs, pods, services, workloads
+from labkit.embedded.kubernetes.validation import (
+    cluster,
+    configuration,
+    endpoints,
+    jobs,
+    pods,
+    podupdates,
+    services,
+    workloads,
+)
 
 Check = Callable[[Json, list[Cause]], None]
 Update = Callable[[Json, Json, list[Cause]], None]
@@ -33,8 +42,8 @@ class Rules:
 RULES: Mapping[Kind, Rules] = {
     kinds.PODS: Rules(
         pods.pod,
-        pods.pod_update,
-        {"status": pods.pod_status_update, "ephemeralcontainers": pods.ephemeral_update},
+        podupdates.pod_update,
+        {"status": podupdates.pod_status_update, "ephemeralcontainers": podupdates.ephemeral_update},
     ),
     kinds.DEPLOYMENTS: Rules(
         workloads.deployment, workloads.deployment_update, {"status": workloads.deployment_status_update}
@@ -53,8 +62,8 @@ RULES: Mapping[Kind, Rules] = {
     kinds.CONTROLLER_REVISIONS: Rules(workloads.controller_revision, workloads.controller_revision_update),
     kinds.JOBS: Rules(jobs.job, jobs.job_update, {"status": jobs.job_status_update}),
     kinds.SERVICES: Rules(services.service, services.service_update, {"status": services.service_status_update}),
-    kinds.ENDPOINTS: Rules(services.endpoints, services.endpoints_update),
-    kinds.ENDPOINT_SLICES: Rules(services.endpoint_slice, services.endpoint_slice_update),
+    kinds.ENDPOINTS: Rules(endpoints.endpoints, endpoints.endpoints_update),
+    kinds.ENDPOINT_SLICES: Rules(endpoints.endpoint_slice, endpoints.endpoint_slice_update),
     kinds.CONFIG_MAPS: Rules(configuration.config_map, configuration.config_map_update),
     kinds.SECRETS: Rules(configuration.secret, configuration.secret_update),
     kinds.SERVICE_ACCOUNTS: Rules(configuration.service_account, configuration.service_account_update),

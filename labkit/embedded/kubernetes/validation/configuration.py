@@ -6,9 +6,8 @@ import base64
 
 import orjson
 
+from labkit.embedded import gojson
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.kubernetes.schema import gojson
-from labkit.embedded.kubernetes.schema.scalars import word_of
 from labkit.embedded.kubernetes.validation import formats
 from labkit.embedded.kubernetes.validation.fields import Causes, forbidden, invalid, required, too_long, unchanged
 from labkit.embedded.kubernetes.validation.meta import complain, metadata, metadata_update
@@ -103,9 +102,9 @@ def _json(data: Json, key: str, out: Causes) -> None:
         out.append(required(f"data[{key}]"))
         return
     content = base64.b64decode(data[key])
-    words = gojson.complaint(content)
+    words = gojson.explain(content)
     if not words and not isinstance(found := orjson.loads(content), dict | None):
-        words = f"json: cannot unmarshal {word_of(found)} into Go value of type map[string]interface {{}}"
+        words = f"json: cannot unmarshal {gojson.kind(found)} into Go value of type map[string]interface {{}}"
     if words:
         out.append(invalid(f"data[{key}]", "<secret contents redacted>", words))
 
