@@ -72,6 +72,19 @@ class Resolver:
         found = next((name for scope in self.scopes if (name := scope.reverse(ip))), None)
         return outside.reverse(ip) if found is None and self.outside else found
 
+    def alias(self, name: str) -> str | None:
+        """The name that this one is only another name for (CNAME)."""
+        return None
+
+    def full(self, name: str) -> str:
+        """The name under which ``name`` is found, after those of a search list were tried."""
+        return name
+
+    @property
+    def reachable(self) -> bool:
+        """Whether there is a server that answers at all."""
+        return True
+
     def services(self, name: str) -> list[tuple[str, int]] | None:
         """Targets and ports of an SRV name; None when nobody knows it."""
         name = name.rstrip(".").lower()

@@ -83,7 +83,7 @@ def answer(query: bytes, resolver: Resolver, limit: int = 65535) -> bytes | None
 
 
 def _fill(asked: DNSRecord, reply: DNSRecord, resolver: Resolver) -> None:
-    from dnslib import PTR, QTYPE, RCODE, RR, SRV, A
+    from dnslib import CNAME, PTR, QTYPE, RCODE, RR, SRV, A
 
     name = str(asked.q.qname).rstrip(".").lower()
     kind = asked.q.qtype
@@ -97,12 +97,17 @@ def _fill(asked: DNSRecord, reply: DNSRecord, resolver: Resolver) -> None:
         return
     services = resolver.services(name)
     addresses = resolver.find(name)
-    if services is None and addresses is None:
+    alias = resolver.alias(name)
+    if services is None and addresses is None and alias is None:
         reply.header.rcode = RCODE.NXDOMAIN
         return
+    owner = asked.q.qname
+    if alias is not None and kind in (QTYPE.A, QTYPE.CNAME, QTYPE.ANY):
+        reply.add_answer(RR(owner, QTYPE.CNAME, ttl=TTL, rdata=CNAME(alias)))
+        owner = alias
     if addresses is not None and kind in (QTYPE.A, QTYPE.ANY):
         for ip in addresses[0]:
-            reply.add_answer(RR(asked.q.qname, QTYPE.A, ttl=addresses[1], rdata=A(ip)))
+            reply.add_answer(RR(owner, QTYPE.A, ttl=addresses[1], rdata=A(ip)))
     if kind in (QTYPE.SRV, QTYPE.ANY):
         for target, port in services or ():
             reply.add_answer(RR(asked.q.qname, QTYPE.SRV, ttl=TTL, rdata=SRV(0, 0, port, target)))

@@ -178,6 +178,15 @@ class Namespace:
             raise NameNotFound(name)
         return found
 
+    @property
+    def nameserver(self) -> str:
+        """The server that ``/etc/resolv.conf`` names first."""
+        for line in (self.files._get("/etc/resolv.conf") or b"").decode("utf-8", "replace").splitlines():
+            words = line.split()
+            if len(words) == 2 and words[0] == "nameserver":
+                return words[1]
+        return "127.0.0.11"
+
     def outside(self, ip: str) -> Place | None:
         """The host of the simulated world outside at this address, if the container has a way there."""
         return place_at(ip) if self.resolver is not None and self.resolver.outside else None

@@ -312,7 +312,7 @@ class Network:
             raise AddressInUse(ip, port)
         sock = self._socket(socket.SOCK_DGRAM, ip, port)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: Datagrams(received, lambda: self.fleet.machine(name).power == "on"), sock=sock
+            lambda: Datagrams(received, lambda: not name or self.fleet.machine(name).power == "on"), sock=sock
         )
         self._datagrams[ip, port] = (name, transport)
         host, number = sock.getsockname()[:2]

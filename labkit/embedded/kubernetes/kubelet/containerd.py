@@ -150,7 +150,7 @@ class Containerd:
         self, sandbox: Sandbox, container: Container, config: Config, image: Image, resolver: Any, pod: Any
     ) -> None:
         name = getattr(image, "component", "")
-        container.component = self.parts.component(name, self.machine.name, pod) if name else None
+        container.component = self.parts.component(name, self.machine.name, pod, sandbox.ip) if name else None
         container.family = image
         files = Files(config.files, mounts=config.mounts, readonly=config.readonly)
         inside = Inside(

@@ -150,7 +150,8 @@ class NodeApi:
             identifier = f"{self._kubelet.parts.rng.getrandbits(256):064x}"
             raise ExecFailed(
                 "error executing command in container: failed to exec in container: failed to start exec "
-                f'"{identifier}": OCI runtime exec failed: exec failed: unable to start container process: {error}',
+                f'"{identifier}": OCI runtime exec failed: exec failed: unable to start container process: {error}: '
+                "unknown",
                 getattr(error, "exit_code", 126),
             ) from None
 

@@ -29,7 +29,7 @@ class Component(Protocol):
     async def stop(self) -> object: ...
 
 
-def _no_component(name: str, machine: str, pod: Json) -> Component | None:
+def _no_component(name: str, machine: str, pod: Json, ip: str) -> Component | None:
     return None
 
 
@@ -48,8 +48,8 @@ class Parts:
     addresses: PodAddresses
     storage: Storage | None = None
     rng: random.Random = field(default_factory=random.Random)
-    # component ("kube-scheduler", "coredns"…), machine, pod -> what its container runs; None: nobody is at home.
-    component: Callable[[str, str, Json], Component | None] = _no_component
+    # component ("kube-scheduler", "coredns"…), machine, pod, its address -> what the container runs; None: nothing
+    component: Callable[[str, str, Json, str], Component | None] = _no_component
     # a service account's token for a pod: (pod, audience, seconds that it is good for)
     token: Callable[[Json, str, float], str] = _no_token
     ca: bytes = b""  # the cluster's certificate authority, as kube-root-ca.crt has it

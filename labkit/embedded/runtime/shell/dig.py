@@ -11,7 +11,7 @@ _TYPES = ("A", "AAAA", "ANY", "CNAME", "MX", "NS", "PTR", "SRV", "TXT")
 
 async def dig_program(process: Process) -> int:
     """``dig [@server] [+short] [-x ADDRESS | NAME [TYPE]]``."""
-    name, kind, short, server = "", "A", False, "127.0.0.11"
+    name, kind, short, server = "", "A", False, process.ns.nameserver
     left = process.args[1:]
     while left:
         arg = left.pop(0)

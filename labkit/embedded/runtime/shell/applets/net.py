@@ -266,8 +266,12 @@ async def nslookup(ctx: Context) -> int:
     if not args:
         raise Failure("usage: nslookup [-type=QUERY_TYPE] HOST [DNS_SERVER]")
     name = args[0]
-    await ctx.out("Server:\t\t127.0.0.11\nAddress:\t127.0.0.11:53\n\n")
     resolver = ctx.ns.resolver
+    if resolver is not None and not resolver.reachable:
+        await ctx.out(";; connection timed out; no servers could be reached\n\n")
+        return 1
+    server = ctx.ns.nameserver
+    await ctx.out(f"Server:\t\t{server}\nAddress:\t{server}:53\n\n")
     if _is_ip(name):
         found = resolver.reverse(name) if resolver is not None else None
         reversed_ = ".".join(reversed(name.split("."))) + ".in-addr.arpa"
@@ -287,7 +291,11 @@ async def nslookup(ctx: Context) -> int:
     except NameNotFound:
         await ctx.out(f"** server can't find {name}: NXDOMAIN\n\n")
         return 1
-    await ctx.out("Non-authoritative answer:\n" + "".join(f"Name:\t{name}\nAddress: {ip}\n" for ip in addresses) + "\n")
+    full = resolver.full(name) if resolver is not None else name
+    alias = resolver.alias(full) if resolver is not None else None
+    said = f"{full}\tcanonical name = {alias}\n" if alias is not None else ""
+    said += "".join(f"Name:\t{alias or full}\nAddress: {ip}\n" for ip in addresses)
+    await ctx.out(f"Non-authoritative answer:\n{said}\n")
     return 0
 
 
