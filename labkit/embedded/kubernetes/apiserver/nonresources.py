@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import orjson
 
 from labkit.embedded.kubernetes import discovery, kinds, openapi
@@ -51,7 +53,7 @@ def answer(call: Call) -> Answer:
 
 def _paths(status: int) -> Answer:
     """The list of paths, which the real one also gives (with 404) to who asks for one that is not there."""
-    found = {"/", "/api", "/apis", "/metrics", "/openapi/v3", "/openapi/v3/", "/version", *health.PATHS}
+    found = {"/", "/api", "/apis", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version", *health.PATHS}
     for group, versions in kinds.groups().items():
         base = f"/apis/{group}" if group else "/api"
         found |= {base, *(f"{base}/{one}" for one in versions)}
@@ -89,8 +91,14 @@ def _openapi(call: Call) -> Answer:
     path = call.path.strip("/")
     if path == "openapi/v3":
         return Answer(200, openapi.index(), JSON)
+    if path == "openapi/v2":
+        # Only in the form that kubectl before 1.29 insists on; every client that asks for JSON makes do with v3.
+        if openapi.SWAGGER not in call.raw.headers.get("Accept", ""):
+            return text(404, NOT_FOUND)
+        packed, etag = openapi.swagger()
+        return _tagged(call, gzip.decompress(packed), openapi.CONTENT_TYPE, etag)
     document = openapi.document(path.removeprefix("openapi/v3/")) if path.startswith("openapi/v3/") else None
-    if document is None:  # openapi/v2 as well: every client that asks for it makes do with v3
+    if document is None:
         return text(404, NOT_FOUND)
     headers = [("Cache-Control", "public, immutable")] if "hash" in call.query else []
     return Answer(200, document, JSON, headers)
