@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from labkit.embedded.control import UnknownComponent
 from labkit.embedded.kubernetes.bootstrap.statics import STATIC, manifest
 from labkit.embedded.kubernetes.objects import Json
+from labkit.embedded.runtime.signals import SIGKILL
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.world import World
@@ -41,6 +42,7 @@ class Lent:
     components: Components
     name: str
     machine: str
+    pod: str  # its uid: CoreDNS may run twice on a machine
     begin: Step
     end: Step
     running: bool = False
@@ -50,13 +52,13 @@ class Lent:
             raise Refused(f"{self.name} was stopped on {self.machine}")
         await self.begin()
         self.running = True
-        self.components.lent[self.machine, self.name] = self
+        self.components.lent[self.machine, self.name, self.pod] = self
 
     async def stop(self) -> None:
         if self.running:
             self.running = False
-            if self.components.lent.get((self.machine, self.name)) is self:
-                del self.components.lent[self.machine, self.name]
+            if self.components.lent.get((self.machine, self.name, self.pod)) is self:
+                del self.components.lent[self.machine, self.name, self.pod]
             await self.end()
 
 
@@ -66,7 +68,7 @@ class Components:
     def __init__(self, world: World) -> None:
         self._world = world
         self._held: set[tuple[str, str]] = set()  # stopped by a person: (machine, name)
-        self.lent: dict[tuple[str, str], Lent] = {}  # those that run in containers
+        self.lent: dict[tuple[str, str, str], Lent] = {}  # those that run in containers: machine, name, pod
         for key in world.storage.all("component"):
             machine, _, name = key.partition("/")
             self._held.add((machine, name))
@@ -84,7 +86,7 @@ class Components:
     def is_running(self, machine: str, name: str) -> bool:
         if name == KUBELET:
             return self._world.kubelets[machine].running
-        return (machine, name) in self.lent
+        return any(key[:2] == (machine, name) for key in self.lent)
 
     def status(self) -> list[Json]:
         """For ``GET /status``."""
@@ -122,7 +124,7 @@ class Components:
         elif name in STATIC:
             kubelet.remove_static(name)
         else:
-            await self._fail(machine, name)
+            self._fail(machine, name)
         if name == KUBELET or kubelet.running:
             await self._settle(lambda: not self.is_running(machine, name))
 
@@ -138,7 +140,9 @@ class Components:
             if name not in kubelet.static:
                 kubelet.set_static(name, self.manifest(name))
         else:
-            kubelet.retry(name)
+            for worker in kubelet.workers():
+                if _runs(worker.pod, name):
+                    worker.retry()
         if name == KUBELET or kubelet.running:
             await self._settle(lambda: self.is_running(machine, name))
 
@@ -147,16 +151,20 @@ class Components:
         if name not in names:
             raise UnknownComponent(f"{machine} has no component {name!r}; there are {', '.join(names)}")
 
-    async def _fail(self, machine: str, name: str) -> None:
-        """End the container of a component, as if it had crashed."""
-        for container in self._world.kubelets[machine].containerd.containers_of(name):
-            self._world.kubelets[machine].containerd.signal(container, 9)
+    def _fail(self, machine: str, name: str) -> None:
+        """End the containers of a component, as if they had crashed."""
+        containerd = self._world.kubelets[machine].containerd
+        for sandbox in tuple(containerd.sandboxes.values()):
+            for container in sandbox.containers:
+                lent = container.component
+                if isinstance(lent, Lent) and lent.name == name:
+                    containerd.signal(container, SIGKILL)
 
     async def _settle(self, condition: Callable[[], bool]) -> None:
         """Wait a moment until it is so; it is no error when it is not."""
         try:
             async with asyncio.timeout(SETTLE):
-                while not condition():
+                while not condition():  # noqa: ASYNC110 - it is set in many places
                     await asyncio.sleep(_LOOK)
         except TimeoutError:
             log.info("a component takes its time")
@@ -181,7 +189,7 @@ class Components:
             if not self.is_held(self._world.control_plane, name):
                 kubelet.set_static(name, self.manifest(name))
 
-    def lend(self, name: str, machine: str, pod: Json) -> Lent | None:
+    def lend(self, name: str, machine: str, pod: Json, address: str) -> Lent | None:
         """What a container of the component's image runs; None for a pod that is not the component's own."""
         if pod["metadata"].get("namespace") != "kube-system":
             return None  # somebody tries the image out
@@ -190,14 +198,18 @@ class Components:
         make = _STEPS.get(name)
         if make is None:
             return None
-        begin, end = make(self._world, machine, pod)
-        return Lent(self, name, machine, begin, end)
+        begin, end = make(self._world, machine, pod, address)
+        return Lent(self, name, machine, str(pod["metadata"]["uid"]), begin, end)
+
+
+def _runs(pod: Json, component: str) -> bool:
+    return any(container["name"] == component for container in pod["spec"]["containers"])
 
 
 # -- how each begins and ends
 
 
-def _etcd(world: World, machine: str, pod: Json) -> tuple[Step, Step]:
+def _etcd(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
     async def begin() -> None:
         world.etcd.start()
 
@@ -207,17 +219,21 @@ def _etcd(world: World, machine: str, pod: Json) -> tuple[Step, Step]:
     return begin, end
 
 
-def _api_server(world: World, machine: str, pod: Json) -> tuple[Step, Step]:
+def _api_server(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
     async def begin() -> None:
         async with world.clock.timeout(ETCD_PATIENCE):
             while not world.etcd.running:
                 await world.clock.sleep(0.01)
         await world.serve()
 
-    return begin, world.api_server.stop
+    async def end() -> None:
+        await world.api_server.stop()
+        world.cluster.proxies.refresh()  # they go by what they last heard
+
+    return begin, end
 
 
-def _controller_manager(world: World, machine: str, pod: Json) -> tuple[Step, Step]:
+def _controller_manager(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
     from labkit.embedded.kubernetes.controllers.controller import Config
     from labkit.embedded.kubernetes.controllers.manager import ControllerManager
 
@@ -229,7 +245,7 @@ def _controller_manager(world: World, machine: str, pod: Json) -> tuple[Step, St
     return begin, manager.stop
 
 
-def _scheduler(world: World, machine: str, pod: Json) -> tuple[Step, Step]:
+def _scheduler(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
     from labkit.embedded.kubernetes.client import Client
     from labkit.embedded.kubernetes.scheduler import Scheduler
 
@@ -248,9 +264,20 @@ def _scheduler(world: World, machine: str, pod: Json) -> tuple[Step, Step]:
     return begin, end
 
 
-_STEPS: dict[str, Callable[[World, str, Json], tuple[Step, Step]]] = {
+def _cluster_network(name: str) -> Callable[[World, str, Json, str], tuple[Step, Step]]:
+    def make(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
+        found = world.cluster.component(name, machine, pod, address)
+        assert found is not None
+        return found.start, found.stop
+
+    return make
+
+
+_STEPS: dict[str, Callable[[World, str, Json, str], tuple[Step, Step]]] = {
     "etcd": _etcd,
     "kube-apiserver": _api_server,
     "kube-controller-manager": _controller_manager,
     "kube-scheduler": _scheduler,
+    KUBE_PROXY: _cluster_network(KUBE_PROXY),
+    COREDNS: _cluster_network(COREDNS),
 }

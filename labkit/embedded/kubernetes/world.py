@@ -1,8 +1,8 @@
 """A Kubernetes sandbox put together: machines with their kubelets, and on the first of them the control plane.
 
-Nothing is short-cut but the waiting: the control-plane's kubelet starts etcd, the API server, the controller-manager and
-the scheduler from their static manifests; the other kubelets register their nodes; DaemonSet, Deployment and scheduler
-bring kube-proxy and CoreDNS up. It is ready once the API server says that every node is.
+Nothing is short-cut but the waiting: the control-plane's kubelet starts etcd, the API server, the controller-manager
+and the scheduler from their static manifests; the other kubelets register their nodes; DaemonSet, Deployment and
+scheduler bring kube-proxy and CoreDNS up. It is ready once the API server says that every node is.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from labkit.embedded.kubernetes.network.addresses import (
     kubernetes_address,
     service_range,
 )
+from labkit.embedded.kubernetes.network.cluster import ClusterNetwork
 from labkit.embedded.kubernetes.objects import Json, has_condition
 from labkit.embedded.kubernetes.pki import Pki, PkiError, names_for
 from labkit.embedded.kubernetes.registry import Registry
@@ -197,6 +198,10 @@ class World:
             components_health=self.components.health,
         )
         self._context = self.pki.server_context()
+        watcher = Client(self.door, machine=CONTROL_PLANE, user="system:apiserver", manager="kube-apiserver")
+        self.cluster = ClusterNetwork(
+            watcher, self.fleet, self.network, self.clock, self.rng, connected=self.door.reachable
+        )
         parts = Parts(
             clock=self.clock,
             fleet=self.fleet,
@@ -208,6 +213,8 @@ class World:
             component=self.components.lend,
             token=self._token,
             ca=self.pki.ca_certificate.encode(),
+            services=self.cluster.services,
+            resolver=self.cluster.resolver,
             dns_address=dns_address(self.network.block),
             preloaded=[*map(statics.image, statics.STATIC), addons.KUBE_PROXY, addons.COREDNS, addons.PAUSE],
         )
@@ -237,12 +244,13 @@ class World:
         address = self.fleet.machines[CONTROL_PLANE].address
         system.put(self.registry, address, self.service_address)
         await self.api_server.start(self._context)
+        self.cluster.proxies.refresh()
 
     async def _start(self) -> None:
+        await self.cluster.start()
         self.components.set_statics()
         await self._start_kubelet(CONTROL_PLANE)
-        while not self.door.is_open:
-            await asyncio.sleep(_LOOK)
+        await self.door.opened.wait()
         for name in self.fleet.machines:
             if name != CONTROL_PLANE:
                 await self._start_kubelet(name)
@@ -369,6 +377,7 @@ class World:
             except Exception:
                 log.exception("the kubelet of %s did not stop cleanly", kubelet.name)
         if self.kubelets:
+            await self.cluster.close()
             await self.api_server.close()
         self.etcd.flush()
         await self.network.close()

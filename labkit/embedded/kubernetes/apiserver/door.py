@@ -7,6 +7,7 @@ when the API server does not run.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
@@ -30,21 +31,21 @@ class Door:
         self._fleet = fleet
         self._machine = machine
         self._address = address or machine
-        self._open = False
+        self.opened = asyncio.Event()  # set while the API server runs
         self._connections: dict[str, dict[object, Callable[[], object]]] = {}
         self._forget = fleet.subscribe(self._plugged)
 
     @property
     def is_open(self) -> bool:
         """Whether the API server runs."""
-        return self._open
+        return self.opened.is_set()
 
     def open(self) -> None:
-        self._open = True
+        self.opened.set()
 
     def close(self) -> None:
         """The API server has ended: every connection breaks."""
-        self._open = False
+        self.opened.clear()
         for machine in tuple(self._connections):
             self._break(machine)
 
@@ -63,7 +64,7 @@ class Door:
         Raises:
             Unreachable: it does not; the words are those of a client's failed connection.
         """
-        if not self._open or not self._fleet.connected(machine, self._machine):
+        if not self.opened.is_set() or not self._fleet.connected(machine, self._machine):
             raise self._refusal(machine)
         return self._registry
 
@@ -103,7 +104,7 @@ class Door:
 
     def reachable(self, machine: str) -> bool:
         """Whether a connection from ``machine`` would be made, sooner or later."""
-        return self._open and self._fleet.connected(machine, self._machine)
+        return self.opened.is_set() and self._fleet.connected(machine, self._machine)
 
     def _refusal(self, machine: str) -> Unreachable:
         if self._fleet.connected(machine, self._machine):

@@ -26,7 +26,7 @@ from labkit.embedded.kubernetes.apiserver.wires import (
     tokens,
 )
 from labkit.embedded.kubernetes.errors import BadRequest, StatusError
-from labkit.embedded.kubernetes.objects import Json, name_of, status_of, uid_of
+from labkit.embedded.kubernetes.objects import Json, spec_of, status_of, uid_of
 
 PROTOCOL = "portforward.k8s.io"
 TUNNEL = f"SPDY/3.1+{PROTOCOL}"
@@ -78,11 +78,13 @@ def _phase(pod: Json) -> str:
 
 
 def _refused(pod: Json, port: int, words: str) -> str:
-    """What ``kubectl port-forward`` prints after ``an error occurred forwarding``."""
+    """What ``kubectl port-forward`` prints after ``an error occurred forwarding``: containerd's words."""
+    sandbox = uid_of(pod).replace("-", "") * 2
+    place = "host" if spec_of(pod).get("hostNetwork") else f"/var/run/netns/cni-{uid_of(pod)}"
     return (
-        f"error forwarding port {port} to pod {uid_of(pod).replace('-', '')}, uid : failed to execute portforward in "
-        f'network namespace "/var/run/netns/cni-{name_of(pod)}": failed to connect to localhost:{port} inside '
-        f"namespace, IPv4: dial tcp4 127.0.0.1:{port}: connect: {words}"
+        f"error forwarding port {port} to pod {sandbox}, uid : failed to execute portforward in network namespace "
+        f'"{place}": failed to connect to localhost:{port} inside namespace "{sandbox}", '
+        f"IPv4: dial tcp4 127.0.0.1:{port}: connect: {words} IPv6 dial tcp6: address localhost: no suitable address "
     )
 
 

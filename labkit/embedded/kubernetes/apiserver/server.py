@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import ssl
 from collections import Counter
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from labkit.embedded.kubernetes.apiserver import guard, nonresources, paths, resources, reviews, subresources
-from labkit.embedded.kubernetes.apiserver.answers import NOT_FOUND, failure, text
+from labkit.embedded.kubernetes.apiserver.answers import NOT_FOUND, Taken, failure, text
 from labkit.embedded.kubernetes.apiserver.authentication import Authenticator, impersonated
 from labkit.embedded.kubernetes.apiserver.authorization import Attributes, Authorizer
 from labkit.embedded.kubernetes.apiserver.calls import Call
@@ -136,8 +135,8 @@ class ApiServer:
             answer = await self._answer(call)
         except StatusError as error:
             answer = call.failed(error)
-        except (asyncio.CancelledError, ConnectionError):
-            raise
+        except ConnectionError:  # the client went away in the middle of a stream
+            return Taken()
         except Exception as error:
             log.exception("%s %s failed", raw.method, raw.raw_path)
             answer = call.failed(InternalError(f"{type(error).__name__}: {error}"))

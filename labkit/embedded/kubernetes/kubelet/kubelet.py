@@ -236,6 +236,10 @@ class Kubelet:
         if worker.sandbox is not None:
             self.containerd.remove_sandbox(worker.sandbox)
 
+    def workers(self) -> list[Worker]:
+        """What looks after each pod."""
+        return list(self._workers.values())
+
     def worker(self, namespace: str, name: str) -> Worker | None:
         """What looks after that pod."""
         return self._by_key.get((namespace, name))

@@ -116,6 +116,11 @@ class Worker:
         else:
             self._again = True
 
+    def retry(self) -> None:
+        """Look again, whatever has failed how often before."""
+        self._backoffs.clear()
+        self.poke()
+
     def poke_in(self, seconds: float) -> None:
         """Look again in so many seconds, if not before."""
         clock = self.kubelet.clock
