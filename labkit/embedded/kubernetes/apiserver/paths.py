@@ -75,8 +75,8 @@ def parse(path: str) -> Target | None:
             served = False  # /api/v1/namespaces/x/nodes
         if kind.namespaced and not namespace and name:
             served = False  # /api/v1/pods/x
-        if not kind.namespaced and resource != "namespaces":
-            namespace = ""
+        if not kind.namespaced:
+            namespace = ""  # also of /api/v1/namespaces/x, where it is the name
     return Target(
         group, version, namespace, resource, name, subresource, kind if served else None, part, watching, served
     )
