@@ -12,10 +12,11 @@ import ipywidgets
 from labkit.model import Snapshot
 
 from . import rows
+from .actions import buttons
 from .figurewidget import fallback
 from .intents import VERBS, Outcome, Worker, explain
 from .panel import Panel
-from .protocol import SandboxLike
+from .protocol import ComponentLike, SandboxLike
 from .renderloop import LOOP, RenderLoop
 from .view import GraphView
 
@@ -46,12 +47,14 @@ class Dashboard(ipywidgets.VBox):
         self._index = -1  # of the moment looked at; -1 for the present
         self._moments: tuple[Snapshot, ...] = ()  # what the slider runs over: fixed while one looks at the past
         self._plugs: dict[str, str] = {}
+        self._components: list[ComponentLike] = []
         self._next_beat = 0.0
         info = {
             "name": sandbox.name,
             "orchestrator": sandbox.orchestrator,
             "engine": sandbox.engine,
             "images": list(getattr(sandbox, "images", IMAGES)),
+            "actions": buttons(sandbox.orchestrator),
         }
         self.bar = Panel(self._hear, part="bar", info=info)
         self.panel = Panel(self._hear, part="panel", info=info)
@@ -98,6 +101,10 @@ class Dashboard(ipywidgets.VBox):
             self._plugs = plugs
             self.view.plugs = plugs
             self.view.mark()
+            self._loop.mark(self)
+        components = list(self._sandbox.components)
+        if components != self._components:
+            self._components = components
             self._loop.mark(self)
 
     # For the render loop --------------------------------------------------------------------------------------
@@ -158,6 +165,9 @@ class Dashboard(ipywidgets.VBox):
         if point >= len(keys):
             return "", ""
         key = keys[point]
+        if key in scene.services:
+            self.view.highlight = "" if self.view.highlight == key else key
+            return "service", key
         return ("node", key) if key in self.view.shown.nodes else ("workload", key)
 
     def _show(self, now: float) -> None:
@@ -181,13 +191,14 @@ class Dashboard(ipywidgets.VBox):
         self.panel.show(
             options=options,
             history=history,
-            workloads=rows.workloads(snapshot, scene.layout.cards)[: rows.MOST_ROWS],
+            workloads=rows.workloads(snapshot, scene.families, scene.layout.cards)[: rows.MOST_ROWS],
+            services=rows.services(scene.services)[: rows.MOST_ROWS],
             nodes=[
                 *rows.nodes(snapshot, scene.tally, scene.layout.nodes, plugs),
                 *rows.loose_machines(snapshot, plugs),
             ][: rows.MOST_ROWS],
             events=rows.events(live.events),
-            detail=rows.detail(snapshot, self._selected, scene.tally, plugs),
+            detail=rows.detail(snapshot, self._selected, scene, plugs, [] if past else self._components),
         )
 
     # Display --------------------------------------------------------------------------------------------------

@@ -48,6 +48,31 @@ VERBS: dict[str, Verb] = {
     "fail": Verb("pulling {name}'s plug…", "{name} is unplugged", lambda sandbox, a: sandbox.fail(a["machine"])),
     "heal": Verb("healing {name}…", "{name} is plugged in again", lambda sandbox, a: sandbox.heal(a["machine"])),
     "freeze": Verb("freezing {name}…", "{name} is frozen", lambda sandbox, a: sandbox.pause(a["machine"])),
+    "stop": Verb(
+        "stopping {component} on {machine}…",
+        "{component} on {machine} is stopped",
+        lambda sandbox, a: sandbox.stop(a["component"], a["machine"]),
+    ),
+    "start": Verb(
+        "starting {component} on {machine}…",
+        "{component} on {machine} runs again",
+        lambda sandbox, a: sandbox.start(a["component"], a["machine"]),
+    ),
+    "restart": Verb(
+        "restarting {name}…", "{name} gets new pods", lambda sandbox, a: sandbox.actions.restart(a["workload"])
+    ),
+    "roll_back": Verb(
+        "rolling {name} back…",
+        "{name} goes back to the revision before",
+        lambda sandbox, a: sandbox.actions.roll_back(a["workload"]),
+    ),
+    "pause_rollout": Verb(
+        "pausing {name}…", "{name}: rollouts wait", lambda sandbox, a: sandbox.actions.pause_rollout(a["workload"])
+    ),
+    "resume_rollout": Verb(
+        "resuming {name}…", "{name}: rollouts go on", lambda sandbox, a: sandbox.actions.resume_rollout(a["workload"])
+    ),
+    "relabel": Verb("labelling {name}…", "{name}: {label}", lambda sandbox, a: _relabel(sandbox, a)),
     "partition": Verb("cutting {name} off…", "{name} is cut off", lambda sandbox, a: sandbox.partition(a["machine"])),
 }
 
@@ -57,6 +82,21 @@ def _deploy(sandbox: SandboxLike, a: Arguments) -> Any:
     if not name or not image:
         raise ValueError("a name and an image are needed")
     return sandbox.actions.deploy(name, image, int(a.get("replicas") or 1), parse_ports(str(a.get("port", ""))))
+
+
+def _relabel(sandbox: SandboxLike, a: Arguments) -> Any:
+    return sandbox.actions.relabel(a["task"], *parse_label(str(a.get("label", ""))))
+
+
+def parse_label(text: str) -> tuple[str, str | None]:
+    """ "app=web" -> ("app", "web"); "app-" -> ("app", None): take it away, as kubectl label."""
+    text = text.strip()
+    key, equals, value = text.partition("=")
+    if equals and key:
+        return key, value
+    if text.endswith("-") and len(text) > 1:
+        return text[:-1], None
+    raise ValueError(f"{text!r} is no label: write key=value, or key- to take it away")
 
 
 def parse_ports(text: str) -> dict[int, int]:

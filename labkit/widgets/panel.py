@@ -26,13 +26,14 @@ class Panel(anywidget.AnyWidget):
     _css = HERE / "panel.css"
 
     part = traitlets.Unicode("panel").tag(sync=True)
-    info = traitlets.Dict().tag(sync=True)  # name, orchestrator, engine, images
+    info = traitlets.Dict().tag(sync=True)  # name, orchestrator, engine, images; actions: verb -> [text, title, danger]
     health = traitlets.Dict().tag(sync=True)  # updated, stale, error
     beat = traitlets.Int(0).tag(sync=True)  # counts up while the kernel lives
     outcome = traitlets.Dict().tag(sync=True)  # text, level
     history = traitlets.Dict().tag(sync=True)  # count, index (-1: live), time
     options = traitlets.Dict().tag(sync=True)  # show_dead, highlight
     workloads: Any = traitlets.List().tag(sync=True)
+    services: Any = traitlets.List().tag(sync=True)
     nodes: Any = traitlets.List().tag(sync=True)
     events: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)

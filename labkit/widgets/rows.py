@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from labkit.events import reasons, why
 from labkit.model import Event, Node, Resources, Snapshot, Task, Workload
 from labkit.topology import style, words
+from labkit.topology.families import Families, Service
+from labkit.topology.scene import Scene
 from labkit.topology.tally import Tally
+
+from .protocol import ComponentLike
 
 Row = dict[str, Any]
 
@@ -17,16 +21,18 @@ MOST_ROWS = 40  # of a list; the rest is told as a number
 MOST_EVENTS = 80
 
 
-def workloads(snapshot: Snapshot, cards: Mapping[str, int]) -> list[Row]:
-    """A row a workload; ``cards`` gives the colours that the graph uses."""
+def workloads(snapshot: Snapshot, families: Families, cards: Mapping[str, int]) -> list[Row]:
+    """A row for each workload that nobody owns, with what it made in it; in the order and colours of the graph."""
     ports: dict[str, list[Any]] = {}
     for endpoint in snapshot.endpoints.values():
-        ports.setdefault(endpoint.workload, []).append(endpoint)
-    found = sorted(snapshot.workloads.values(), key=lambda w: (cards.get(w.id, 1 << 30), w.name))
-    return [_workload(w, words.ports(ports.get(w.id, [])), cards.get(w.id, len(style.WORKLOADS) - 1)) for w in found]
+        if not endpoint.name:
+            ports.setdefault(endpoint.workload, []).append(endpoint)
+    found = sorted(families.tops(snapshot), key=lambda w: (cards.get(w.id, 1 << 30), w.name))
+    return [_workload(w, words.ports(ports.get(w.id, [])), families, snapshot) for w in found]
 
 
-def _workload(w: Workload, ports: str, colour: int) -> Row:
+def _workload(w: Workload, ports: str, families: Families, snapshot: Snapshot) -> Row:
+    children = families.children(w.id, snapshot)
     return {
         "id": w.id,
         "name": w.name,
@@ -35,10 +41,40 @@ def _workload(w: Workload, ports: str, colour: int) -> Row:
         "running": w.running,
         "scalable": w.mode == "replicated",
         "mode": w.mode,
+        "kind": w.kind,
         "ports": ports,
-        "colour": style.WORKLOADS[colour % len(style.WORKLOADS)],
+        "colour": _colour(families, (children or [w])[0]),
         "update": w.update,
+        "children": [
+            {
+                "id": child.id,
+                "name": child.name,
+                "revision": child.revision,
+                "image": words.image(child.image),
+                "count": words.desired(child),
+                "colour": _colour(families, child),
+            }
+            for child in children
+        ],
     }
+
+
+def _colour(families: Families, w: Workload) -> str:
+    return style.WORKLOADS[families.colour(w.id, len(style.WORKLOADS) - 1) % len(style.WORKLOADS)]
+
+
+def services(found: Mapping[str, Service]) -> list[Row]:
+    """A row for each Service that is a thing of its own."""
+    return [
+        {
+            "id": service.key,
+            "name": service.name,
+            "count": f"{len(service.tasks)} / {len(service.tasks) + len(service.unready)}",
+            "note": f"{words.selector(service.endpoints[0].selector)}  {words.service_ports(service.endpoints)}",
+            "served": bool(service.tasks),
+        }
+        for service in sorted(found.values(), key=lambda s: s.name)
+    ]
 
 
 def nodes(snapshot: Snapshot, tally: Tally, cells: Mapping[str, int], plugs: Mapping[str, str]) -> list[Row]:
@@ -92,32 +128,47 @@ def events(found: Iterable[Event]) -> list[Row]:
     ]
 
 
-def detail(snapshot: Snapshot, selected: tuple[str, str], tally: Tally, plugs: Mapping[str, str]) -> Row:
-    """The side panel for what was clicked: ("task" | "node" | "workload", id). Empty when it is gone."""
+def detail(
+    snapshot: Snapshot,
+    selected: tuple[str, str],
+    scene: Scene,
+    plugs: Mapping[str, str],
+    components: Sequence[ComponentLike] = (),
+) -> Row:
+    """The side panel for what was clicked: ("task" | "node" | "workload" | "service", id). Empty when it is gone."""
     kind, key = selected
     if kind == "task" and key in snapshot.tasks:
-        return _task_detail(snapshot, snapshot.tasks[key])
+        return _task_detail(snapshot, snapshot.tasks[key], scene.services)
     if kind == "node" and key in snapshot.nodes:
-        return _node_detail(snapshot.nodes[key], tally, plugs)
+        return _node_detail(snapshot.nodes[key], scene.tally, plugs, components)
+    if kind == "service" and key in scene.services:
+        return _service_detail(snapshot, scene.services[key])
     if kind == "workload" and key in snapshot.workloads:
-        return _workload_detail(snapshot, snapshot.workloads[key])
+        return _workload_detail(snapshot, snapshot.workloads[key], scene.families)
     return {}
 
 
-def _task_detail(snapshot: Snapshot, task: Task) -> Row:
+def _task_detail(snapshot: Snapshot, task: Task, services: Mapping[str, Service]) -> Row:
     node = snapshot.nodes.get(task.node)
-    workload = snapshot.workloads.get(task.workload)
+    pod = snapshot.orchestrator == "kubernetes"
+    behind = [s.name for s in services.values() if task.id in s.tasks]
+    selected = [f"{s.name} (not ready)" for s in services.values() if task.id in s.unready]
     fields = [
         ("state", task.detail or style.TASKS[task.state].word),
         ("wanted", "yes, it is meant to run" if task.wanted else "no"),
         ("node", node.name if node else "none yet" if task.state.alive else "—"),
-        ("workload", workload.name if workload else ""),
+        ("namespace", task.namespace),
+        ("owners" if pod else "workload", _owners(snapshot, task)),
+        ("labels", _labels(task.labels)),
+        ("services", ", ".join([*behind, *selected]) or ("none selects it" if services else "")),
+        ("ready", task.ready),
+        ("restarts", str(task.restarts) if task.ready else ""),
         ("image", words.image(task.image)),
         ("exit code", "" if task.exit_code is None else str(task.exit_code)),
         ("address", task.address),
         ("reserved", _reserved(task.reserved)),
         ("container", task.container[:12]),
-        ("task", task.id),
+        (words.unit(snapshot.orchestrator), task.id),
         ("since", clock(task.updated) if task.updated else ""),
     ]
     waiting = not task.node and task.state.alive
@@ -130,11 +181,53 @@ def _task_detail(snapshot: Snapshot, task: Task) -> Row:
         "fields": [[name, value] for name, value in fields if value],
         "heading": "Why it waits" if waiting else "What it says",
         "reasons": reasons(task.message) if waiting else [text] if (text := why(task)) else [],
-        "actions": ["kill"] if task.state.alive and task.container else [],
+        "actions": ["kill"] if task.state.alive and (pod or task.container) else [],
+        "relabel": pod and task.state.alive,
     }
 
 
-def _node_detail(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
+def _owners(snapshot: Snapshot, task: Task) -> str:
+    """ "Deployment web → ReplicaSet web-5d9", from the top down; a swarm's service by its name."""
+    chain: list[str] = []
+    at = snapshot.workloads.get(task.workload)
+    while at is not None and at.id != task.id and len(chain) < 8:
+        chain.append(f"{at.kind} {at.name}" if snapshot.orchestrator == "kubernetes" else at.name)
+        at = snapshot.workloads.get(at.owner)
+    return " → ".join(reversed(chain)) or ("nobody: it will not be made again" if task.ready else "")
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def _service_detail(snapshot: Snapshot, service: Service) -> Row:
+    def named(tasks: Iterable[str]) -> str:
+        return ", ".join(sorted(snapshot.tasks[key].name for key in tasks if key in snapshot.tasks))
+
+    first = service.endpoints[0]
+    fields = [
+        ("type", first.kind),
+        ("address", first.address),
+        ("ports", words.service_ports(service.endpoints)),
+        ("namespace", service.namespace),
+        ("selector", words.selector(first.selector)),
+        ("sends to", named(service.tasks) or "nobody: connections are refused"),
+        ("not ready", named(service.unready)),
+    ]
+    return {
+        "kind": "service",
+        "id": service.key,
+        "title": service.name,
+        "sign": "Service",
+        "fill": "",
+        "fields": [[name, value] for name, value in fields if value],
+        "heading": "",
+        "reasons": [],
+        "actions": [],
+    }
+
+
+def _node_detail(node: Node, tally: Tally, plugs: Mapping[str, str], components: Sequence[ComponentLike] = ()) -> Row:
     look = style.NODES[style.condition(node)]
     reserved = tally.reserved.get(node.id, Resources())
     cpu, memory = words.capacity(reserved, node.capacity)
@@ -147,7 +240,7 @@ def _node_detail(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
         ("reserved", f"{cpu.removeprefix('cpu ')} CPUs, {memory.removeprefix('mem ')} memory"),
         ("tasks", str(tally.living.get(node.id, 0))),
         ("engine", node.version),
-        ("labels", ", ".join(f"{k}={v}" for k, v in sorted(node.labels.items()))),
+        ("labels", _labels(node.labels)),
         ("node", node.id),
     ]
     activate = ["activate"] if node.availability != "active" else ["drain", "pause"]
@@ -162,6 +255,7 @@ def _node_detail(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
         "reasons": [node.message] if node.message else [],
         "actions": [*activate, *_plug_actions(plugs.get(node.name, ""))],
         "machine": node.name,
+        "components": [{"name": c.name, "state": c.state} for c in components if c.machine == node.name],
     }
 
 
@@ -172,17 +266,23 @@ def _plug_actions(state: str) -> list[str]:
     return ["fail", "freeze", "partition"] if state in ("up", "slow") else ["heal"]
 
 
-def _workload_detail(snapshot: Snapshot, w: Workload) -> Row:
+def _workload_detail(snapshot: Snapshot, w: Workload, families: Families) -> Row:
+    mine = [e for e in snapshot.endpoints.values() if e.workload == w.id and not e.name]
     fields = [
         ("running", f"{words.desired(w)} ({w.mode})"),
         ("image", words.image(w.image)),
-        ("ports", words.ports([e for e in snapshot.endpoints.values() if e.workload == w.id])),
-        ("address", ", ".join(e.address for e in snapshot.endpoints.values() if e.workload == w.id and e.address)),
+        ("namespace", w.namespace),
+        ("ports", words.ports(mine)),
+        ("address", ", ".join(e.address for e in mine if e.address)),
+        ("selector", _labels(w.selector)),
+        ("revisions", words.revisions(families.children(w.id, snapshot))),
         ("update", w.update),
-        ("labels", ", ".join(f"{k}={v}" for k, v in sorted(w.labels.items()))),
+        ("labels", _labels(w.labels)),
         (w.kind, w.id),
     ]
-    waiting = [t for t in snapshot.tasks.values() if t.workload == w.id and t.state.alive and not t.node and t.message]
+    unit = words.unit(snapshot.orchestrator)
+    own = {w.id, *(child.id for child in families.children(w.id, snapshot))}
+    waiting = [t for t in snapshot.tasks.values() if t.workload in own and t.state.alive and not t.node and t.message]
     return {
         "kind": "workload",
         "id": w.id,
@@ -190,10 +290,16 @@ def _workload_detail(snapshot: Snapshot, w: Workload) -> Row:
         "sign": w.kind,
         "fill": "",
         "fields": [[name, value] for name, value in fields if value],
-        "heading": f"Why {words.plural(len(waiting), 'task')} wait" + ("s" if len(waiting) == 1 else ""),
+        "heading": f"Why {words.plural(len(waiting), unit)} wait" + ("s" if len(waiting) == 1 else ""),
         "reasons": reasons(waiting[0].message) if waiting else [],
-        "actions": ["remove"],
+        "actions": [*_rollout_actions(w), "remove"],
     }
+
+
+def _rollout_actions(w: Workload) -> list[str]:
+    if w.kind != "Deployment":
+        return ["restart"] if w.kind == "DaemonSet" else []
+    return ["restart", "roll_back", "resume_rollout" if w.update == "paused" else "pause_rollout"]
 
 
 def _reserved(resources: Resources) -> str:

@@ -238,6 +238,15 @@ def big(tasks: int, nodes: int) -> SimulatedSwarm:
     return swarm
 
 
+@dataclass(frozen=True)
+class Component:
+    """A part of the orchestrator that can be stopped."""
+
+    name: str
+    machine: str
+    state: str
+
+
 class SimulatedSandbox:
     """What `labkit.sandbox.Sandbox` offers to widgets, over a simulated swarm."""
 
@@ -251,6 +260,7 @@ class SimulatedSandbox:
         self.actions = swarm or SimulatedSwarm()
         self.live = Live(self.actions)
         self._machines = [Machine(n.name, n.role) for n in self.actions.nodes.values()]
+        self._components: list[Component] = []
 
     @property
     def machines(self) -> list[Machine]:
@@ -259,6 +269,16 @@ class SimulatedSandbox:
     def fail(self, machine: str) -> None:
         next(m for m in self._machines if m.name == machine).state = "down"
         self.actions.down(machine)
+
+    @property
+    def components(self) -> list[Component]:
+        return self._components
+
+    def stop(self, component: str, machine: str | None = None) -> None:
+        self._components = [Component(component, machine or "", "stopped")]
+
+    def start(self, component: str, machine: str | None = None) -> None:
+        self._components = [Component(component, machine or "", "running")]
 
     def heal(self, machine: str) -> None:
         next(m for m in self._machines if m.name == machine).state = "up"

@@ -134,23 +134,11 @@ function listen(model, handlers) {
   };
 }
 
-const ACTIONS = {
-  drain: ["Drain", "Move its tasks to other nodes and give it no new ones"],
-  activate: ["Activate", "Let it take tasks again"],
-  pause: ["Pause", "Keep its tasks, give it no new ones"],
-  fail: ["Pull plug", "Power this machine off at once"],
-  heal: ["Heal", "Undo what was done to this machine"],
-  freeze: ["Freeze", "Keep its connections open, but let it answer nobody"],
-  partition: ["Cut off", "Cut this machine's network from the others"],
-  kill: ["Kill task", "Kill this task's container"],
-  remove: ["Remove", "Remove this workload and its tasks"],
-};
-
-function actionButton(send, name, more) {
-  const [text, title] = ACTIONS[name];
-  const bad = ["fail", "kill", "remove", "freeze", "partition"].includes(name);
+/** A button for a verb; `actions` are the orchestrator's own words for each (labkit/widgets/actions.py). */
+function actionButton(send, actions, name, more) {
+  const [text, title, bad] = actions[name] ?? [name, "", false];
   return h(bad ? "button.small.danger" : "button.small", {
-    type: "button", title, "aria-label": `${text} ${more.name ?? ""}`, onclick: (event) => {
+    type: "button", title, "aria-label": `${text} ${more.label ?? more.name ?? ""}`, onclick: (event) => {
       event.stopPropagation();
       send(name, more);
     },
@@ -160,12 +148,15 @@ function actionButton(send, name, more) {
 function renderPanel(model, el) {
   const send = (intent, more = {}) => model.send({ intent, ...more });
   const info = model.get("info");
+  const actions = info.actions ?? {};
   const workloads = h("div.rows");
+  const services = h("div.rows.services", { "aria-label": "services" });
   const nodes = h("div.rows");
   const events = h("ol.events", { "aria-label": "events, newest first", tabIndex: 0 });
   const detail = h("section.detail", { "aria-label": "details" });
   el.append(h("div.panels", {},
-    h("section.column", { "aria-label": "workloads" }, h("h3", {}, "Workloads"), workloads, deployForm(send, info)),
+    h("section.column", { "aria-label": "workloads" }, h("h3", {}, "Workloads"), workloads, services,
+      deployForm(send, info)),
     h("section.column", { "aria-label": "nodes" }, h("h3", {}, "Nodes"), nodes),
     h("section.column", { "aria-label": "details and events" }, detail, h("h3", {}, "Events"), events)));
 
@@ -176,17 +167,28 @@ function renderPanel(model, el) {
     workloads.dataset.empty = "Nothing is deployed yet.";
     keyed(workloads, items, (w) => w.id, (w) => workloadRow(send, w), (row, w) => row.lkUpdate(w, chosen));
   };
+  const showServices = () => {
+    const items = model.get("services");
+    const chosen = model.get("options").highlight;
+    services.hidden = !items.length;
+    keyed(services, items, (s) => s.id, (s) => serviceRow(send, s), (row, s) => row.lkUpdate(s, chosen));
+  };
   const showNodes = () => keyed(nodes, model.get("nodes"), (n) => n.id || n.name,
-    () => nodeRow(send), (row, n) => row.lkUpdate(n));
+    () => nodeRow(send, actions), (row, n) => row.lkUpdate(n));
   const showEvents = () => keyed(events, model.get("events"), (e) => e.key,
     (e) => h(`li.${e.level}`, {}, h("time", {}, e.time), h("span", {}, e.text)), () => {});
-  const showDetail = () => fillDetail(detail, model.get("detail"), send);
+  const showDetail = () => fillDetail(detail, model.get("detail"), send, actions);
+  const showAll = () => {
+    showWorkloads();
+    showServices();
+  };
   const lock = () => el.classList.toggle("lk-past", model.get("history").index >= 0);
   const stop = listen(model, {
-    "change:workloads": showWorkloads, "change:options": showWorkloads, "change:nodes": showNodes,
+    "change:workloads": showWorkloads, "change:services": showServices, "change:options": showAll,
+    "change:nodes": showNodes,
     "change:events": showEvents, "change:detail": showDetail, "change:history": lock,
   });
-  for (const draw of [showWorkloads, showNodes, showEvents, showDetail, lock]) draw();
+  for (const draw of [showAll, showNodes, showEvents, showDetail, lock]) draw();
   return stop;
 }
 
@@ -218,9 +220,10 @@ function workloadRow(send, first) {
   });
   const note = h("span.muted.note");
   const scale = h("div.scale", {}, less, slider, more, target);
+  const children = h("div.children");
   const row = h("div.row.workload", {},
     h("div.line", {}, swatch, name, note, count),
-    h("div.meter", { role: "img" }, bar), scale);
+    h("div.meter", { role: "img" }, bar), children, scale);
 
   const draw = () => {
     if (mine && (w.desired === mine.wanted || Date.now() > mine.until)) mine = null;
@@ -234,6 +237,8 @@ function workloadRow(send, first) {
     bar.className = w.running >= w.desired ? "lk-full" : "";
     bar.parentElement.setAttribute("aria-label", `${w.running} of ${w.desired} tasks of ${w.name} run`);
     scale.hidden = !w.scalable;
+    // One version is what the row itself tells; two are a rollout, and worth a line each.
+    keyed(children, w.children.length > 1 ? w.children : [], (c) => c.id, childRow, (line, c) => line.lkUpdate(c));
     slider.max = String(Math.max(10, current() * 2, Number(slider.max) > 10 && document.activeElement === slider
       ? Number(slider.max) : 0));
     slider.setAttribute("aria-label", `replicas of ${w.name}`);
@@ -254,7 +259,44 @@ function workloadRow(send, first) {
   return row;
 }
 
-function nodeRow(send) {
+/** One of the versions that a workload has made (a ReplicaSet of a Deployment). */
+function childRow() {
+  const swatch = h("span.swatch");
+  const name = h("span.note");
+  const count = h("span.count");
+  const line = h("div.line.child", {}, swatch, name, count);
+  line.lkUpdate = (c) => {
+    swatch.style.background = c.colour;
+    setText(name, `${c.revision ? `rev ${c.revision}  ` : ""}${c.name}  ${c.image}`);
+    name.title = name.textContent;
+    setText(count, c.count);
+  };
+  return line;
+}
+
+function serviceRow(send, first) {
+  const name = h("button.name", {
+    type: "button", title: "Details; the pods that it sends to stand out in the graph", onclick: () => {
+      send("select", { kind: "service", id: first.id });
+      send("highlight", { id: row.classList.contains("lk-chosen") ? "" : first.id });
+    },
+  });
+  const note = h("span.muted.note");
+  const count = h("span.count");
+  const row = h("div.row.line.service", {}, h("span.sign", {}, "⇄"), name, note, count);
+  row.lkUpdate = (s, chosen) => {
+    row.classList.toggle("lk-chosen", chosen === s.id);
+    row.dataset.served = s.served;
+    setText(name, s.name);
+    setText(note, s.note);
+    note.title = s.note;
+    setText(count, s.count);
+    count.title = "pods that get traffic, of those that it selects";
+  };
+  return row;
+}
+
+function nodeRow(send, actions) {
   const sign = h("span.sign");
   const name = h("button.name", { type: "button" });
   const note = h("span.muted.note");
@@ -280,14 +322,14 @@ function nodeRow(send) {
       const focused = buttons.contains(document.activeElement)
         ? [...buttons.children].indexOf(document.activeElement) : -1;
       buttons.replaceChildren(...names.map((action) =>
-        actionButton(send, action, { node: n.id, machine: n.name, name: n.name })));
+        actionButton(send, actions, action, { node: n.id, machine: n.name, name: n.name })));
       if (focused >= 0) buttons.children[focused]?.focus();
     }
   };
   return row;
 }
 
-function fillDetail(section, detail, send) {
+function fillDetail(section, detail, send, actions) {
   const key = JSON.stringify(detail);
   if (section.dataset.key === key) return;
   section.dataset.key = key;
@@ -309,8 +351,34 @@ function fillDetail(section, detail, send) {
       ? [h("div.reasons", {}, h("b", {}, detail.heading),
         h("ul", {}, ...detail.reasons.map((reason) => h("li", {}, reason))))] : []),
     h("dl", {}, ...detail.fields.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { title: value }, value)])),
-    h("div.buttons", {}, ...detail.actions.map((action) => actionButton(send, action, more))),
+    h("div.buttons", {}, ...detail.actions.map((action) => actionButton(send, actions, action, more))),
+    ...(detail.relabel ? [relabelForm(send, actions, more)] : []),
+    ...(detail.components?.length ? [h("div.components", {}, ...detail.components.map((component) =>
+      componentRow(send, actions, component, detail.machine)))] : []),
   );
+}
+
+/** A part of the orchestrator that runs on the node, and the button that stops or starts it. */
+function componentRow(send, actions, component, machine) {
+  const verb = component.state === "stopped" ? "start" : "stop";
+  const more = { component: component.name, machine, label: `${component.name} on ${machine}` };
+  return h("div.line.component", {}, h("span.note", {}, component.name),
+    h(component.state === "running" ? "span.muted" : "span.bad", {}, component.state),
+    ...(component.state === "unknown" ? [] : [h("span.buttons", {}, actionButton(send, actions, verb, more))]));
+}
+
+function relabelForm(send, actions, more) {
+  const [text, title] = actions.relabel ?? ["Set label", ""];
+  const label = h("input", { name: "label", placeholder: "app=web or app-", autocomplete: "off", "aria-label": "label" });
+  const form = h("form.relabel", {
+    onsubmit: (event) => {
+      event.preventDefault();
+      send("relabel", { ...more, label: label.value });
+      label.value = "";
+    },
+  }, label, h("button.small", { type: "submit", title }, text));
+  form.addEventListener("keydown", (event) => event.stopPropagation());
+  return form;
 }
 
 function deployForm(send, info) {

@@ -7,7 +7,8 @@ import threading
 import pytest
 from support.simulated import SimulatedSandbox
 
-from labkit.widgets.intents import VERBS, Outcome, Worker, parse_ports
+from labkit.widgets.actions import buttons
+from labkit.widgets.intents import VERBS, Outcome, Worker, parse_label, parse_ports
 
 
 @pytest.fixture
@@ -41,8 +42,9 @@ def test_every_verb_reaches_the_cluster(sandbox: SimulatedSandbox, worker: Worke
     sandbox.actions.settle()
     task = next(iter(sandbox.actions.tasks))
     everything = {"workload": "web", "replicas": 2, "node": "n4", "task": task, "machine": "worker-1", "name": "it"}
-    for verb in VERBS:
-        if verb not in ("deploy", "remove"):
+    everything["component"] = "agent"
+    for verb in ("scale", *buttons("swarm")):
+        if verb != "remove":
             worker.carry_out(verb, everything)
     worker.carry_out("remove", everything)
     assert not [o for o in told if o.level == "error"]
@@ -64,6 +66,25 @@ def test_an_error_never_vanishes(worker: Worker, told: list[Outcome], verb: str,
     worker.carry_out(verb, arguments)
     assert told[-1].level == "error"
     assert told[-1].text.startswith(says)
+
+
+@pytest.mark.parametrize("orchestrator", ["swarm", "kubernetes"])
+def test_every_button_has_a_verb(orchestrator: str) -> None:
+    assert buttons(orchestrator).keys() <= VERBS.keys()
+    assert VERBS.keys() <= {"scale", "deploy", *buttons("swarm"), *buttons("kubernetes")}
+
+
+@pytest.mark.parametrize(
+    ("text", "label"), [("app=web", ("app", "web")), ("app=", ("app", "")), (" app- ", ("app", None))]
+)
+def test_labels_are_written_as_for_kubectl(text: str, label: tuple[str, str | None]) -> None:
+    assert parse_label(text) == label
+
+
+@pytest.mark.parametrize("text", ["", "app", "=web", "-"])
+def test_what_is_no_label_is_said(text: str) -> None:
+    with pytest.raises(ValueError, match="is no label: write key=value"):
+        parse_label(text)
 
 
 def test_the_engines_words_are_told(sandbox: SimulatedSandbox, worker: Worker, told: list[Outcome]) -> None:
