@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from labkit.embedded.lightimports import import_aiohttp
 from labkit.embedded.orchestrators import ORCHESTRATORS, WorldError
 
 if TYPE_CHECKING:
@@ -72,22 +73,6 @@ class Lock:
         self._file.flush()
 
 
-def _import_aiohttp() -> None:
-    """Import aiohttp without the root certificates of this machine.
-
-    Its client reads all of them when it is imported, which takes longer than forming a swarm of five nodes; nothing
-    in an embedded engine calls out over TLS.
-    """
-    import ssl
-
-    create = ssl.create_default_context
-    ssl.create_default_context = lambda *_, **__: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        import aiohttp  # noqa: F401
-    finally:
-        ssl.create_default_context = create
-
-
 async def run(arguments: argparse.Namespace) -> None:
     """Bring the sandbox up, tell, serve until told to end."""
     gc.disable()  # until it is up: what is made now stays
@@ -98,7 +83,7 @@ async def run(arguments: argparse.Namespace) -> None:
         prepared = orchestrator.prepare(arguments)  # may set something going that takes as long as the imports
     except OSError as error:
         raise StartError(str(error)) from error
-    _import_aiohttp()
+    import_aiohttp()
     from labkit.embedded.control import Control
     from labkit.embedded.runtime.storage import Storage, StorageError
     from labkit.embedded.sockets import HttpSocket, SocketError, make_runner, prepare_folder

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
+from aiohttp.http import WSMsgType
 
 from labkit.embedded.hijacked import Hijacked
 from labkit.embedded.kubernetes.apiserver.answers import common_headers
