@@ -158,8 +158,11 @@ class Kube:
         await self.clock.advance(seconds)
 
     def add_node(self, name: str, **spec: Any) -> Json:
-        node = {"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name}}, "spec": spec}
-        return self.registry.create(kinds.NODES, "", node)
+        """A node that is ready: without the taint that a new one gets."""
+        labels = {"kubernetes.io/hostname": name, **(spec.pop("labels", {}))}
+        self.registry.create(kinds.NODES, "", {"metadata": {"name": name, "labels": labels}, "spec": spec})
+        ready = {"taints": spec.get("taints", [])}
+        return self.registry.modify(kinds.NODES, "", name, lambda node: {**node, "spec": {**node["spec"], **ready}})
 
     # objects --------------------------------------------------------------------------------------------------
 

@@ -123,7 +123,9 @@ class JobController(PodOwner):
         active, error = len(counted.active), None
         if verdict is not None:
             error = await self._end_all(job, counted.active)
-            active = 0 if error is None else active
+            if error is None:  # the cache does not know yet that they are going
+                counted.terminating += active
+                active = counted.ready = 0
         elif self.expectations.satisfied(key) and not is_terminating(job):
             active, error = await self._manage(key, job, counted, backoff.remaining(now), now)
             if error is None and decide.is_complete(job, counted, active):
