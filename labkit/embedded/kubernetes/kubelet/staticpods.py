@@ -52,7 +52,7 @@ def from_manifest(manifest: Json, node: str, now: float) -> Json:
             "nodeName": node,
             "tolerations": spec.get("tolerations") or [{"operator": "Exists", "effect": "NoExecute"}],
         },
-        "status": {"phase": "Pending", "qosClass": "Burstable"},
+        "status": {"phase": "Pending"},
     }
 
 

@@ -49,7 +49,6 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
             "message": failure.message,
             "reason": failure.reason,
             "startTime": rfc3339(view.start_time),
-            **_quality(pod),
         }
     waiting = "PodInitializing" if pods.init_containers(pod) else "ContainerCreating"
     init = [_container(one, sandbox, view, waiting, init=True) for one in pods.init_containers(pod)]
@@ -73,12 +72,7 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
     if init:
         status["initContainerStatuses"] = init
     status["containerStatuses"] = main
-    return {**status, **_quality(pod)}
-
-
-def _quality(pod: Json) -> Json:
-    found = (pod.get("status") or {}).get("qosClass")
-    return {"qosClass": found} if found else {}
+    return status  # its qosClass is the API server's to say
 
 
 # -- containers

@@ -311,10 +311,10 @@ class Worker:
         name, sandbox, clock = spec["name"], self.sandbox, self.kubelet.clock
         assert sandbox is not None
         last = sandbox.latest(name)
+        if last is not None and last.sandbox == sandbox.attempt and name not in self.reasons:
+            await clock.sleep(NOTICE_SECONDS)  # for a moment its end is all there is to see
         if last is not None and not self._is_due(name, last):
             return
-        if last is not None and last.sandbox == sandbox.attempt:
-            await clock.sleep(NOTICE_SECONDS)
 
         def say(kind: str, reason: str, message: str) -> None:
             self.say(kind, reason, message, name)
