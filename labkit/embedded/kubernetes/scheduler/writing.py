@@ -64,11 +64,15 @@ class Writer:
 
     async def _work(self) -> None:
         done = 0
-        while self._waiting:
-            await self._waiting.popleft()()
-            done += 1
-            if done % TURN == 0:
-                await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                await self._waiting.popleft()()
+                done += 1
+                if done % TURN == 0:
+                    await asyncio.sleep(0)
+        finally:
+            # At once, not when the loop comes to it: what is added meanwhile would wait for a writer that has gone.
+            self._tasks.discard(asyncio.current_task())
 
     # -- bindings
 
