@@ -6,7 +6,7 @@ is how relabelling a pod makes a twin appear.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from labkit.embedded.kubernetes.client import Client
@@ -103,7 +103,7 @@ def release(obj: Json, owner: Json, finalizer: str = "") -> Json | None:
     return copy
 
 
-def _put(metadata: Json, field_name: str, items: list[object]) -> None:
+def _put(metadata: Json, field_name: str, items: Sequence[object]) -> None:
     if items:
         metadata[field_name] = items
     else:
@@ -116,11 +116,11 @@ async def _may_adopt(client: Client, kind: Kind, owner: Json) -> bool:
     return newest is not None and uid_of(newest) == uid_of(owner) and not is_terminating(newest)
 
 
-async def _write(client: Client, kind: Kind, obj: Json, change: object) -> Json | None:
+async def _write(client: Client, kind: Kind, obj: Json, change: Callable[[Json], Json | None]) -> Json | None:
     """Write the change unless the object is gone or another of its name is there; None when nothing was written."""
 
     def same(newest: Json) -> Json | None:
-        return change(newest) if uid_of(newest) == uid_of(obj) else None  # type: ignore[operator]
+        return change(newest) if uid_of(newest) == uid_of(obj) else None
 
     try:
         written = await client.modify(kind, namespace_of(obj), name_of(obj), same)

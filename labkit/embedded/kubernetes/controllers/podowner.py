@@ -55,7 +55,7 @@ class PodOwner(Controller):
 
     def selector_fields(self, owner: Json) -> Mapping[str, Any] | None:
         """The owner's ``LabelSelector``."""
-        return owner["spec"].get("selector")  # type: ignore[no-any-return]
+        return owner["spec"].get("selector")
 
     def owner_changed(self, owner: Json) -> None:
         self.enqueue(owner)

@@ -138,7 +138,8 @@ def _pair(there: Sequence[Json], rules: Rules) -> tuple[Json | None, Json | None
 
 def _replace(pods: PodsByNode, rules: Rules) -> Plan:
     """Old pods go first; a new one comes when the old one has gone."""
-    plan, missing, candidates = Plan(), 0, []
+    plan, missing = Plan(), 0
+    candidates: list[Json] = []
     for there in pods.values():
         pair = _pair(there, rules)
         if pair is None:
@@ -160,7 +161,8 @@ def _replace(pods: PodsByNode, rules: Rules) -> Plan:
 
 def _surge(pods: PodsByNode, rules: Rules) -> Plan:
     """New pods come first; an old one goes when the new one is available."""
-    plan, surging, candidates = Plan(), 0, []
+    plan, surging = Plan(), 0
+    candidates: list[str] = []
     for node, there in pods.items():
         pair = _pair(there, rules)
         if pair is None:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from labkit.embedded.kubernetes import times
 from labkit.embedded.kubernetes.controllers.deployment import conditions as cond
@@ -66,7 +67,7 @@ def calculated(deployment: Json, new: Json | None, old: Sequence[Json], now: flo
     return result
 
 
-def is_complete(deployment: Json, status: Json) -> bool:
+def is_complete(deployment: Json, status: Mapping[str, Any]) -> bool:
     """Whether all that is wanted is there, new and available, and nothing else."""
     desired = desired_of(deployment)
     return (

@@ -55,7 +55,8 @@ def next_number(revisions: Iterable[Json]) -> int:
 def split(owner: Json, revisions: Iterable[Json]) -> tuple[Json | None, list[Json]]:
     """The revision of the owner's template as it is now, and the others, oldest first."""
     data = data_of(owner)
-    same, others = [], []
+    same: list[Json] = []
+    others: list[Json] = []
     for one in by_revision(revisions):
         (same if one.get("data") == data else others).append(one)
     # Twins happen when two controllers raced; the newest of them counts, the rest is history.

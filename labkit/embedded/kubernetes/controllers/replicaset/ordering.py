@@ -52,7 +52,11 @@ def to_delete(pods: list[Json], count: int, kin: Iterable[Json], now: float) -> 
     if count >= len(pods):
         return pods
     ranks = doubled_up(pods, kin)
-    ranked = sorted((_ranked(pod, ranks) for pod in pods), key=cmp_to_key(lambda a, b: _compare(a, b, now)))
+
+    def compare(a: _Ranked, b: _Ranked) -> int:
+        return _compare(a, b, now)
+
+    ranked = sorted((_ranked(pod, ranks) for pod in pods), key=cmp_to_key(compare))
     return [one.pod for one in ranked[:count]]
 
 

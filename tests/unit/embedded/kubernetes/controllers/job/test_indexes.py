@@ -43,7 +43,7 @@ def test_pods_that_double_up_or_do_what_is_done_are_wrong() -> None:
 
 
 def test_the_variable_is_for_containers_that_do_not_set_it() -> None:
-    spec = {"containers": [{"name": "a"}, {"name": "b", "env": [{"name": indexes.INDEX_VARIABLE, "value": "x"}]}]}
+    spec: Json = {"containers": [{"name": "a"}, {"name": "b", "env": [{"name": indexes.INDEX_VARIABLE, "value": "x"}]}]}
     made = indexes.with_variable(spec)
     assert made["containers"][0]["env"][0]["valueFrom"]["fieldRef"]["fieldPath"] == (
         "metadata.labels['batch.kubernetes.io/job-completion-index']"
