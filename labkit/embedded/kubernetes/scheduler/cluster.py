@@ -166,6 +166,10 @@ class Cluster:
     def nomination(self, key: Key) -> str:
         return self._nominations.get(key, "")
 
+    def nominee(self, key: Key) -> PodInfo | None:
+        """The pod as it was when it was nominated."""
+        return self.nominated[self._nominations[key]][key] if key in self._nominations else None
+
     def _renominated(self, pod: PodInfo, node: str) -> None:
         if pod.shape.sociable or pod.shape.constraints:
             self._sweep()

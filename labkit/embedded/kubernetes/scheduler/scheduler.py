@@ -22,6 +22,7 @@ from labkit.embedded.kubernetes.scheduler.pods import PodInfo, Shape, Shapes
 from labkit.embedded.kubernetes.scheduler.preemption import Outcome, preempt
 from labkit.embedded.kubernetes.scheduler.queue import GATES, QueuedPod, SchedulingQueue
 from labkit.embedded.kubernetes.scheduler.ranking import Ranking
+from labkit.embedded.kubernetes.scheduler.requeue import Happening, What
 from labkit.embedded.kubernetes.scheduler.watching import Watching
 from labkit.embedded.kubernetes.scheduler.writing import SCHEDULER_ERROR, Writer
 from labkit.embedded.kubernetes.times import rfc3339
@@ -67,6 +68,9 @@ class Scheduler:
         self._preempting: dict[Key, bool] = {}  # pods for whom others are being deleted → have its turn afterwards
         self._woken = asyncio.Event()
         self._timer: Timer | None = None
+        self._watching = Watching(
+            self.name, self.cluster, self.queue, self._shapes, wake=self._woken.set, gone=self._pod_gone
+        )
 
     # -- life
 
@@ -88,10 +92,7 @@ class Scheduler:
         await self._recorder.stop()
 
     async def _run(self) -> None:
-        watching = Watching(
-            self.name, self.cluster, self.queue, self._shapes, wake=self._woken.set, gone=self._pod_gone
-        )
-        watching.listen(self._informers)
+        self._watching.listen(self._informers)
         self._informers.start()
         await self._informers.synced()
         while True:
@@ -173,8 +174,11 @@ class Scheduler:
 
     def _place(self, queued: QueuedPod, node: str, decision: Decision | None) -> None:
         pod = queued.pod
+        kept = self.cluster.nomination(pod.key)
         self.cluster.withdraw(pod.key)
         self.cluster.assume(pod, node)
+        if kept not in ("", node):
+            self._watching.happened(Happening(What.POD_DELETED, pod=pod))  # the room there is free for others
         self._explanations.note(pod, self.clock.time(), decision, self.cluster.nodes, node=node)
         self._writer.bind(pod, node, lambda problem: self._unbound(queued, problem))
 
@@ -233,7 +237,9 @@ class Scheduler:
             cluster.nominate(pod, nominated)
         elif outcome.clear:
             nominated = ""
-            cluster.withdraw(pod.key)
+            if cluster.nomination(pod.key):
+                cluster.withdraw(pod.key)
+                self._watching.happened(Happening(What.POD_DELETED, pod=pod))
         message = diagnosis.message()
         self.queue.refused(queued, diagnosis.plugins)
         self._explanations.note(

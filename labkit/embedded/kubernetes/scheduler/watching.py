@@ -64,8 +64,16 @@ class Watching:
         elif spec_of(obj).get("schedulerName", self._name) == self._name and pod.key not in self._cluster.assumed:
             if pod.nominated != self._cluster.nomination(pod.key) and pod.key not in self._queue:
                 self._cluster.nominate(pod, pod.nominated)  # from before this scheduler was started
+            self._renominate(pod)
             if self._queue.update(pod):
                 self._wake()
+
+    def _renominate(self, pod: PodInfo) -> None:
+        """A pod for which room is kept may change its labels meanwhile, which is others' business, too."""
+        before = self._cluster.nominee(pod.key)
+        if before is not None and before.shape is not pod.shape:
+            self._cluster.nominate(pod, self._cluster.nomination(pod.key))
+            self.happened(Happening(What.POD_LABELS, pod=pod, before=before))
 
     def pod_changed(self, old: Json, new: Json) -> None:
         known = self._cluster.pods.get(key_of(new))
@@ -83,9 +91,9 @@ class Watching:
         assumed = pod.key in cluster.assumed
         before = cluster.put_pod(pod)
         if before is None or (assumed and before.node == pod.node):
-            self._happened(Happening(What.POD_ADDED, pod=pod))
+            self.happened(Happening(What.POD_ADDED, pod=pod))
         elif before.shape is not pod.shape:
-            self._happened(Happening(What.POD_LABELS, pod=pod, before=before))
+            self.happened(Happening(What.POD_LABELS, pod=pod, before=before))
 
     def pod_gone(self, obj: Json) -> None:
         key = key_of(obj)
@@ -95,9 +103,9 @@ class Watching:
         pod = self._cluster.remove_pod(key)
         if pod is None and queued is not None and nominated:
             pod = queued.pod  # the room that was made for it is free, as if it had been there
-            self._happened(Happening(What.POD_DELETED, pod=pod))
+            self.happened(Happening(What.POD_DELETED, pod=pod))
         elif pod is not None:
-            self._happened(Happening(What.POD_DELETED, pod=pod))
+            self.happened(Happening(What.POD_DELETED, pod=pod))
         known = pod or (queued.pod if queued is not None else None)
         if known is not None:
             self._gone(known)
@@ -108,7 +116,7 @@ class Watching:
         before, facts = self._cluster.put_node(obj)
         if before is not facts:
             for happening in requeue.of_node(before, self._cluster.nodes[key_of(obj)[1]]):
-                self._happened(happening)
+                self.happened(happening)
 
     def node_gone(self, obj: Json) -> None:
         name = key_of(obj)[1]
@@ -116,7 +124,7 @@ class Watching:
         if node is not None:
             former = NodeInfo(name, node.facts)
             self._cluster.remove_node(name)
-            self._happened(Happening(What.NODE_DELETED, former))
+            self.happened(Happening(What.NODE_DELETED, former))
 
     # -- what pods belong to
 
@@ -138,7 +146,8 @@ class Watching:
         namespace, name = key_of(obj)
         self._cluster.put_owner(namespace, obj["kind"], name, None)
 
-    def _happened(self, happening: Happening) -> None:
+    def happened(self, happening: Happening) -> None:
+        """Have those tried again whom it may help."""
         cluster = self._cluster
         if self._queue.move(lambda shape, plugins: requeue.worth_a_try(shape, plugins, happening, cluster)):
             self._wake()

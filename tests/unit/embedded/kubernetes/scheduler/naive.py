@@ -123,9 +123,16 @@ class Naive:
         return counts.get(labels(node)[key], 0) + itself - least <= constraint["maxSkew"]
 
     def good_company(self, pod: Json, node: Json) -> bool:
-        for term in terms(pod, "podAffinity"):
-            friends = [other for other in self.pods if all(meant(one, other) for one in terms(pod, "podAffinity"))]
-            if not friends and all(meant(one, pod) for one in terms(pod, "podAffinity")):
+        wanted = terms(pod, "podAffinity")
+        # Friends on nodes without any of the labels are in no domain: to the real one, they are not there.
+        friends = [
+            other
+            for other in self.pods
+            if all(meant(one, other) for one in wanted)
+            and any(one["topologyKey"] in labels(self.home(other)) for one in wanted)
+        ]
+        for term in wanted:
+            if not friends and all(meant(one, pod) for one in wanted):
                 if term["topologyKey"] not in labels(node):
                     return False
             elif not any(self.together(term, node, other) for other in friends):
@@ -141,8 +148,10 @@ class Naive:
 
     def together(self, term: Json, node: Json, other: Json) -> bool:
         key = term["topologyKey"]
-        home = next(one for one in self.nodes if one["metadata"]["name"] == other["spec"]["nodeName"])
-        return key in labels(node) and labels(node)[key] == labels(home).get(key)
+        return key in labels(node) and labels(node)[key] == labels(self.home(other)).get(key)
+
+    def home(self, pod: Json) -> Json:
+        return next(node for node in self.nodes if node["metadata"]["name"] == pod["spec"]["nodeName"])
 
     # -- scores
 

@@ -83,7 +83,9 @@ sociable = st.fixed_dictionaries(
     optional={"affinity": st.sampled_from(AFFINITIES), "priority": st.sampled_from([0, 10])},
 )
 actions = st.lists(
-    st.tuples(st.sampled_from(["place", "place", "place", "place", "delete", "end"]), st.integers(0, 3), st.integers(0, 50)),
+    st.tuples(
+        st.sampled_from(["place", "place", "place", "place", "delete", "end"]), st.integers(0, 3), st.integers(0, 50)
+    ),
     max_size=60,
 )
 

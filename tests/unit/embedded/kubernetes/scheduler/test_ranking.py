@@ -1,0 +1,95 @@
+"""What makes many alike pods cheap: one reading of them all, one look at one node for each."""
+
+from __future__ import annotations
+
+import gc
+import random
+
+import pytest
+
+from labkit.embedded.kubernetes.scheduler.pods import Shapes
+from labkit.embedded.kubernetes.scheduler.ranking import Ranking
+
+from .making import ZONE, a_cluster, a_node, a_pod, apart, hosts, info, spread, term
+
+WEB = {"app": "web"}
+
+
+def test_alike_pods_share_a_shape() -> None:
+    shapes = Shapes()
+    pods = [shapes.read(a_pod(f"web-{number}", cpu="1", labels=WEB)) for number in range(100)]
+    assert len({id(pod.shape) for pod in pods}) == 1
+    others = [
+        a_pod("x", cpu="2", labels=WEB), a_pod("x", cpu="1", labels={"app": "db"}),
+        a_pod("x", cpu="1", priority=1, labels=WEB),
+        a_pod("x", cpu="1", labels=WEB, namespace="other"), a_pod("x", cpu="1", labels=WEB, nodeSelector={"a": "b"}),
+    ]  # fmt: skip
+    read = [shapes.read(pod) for pod in others]
+    assert len({id(pod.shape) for pod in (pods[0], *read)}) == 6
+    del pods, read
+    gc.collect()
+    assert len(shapes) == 0  # gone with the last pod that had them
+
+
+def test_a_status_does_not_matter() -> None:
+    shapes = Shapes()
+    pod = a_pod("web")
+    first = shapes.read(pod)
+    later = shapes.read(
+        {**pod, "status": {"phase": "Running"}, "metadata": {**pod["metadata"], "resourceVersion": "9"}}
+    )
+    assert later.shape is first.shape
+
+
+@pytest.mark.parametrize("constraints", [[], [spread(), spread(ZONE)], [spread(ZONE, hard=False)]])
+def test_one_look_a_pod(constraints: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    rank = Ranking._rank
+    monkeypatch.setattr(Ranking, "_rank", lambda self, ranked: (looks.append(ranked), rank(self, ranked)))
+    cluster = a_cluster([a_node(f"n{number}", zone="xyz"[number % 3]) for number in range(60)])
+    cluster.put_service("default", "web", WEB)
+    pod = info(a_pod(labels=WEB, cpu="10m", topologySpreadConstraints=constraints))
+    ranking = Ranking.of(pod.shape, cluster, random.Random(1))
+    assert ranking is not None
+    for number in range(600):
+        node = ranking.best()
+        assert node is not None
+        cluster.assume(info(a_pod(f"web-{number}", **pod.obj["spec"] | {"labels": WEB})), node)
+    assert len(looks) == 60 + 599  # the last one placed has not been looked at yet
+    assert {len(node.pods) for node in cluster.nodes.values()} == {10}
+
+
+def test_those_who_look_at_other_pods_have_none() -> None:
+    cluster = a_cluster(hosts("a", "b"))
+    assert Ranking.of(info(a_pod(affinity=apart(term(app="web")))).shape, cluster, random.Random(1)) is None
+    conflict = (
+        {"key": "metadata.name", "operator": "In", "values": ["a"]},
+        {
+            "key": "metadata.name",
+            "operator": "In",
+            "values": ["b"],
+        },
+    )
+    terms = {"nodeSelectorTerms": [{"matchFields": list(conflict)}]}
+    nowhere = a_pod(affinity={"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}})
+    assert Ranking.of(info(nowhere).shape, cluster, random.Random(1)) is None
+
+
+def test_it_is_thrown_away_when_what_it_took_for_granted_changes() -> None:
+    cluster = a_cluster(hosts("a", "b"))
+    ranking = Ranking.of(info(a_pod(labels=WEB)).shape, cluster, random.Random(1))
+    assert ranking is not None
+    cluster.put_node(a_node("a", cpu="2"))  # only its room changed: a look at it will do
+    cluster.put_pod(info(a_pod(node="a")))
+    assert ranking.current
+    cluster.put_node(a_node("a", cpu="2", labels={"x": "y"}))
+    assert not ranking.current
+
+
+def test_equals_have_equal_chances() -> None:
+    chosen = set()
+    for seed in range(40):
+        ranking = Ranking.of(info(a_pod()).shape, a_cluster(hosts("a", "b", "c")), random.Random(seed))
+        assert ranking is not None
+        chosen.add(ranking.best())
+    assert chosen == {"a", "b", "c"}
