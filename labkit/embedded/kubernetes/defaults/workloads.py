@@ -96,4 +96,8 @@ def _failure_policy(policy: Json) -> Json:
 
 
 def _failure_rule(rule: Json) -> Json:
-    return each_within(rule, "onPodConditions", lambda pattern: filled(pattern, {"status": "True"}))
+    return each_within(rule, "onPodConditions", _condition)
+
+
+def _condition(pattern: Json) -> Json:
+    return pattern if pattern.get("status") else {**pattern, "status": "True"}

@@ -43,12 +43,19 @@ def shown(value: Any) -> str:
     """
     if type(value) is str:
         return quoted(value)
-    if type(value) is dict:
-        if all(type(item) is str for item in value.values()):
-            value = dict(sorted(value.items()))
-        elif "matchLabels" in value or "matchExpressions" in value:
-            value = {key: value[key] for key in ("matchLabels", "matchExpressions") if key in value}
-    return orjson.dumps(value).decode()
+    return orjson.dumps(_ordered(value)).decode()
+
+
+def _ordered(value: Any) -> Any:
+    if type(value) is list:
+        return [_ordered(item) for item in value]
+    if type(value) is not dict:
+        return value
+    if "matchLabels" in value or "matchExpressions" in value:
+        return {key: _ordered(value[key]) for key in ("matchLabels", "matchExpressions") if key in value}
+    if all(type(item) is str for item in value.values()):
+        return dict(sorted(value.items()))
+    return {key: _ordered(item) for key, item in value.items()}
 
 
 def _cause(reason: str, words: str, path: str, detail: str) -> Cause:
