@@ -69,9 +69,8 @@ class Files:
                 yield path
         for point, layer in self.mounts.items():
             yield point + "/"
-            for path, data in list(layer.items()):
-                if data is not None:
-                    yield point + path
+            for path in list(layer):  # without a look at the data, which may be made only when it is read
+                yield point + path
 
     def isfile(self, path: str) -> bool:
         return self._get(normal(path)) is not None
