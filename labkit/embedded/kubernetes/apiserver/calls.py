@@ -14,6 +14,7 @@ from labkit.embedded.kubernetes.apiserver.paths import Target
 from labkit.embedded.kubernetes.errors import StatusError
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import WriteOptions
+from labkit.embedded.kubernetes.schema.duplicates import duplicates
 from labkit.embedded.kubernetes.users import User
 
 if TYPE_CHECKING:
@@ -51,10 +52,17 @@ class Call:
             return wanted in ("1", "t", "T", "true", "TRUE", "True")
         return self.raw.headers.get("User-Agent", "").startswith(_PEOPLE)
 
-    async def body(self, kind_name: str) -> Json:
-        """The object that was sent. Raises UnsupportedMediaType, RequestEntityTooLarge, BadRequest."""
+    async def body(self, kind_name: str, options: WriteOptions | None = None) -> Json:
+        """The object that was sent. Raises UnsupportedMediaType, RequestEntityTooLarge, BadRequest.
+
+        ``options`` are told which keys it has twice.
+        """
         media_type = negotiation.body_type(self.raw.headers.get("Content-Type"))
-        return bodies.decode(await bodies.read(self.raw), media_type, kind_name)
+        data = await bodies.read(self.raw)
+        obj = bodies.decode(data, media_type, kind_name)
+        if options is not None and media_type == negotiation.JSON and options.validation != "Ignore":
+            options.twice = duplicates(data)
+        return obj
 
     def write_options(self, name: str, *, apply: bool = False) -> WriteOptions:
         """The options of a write. ``name`` is ``CreateOptions`` or another one."""

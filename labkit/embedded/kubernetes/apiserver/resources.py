@@ -79,7 +79,7 @@ async def create(call: Call) -> Answer:
     target, kind, form = call.target, call.kind, _form(call)
     assert target is not None
     options = call.write_options("CreateOptions")
-    obj = bodies.check_kind(await call.body(kind.kind), kind)
+    obj = bodies.check_kind(await call.body(kind.kind, options), kind)
     obj = _placed(obj, kind, target.namespace)
     made = call.server.registry.create(kind, target.namespace, obj, options)
     return await _written(call, kind, made, form, 201)
@@ -92,7 +92,7 @@ async def update(call: Call) -> Answer:
     options = call.write_options("UpdateOptions")
     part = target.part
     name = part.kind if part is not None else ""
-    obj = await call.body(name or kind.kind)
+    obj = await call.body(name or kind.kind, options)
     if part is not None and name:
         obj = bodies.check_kind(obj, kind, part.group, part.version, name)
     else:
@@ -105,7 +105,9 @@ async def update(call: Call) -> Answer:
         if name:
             obj = {**obj, "metadata": {**obj["metadata"], "name": target.name}}
         else:
-            raise BadRequest("the name of the object ( based on URL ) was undeterminable: name must be provided")
+            raise BadRequest(
+                f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+            )
     made = call.server.registry.update(
         kind, target.namespace, target.name, obj, options, subresource=target.subresource
     )
@@ -234,7 +236,7 @@ def deletion(said: Json, call: Call) -> DeleteOptions:
         words = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
         causes.append(Cause("FieldValueNotSupported", words, "propagationPolicy"))
     if causes:
-        raise Invalid("DeleteOptions", "", "", causes)
+        raise Invalid("DeleteOptions", parameters.META, "", causes)
     conditions = said.get("preconditions") or {}
     return DeleteOptions(
         grace_period_seconds=said.get("gracePeriodSeconds"),

@@ -19,6 +19,7 @@ class WriteOptions:
     ``validation`` is what becomes of fields that the kind does not have: ``Ignore`` drops them, ``Warn`` says so in
     ``warnings``, ``Strict`` refuses the object. ``force`` takes over fields that others have applied.
     ``trusted`` is for the sandbox's own components, whose objects are of the right shape: they are not checked for it.
+    ``twice`` are paths of keys that the body had more than once, which count as much as unknown ones.
     """
 
     manager: str = ""
@@ -27,6 +28,7 @@ class WriteOptions:
     force: bool = False
     user: User | None = None
     trusted: bool = False
+    twice: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
 
 

@@ -29,8 +29,9 @@ def checked_shape(
     if check is None:
         check = _checkers[kind] = checker(kind)
     found = check(obj)
-    if found.unknown and options.validation != "Ignore":
-        told = [f'unknown field "{path}"' for path in found.unknown]
+    if (found.unknown or options.twice) and options.validation != "Ignore":
+        told = [f'duplicate field "{path}"' for path in options.twice]
+        told += [f'unknown field "{path}"' for path in found.unknown]
         if options.validation == "Strict":
             problem = f"strict decoding error: {', '.join(told)}"
             if refusal is not None:

@@ -83,9 +83,6 @@ RULES: Mapping[Kind, Rules] = {
     kinds.PRIORITY_CLASSES: Rules(cluster.priority_class, cluster.priority_class_update),
 }
 
-# Bodies that are no resources of their own.
-_BODIES: Mapping[str, Check] = {"Binding": pods.binding, "Scale": workloads.scale}
-
 
 def validate(kind: Kind, obj: Json) -> list[Cause]:
     """What is wrong with a new object; empty if nothing is."""
@@ -102,13 +99,4 @@ def validate_update(kind: Kind, new: Json, old: Json, subresource: str = "") -> 
     rules = RULES.get(kind)
     if rules is not None:
         rules.parts.get(subresource, rules.update)(new, old, out)
-    return out
-
-
-def validate_body(kind: str, obj: Json) -> list[Cause]:
-    """What is wrong with the body of a sub-resource: a ``Binding``, a ``Scale``."""
-    out: list[Cause] = []
-    rule = _BODIES.get(kind)
-    if rule is not None:
-        rule(obj, out)
     return out

@@ -23,7 +23,6 @@ from labkit.embedded.kubernetes.validation.fields import (
     invalid,
     one_of,
     required,
-    unsupported,
 )
 from labkit.embedded.kubernetes.validation.meta import (
     check_annotations,
@@ -270,13 +269,3 @@ def _own_users(spec: Json, path: str, out: Causes) -> None:
     for key, shown in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
         if spec.get(key):
             out.append(forbidden(f"{path}.{shown}", "when `pod.Spec.HostUsers` is false"))
-
-
-def binding(obj: Json, out: Causes) -> None:
-    """``pods/binding``: the target must be a node."""
-    target = obj.get("target") or {}
-    kind = target.get("kind")
-    if kind and kind != "Node":
-        out.append(unsupported("target.kind", kind, ("Node", "<empty>")))
-    if not target.get("name"):
-        out.append(required("target.name"))

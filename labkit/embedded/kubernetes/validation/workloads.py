@@ -324,11 +324,3 @@ def controller_revision_update(new: Json, old: Json, out: Causes) -> None:
     metadata_update(new.get("metadata") or {}, old.get("metadata") or {}, out)
     _revision(new, out)
     unchanged(new.get("data"), old.get("data"), "data", out)
-
-
-# -- Scale, of all that can be scaled
-
-
-def scale(obj: Json, out: Causes) -> None:
-    """``…/scale`` (``pkg/apis/autoscaling/validation``)."""
-    not_negative((obj.get("spec") or {}).get("replicas"), "spec.replicas", out)

@@ -11,7 +11,7 @@ import pytest
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.kubernetes.validation import RULES, validate, validate_body, validate_update
+from labkit.embedded.kubernetes.validation import RULES, validate, validate_update
 from tests.unit.embedded.kubernetes.samples import (
     FINE,
     LABELS,
@@ -348,14 +348,4 @@ def test_a_replica_sets_status() -> None:
 def test_a_namespaces_phase() -> None:
     assert altered(kinds.NAMESPACES, "status", status=with_(phase="Terminating")) == [
         "status.Phase: Invalid value: \"Terminating\": may only be 'Active' if `deletionTimestamp` is empty"
-    ]
-
-
-def test_bodies_of_sub_resources() -> None:
-    assert [str(cause) for cause in validate_body("Binding", {"target": {"kind": "Pod"}})] == [
-        'target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"',
-        "target.name: Required value",
-    ]
-    assert [str(cause) for cause in validate_body("Scale", {"spec": {"replicas": -1}})] == [
-        "spec.replicas: Invalid value: -1: must be greater than or equal to 0"
     ]
