@@ -19,7 +19,7 @@ from labkit.embedded.kubernetes.client.door import Unreachable
 from labkit.embedded.kubernetes.client.index import Cache, IndexBy
 from labkit.embedded.kubernetes.errors import Expired, StatusError
 from labkit.embedded.kubernetes.kinds import Kind
-from labkit.embedded.kubernetes.objects import Json, Key, key_of
+from labkit.embedded.kubernetes.objects import Json, Key, key_of, uid_of
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.etcd import Event
@@ -119,6 +119,7 @@ class Informer:
                 if not self._revision:
                     await self._list()
                 await self._follow(backoff)
+                await asyncio.sleep(0)
                 continue  # the server ended the watch: go on from where it was
             except Expired:
                 self._revision = ""
@@ -171,7 +172,11 @@ class Informer:
         hang_up()
 
     def _put(self, key: Key, obj: Json) -> None:
-        old = self.cache.put(key, obj)
+        old = self.cache.get(key)
+        if old is not None and uid_of(old) != uid_of(obj):
+            self._remove(key)  # gone and made anew while nobody looked: two objects, not a changed one
+            old = None
+        self.cache.put(key, obj)
         for added, updated, _ in list(self._handlers.values()):
             if old is None:
                 if added is not None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.client import Client, Recorder, Unreachable
-from labkit.embedded.kubernetes.errors import NotFound, StatusError
+from labkit.embedded.kubernetes.errors import Conflict, NotFound, StatusError
 from labkit.embedded.kubernetes.objects import Json, name_of, namespace_of, uid_of
 
 # How many pods are made or ended before the others in this process get their turn: a few milliseconds' worth.
@@ -36,7 +36,7 @@ class PodControl:
         """Ask for its end; False when it was gone already. A pod of the same name but another uid is left alone."""
         try:
             await self._client.delete(kinds.PODS, namespace_of(pod), name_of(pod), uid=uid_of(pod))
-        except NotFound:
+        except (NotFound, Conflict):  # gone; perhaps another one has its name by now
             return False
         except (StatusError, Unreachable) as error:
             self._recorder.event(owner, "Warning", "FailedDelete", f"Error deleting: {error}")

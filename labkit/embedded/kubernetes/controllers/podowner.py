@@ -120,13 +120,14 @@ class PodOwner(Controller):
             self.enqueue(owner)
 
     def _pod_added(self, pod: Json) -> None:
-        if is_terminating(pod):  # it was deleted while nobody watched
-            self._pod_going(None, pod)
-        elif controller_of(pod) is None:
-            self._offer(pod)
+        if controller_of(pod) is None:
+            if not is_terminating(pod):
+                self._offer(pod)
         elif (owner := self.owner_of(pod)) is not None:
             key = key_of(owner)
             self.expectations.created(key)
+            if is_terminating(pod):  # it was deleted while nobody watched
+                self.expectations.deleted(key, uid_of(pod))
             self.pod_changed(key, None, pod)
 
     def _pod_updated(self, old: Json, new: Json) -> None:

@@ -11,8 +11,9 @@ from typing import ClassVar
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.client import Client, Informer, Informers
-from labkit.embedded.kubernetes.client.index import by_controller
+from labkit.embedded.kubernetes.client.index import by_controller, orphans
 from labkit.embedded.kubernetes.controllers import history
+from labkit.embedded.kubernetes.controllers.claims import claim
 from labkit.embedded.kubernetes.controllers.daemonset.decide import Plan, Rules, limits, placing, rolling, status
 from labkit.embedded.kubernetes.controllers.daemonset.placement import Placement, on_node, target_of, with_tolerations
 from labkit.embedded.kubernetes.controllers.podcontrol import is_namespace_ending, slow_start
@@ -62,6 +63,7 @@ class DaemonSetController(PodOwner):
         super().setup()
         self.revisions = self.informers[kinds.CONTROLLER_REVISIONS]
         self.revisions.add_index("controller", by_controller)
+        self.revisions.add_index("orphans", orphans)
         self.nodes = self.watch(kinds.NODES, self._node_added, self._node_updated, self._node_deleted)
 
     # nodes ----------------------------------------------------------------------------------------------------
@@ -103,9 +105,7 @@ class DaemonSetController(PodOwner):
             return
         await self._let_others_finish(owner)
         try:
-            current, old = await history.settle(
-                self.client, owner, self.revisions.by_index("controller", uid_of(owner))
-            )
+            current, old = await history.settle(self.client, owner, await self._claimed_revisions(owner))
         except history.HashCollision:
             await self._count_collision(owner)
             raise
@@ -128,6 +128,12 @@ class DaemonSetController(PodOwner):
         generation = owner["metadata"].get("generation", 0) if settled else self._seen_generation(owner)
         await self._write_status(owner, status(should, pods, rules, generation, status_of(owner)))
         self._look_again(key, pods, rules)
+
+    async def _claimed_revisions(self, owner: Json) -> list[Json]:
+        at = self.revisions.cache.at
+        mine, nobodys = at("controller", uid_of(owner)).values(), at("orphans", namespace_of(owner)).values()
+        selector = self.selector_of(owner)
+        return await claim(self.client, self.kind, owner, kinds.CONTROLLER_REVISIONS, selector, mine, nobodys)
 
     async def _let_others_finish(self, owner: Json) -> None:
         """As for ReplicaSets: count many changes once."""

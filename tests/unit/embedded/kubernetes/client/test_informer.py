@@ -175,3 +175,26 @@ async def test_a_selection_sees_objects_come_and_go_as_they_match(kube: Kube) ->
     await kube.edit(kinds.CONFIG_MAPS, "a", lambda obj: obj["metadata"].pop("labels"))
     assert heard.take() == ["+a", "-a"]
     await informer.stop()
+
+
+async def test_gone_and_made_anew_while_nobody_looked_is_not_a_change(kube: Kube, informer: Informer) -> None:
+    informer.start()
+    await kube.create(kinds.CONFIG_MAPS, configuration("a"))
+    heard = Heard(informer)
+    heard.take()
+    kube.door.close("worker-1")
+    await kube.delete(kinds.CONFIG_MAPS, "a")
+    await kube.create(kinds.CONFIG_MAPS, configuration("a"))
+    kube.etcd.compact()
+    kube.door.open("worker-1")
+    await kube.advance(30)
+    assert heard.take() == ["-a", "+a"]
+
+
+async def test_a_server_that_ends_every_watch_at_once_does_not_stop_the_world(kube: Kube, informer: Informer) -> None:
+    informer.start()
+    for _ in range(5):
+        await kube.settle()
+        kube.etcd.end_watches()
+    await kube.create(kinds.CONFIG_MAPS, configuration("a"))
+    assert informer.get("default", "a") is not None

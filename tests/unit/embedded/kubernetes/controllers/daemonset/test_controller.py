@@ -181,3 +181,23 @@ async def test_five_hundred_nodes_are_not_counted_for_every_heartbeat(kube: Kube
     kube.registry.modify(NODES, "", "worker-1", beat, subresource="status")
     await kube.settle()
     assert kube.manager.controllers["daemonset-controller"].metrics.syncs == syncs
+
+
+async def test_one_that_is_made_anew_takes_over_pods_and_revisions_that_were_left(kube: Kube) -> None:
+    await kube.create(DS, daemon())
+    before = {name_of(pod) for pod in kube.pods()}
+
+    def orphaned(obj: Json) -> Json:
+        return {**obj, "metadata": {**obj["metadata"], "ownerReferences": [], "finalizers": []}}
+
+    await kube.delete(DS, "agent", propagation="Orphan")
+    for kind in (PODS, REVISIONS):
+        for one in kube.all(kind):
+            kube.registry.modify(kind, "default", name_of(one), orphaned)
+    kube.registry.modify(DS, "default", "agent", orphaned)  # what the garbage collector does
+    await kube.settle()
+    await kube.create(DS, daemon())
+    await kube.advance(30)
+    assert {name_of(pod) for pod in kube.pods()} == before
+    assert len(kube.all(REVISIONS)) == 1
+    assert "collisionCount" not in kube.get(DS, "agent")["status"]
