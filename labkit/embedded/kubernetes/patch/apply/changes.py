@@ -2,7 +2,7 @@
 
 As structured-merge-diff's ``typed/compare.go``: a path that was not there before is in the set together with all below
 it, containers too (that is where the dots of ``f:labels: {".": {}, …}`` come from); of what was there before only the
-leaves that have become others.
+leaves that have become others. A struct that is no pointer in Go is always there (:mod:`zero`), even if JSON lacks it.
 
 This runs on every write, so what has been worked out for a struct with certain fields is kept with its shape: a struct
 whose fields are all leaves costs one look-up.
@@ -21,17 +21,31 @@ _PLANS = 256  # kept per shape
 _MISSING: Any = object()
 
 
+_NOTHING: dict[str, Any] = {}
+_NONE: frozenset[str] = frozenset()
+
+
 class _Plan:
     """What is known of values with certain keys: the keys that have more below them, and sets made before."""
 
-    __slots__ = ("deep", "known", "names", "whole")
+    __slots__ = ("deep", "known", "leaves", "whole")
 
-    def __init__(self, keys: tuple[str, ...], shape: Shape) -> None:
-        below = {key: shape.field(key) or ANYTHING for key in keys}
-        self.names = {key: f"f:{key}" for key in keys}
-        self.deep = [(key, one) for key, one in below.items() if one.what != ONE]
-        self.known: dict[tuple[int, ...], Node] = {}
-        self.whole: Node | None = None if self.deep else node(True, dict.fromkeys(self.names.values(), LEAF))
+    def __init__(
+        self, keys: tuple[str, ...], shape: Shape, ground: dict[str, Any] | None, skip: frozenset[str]
+    ) -> None:
+        self.deep: list[tuple[str, str, Shape, Any]] = []
+        self.leaves: dict[str, Node] = {}
+        for key in keys:
+            if key in skip:
+                continue
+            below = shape.field(key) or ANYTHING
+            zero = _MISSING if ground is None else ground.get(key, _MISSING)
+            if below.what != ONE or zero is not _MISSING:
+                self.deep.append((key, f"f:{key}", below, zero))
+            else:
+                self.leaves[f"f:{key}"] = LEAF
+        self.known: dict[tuple[int, ...], Node | None] = {}
+        self.whole: Node | None = None if self.deep else node(ground is None, self.leaves)
 
 
 def added(value: Any, shape: Shape) -> Node:
@@ -39,40 +53,51 @@ def added(value: Any, shape: Shape) -> Node:
     if not value or shape.what == ONE:
         return LEAF
     if shape.what in (STRUCT, MAP):
-        return _added_fields(value, shape) if isinstance(value, dict) else LEAF
+        return _added_fields(value, shape, None, _NONE) or LEAF if isinstance(value, dict) else LEAF
     items = elements_of(value, shape) if isinstance(value, list) else None
     if items is None:
         return LEAF
     return node(True, {element: added(item, shape.item) for element, item in items.items()}) or LEAF
 
 
-def _added_fields(value: dict[str, Any], shape: Shape) -> Node:
+def _added_fields(
+    value: dict[str, Any], shape: Shape, ground: dict[str, Any] | None, skip: frozenset[str]
+) -> Node | None:
+    """The set of a struct or map; with ``ground`` it was there before, and had that in it."""
     keys = tuple(value)
-    plan = shape.plans.get(keys)
+    plan = shape.plans.get((keys, id(ground), skip))  # grounds are constants: their ids stay theirs
     if plan is None:
         if len(shape.plans) >= _PLANS:
             shape.plans.clear()
-        plan = shape.plans[keys] = _Plan(keys, shape)
-    if plan.whole is not None:
-        whole: Node = plan.whole
+        plan = shape.plans[keys, id(ground), skip] = _Plan(keys, shape, ground, skip)
+    if not plan.deep:
+        whole: Node | None = plan.whole
         return whole
-    parts = [added(value[key], below) for key, below in plan.deep]
+    parts = [
+        added(value[key], below)
+        if zero is _MISSING
+        else changes(zero, value[key], below, _NONE, zero if isinstance(zero, dict) else _NOTHING)[0]
+        for key, _, below, zero in plan.deep
+    ]
     known = tuple(map(id, parts))
     found: Node | None = plan.known.get(known)
     if found is None:
-        children = dict.fromkeys(plan.names.values(), LEAF)
-        for (key, _), part in zip(plan.deep, parts, strict=True):
-            children[plan.names[key]] = part
+        children = dict(plan.leaves)
+        for (_, name, _, _), part in zip(plan.deep, parts, strict=True):
+            if part is not None:
+                children[name] = part
         if len(plan.known) >= _PLANS:
             plan.known.clear()
-        found = plan.known[known] = node(True, children) or LEAF  # it holds the parts: their ids stay theirs
+        found = plan.known[known] = node(ground is None, children)  # it holds the parts: their ids stay theirs
     return found
 
 
-def changes(old: Any, new: Any, shape: Shape, skip: frozenset[str] = frozenset()) -> tuple[Node | None, Node | None]:
+def changes(
+    old: Any, new: Any, shape: Shape, skip: frozenset[str] = _NONE, ground: dict[str, Any] = _NOTHING
+) -> tuple[Node | None, Node | None]:
     """What is set (added or given another value) and what is gone between two values that both are there.
 
-    ``skip`` names fields of this level that are not looked at.
+    ``skip`` names fields of this level that are not looked at; ``ground`` is what is there where nothing is said.
     """
     if old is new:
         return None, None
@@ -81,7 +106,7 @@ def changes(old: Any, new: Any, shape: Shape, skip: frozenset[str] = frozenset()
     if shape.what in (STRUCT, MAP):
         if not isinstance(old or {}, dict) or not isinstance(new or {}, dict):
             return (None if same(old, new) else LEAF), None
-        return _changed_fields(old or {}, new or {}, shape, skip)
+        return _changed_fields(old or {}, new or {}, shape, skip, ground)
     before = elements_of(old or [], shape) if isinstance(old or [], list) else None
     after = elements_of(new or [], shape) if isinstance(new or [], list) else None
     if before is None or after is None:
@@ -90,8 +115,10 @@ def changes(old: Any, new: Any, shape: Shape, skip: frozenset[str] = frozenset()
 
 
 def _changed_fields(
-    old: dict[str, Any], new: dict[str, Any], shape: Shape, skip: frozenset[str]
+    old: dict[str, Any], new: dict[str, Any], shape: Shape, skip: frozenset[str], ground: dict[str, Any]
 ) -> tuple[Node | None, Node | None]:
+    if not old or old is ground:
+        return _added_fields(new, shape, ground, skip), None
     gained: dict[str, Node] = {}
     lost: dict[str, Node] = {}
     for key, value in new.items():
@@ -99,17 +126,29 @@ def _changed_fields(
         if before is value or key in skip:
             continue
         below = shape.field(key) or ANYTHING
+        zero = ground.get(key, _MISSING)
         if before is _MISSING:
-            gained[f"f:{key}"] = added(value, below)
-            continue
-        more, less = changes(before, value, below)
+            if zero is _MISSING:
+                gained[f"f:{key}"] = added(value, below)
+                continue
+            before = zero
+        more, less = changes(before, value, below, _NONE, zero if isinstance(zero, dict) else _NOTHING)
         if more is not None:
             gained[f"f:{key}"] = more
         if less is not None:
             lost[f"f:{key}"] = less
     for key, value in old.items():
         if key not in new and key not in skip:
-            lost[f"f:{key}"] = added(value, shape.field(key) or ANYTHING)
+            below = shape.field(key) or ANYTHING
+            zero = ground.get(key, _MISSING)
+            if zero is _MISSING:
+                lost[f"f:{key}"] = added(value, below)
+                continue
+            more, less = changes(value, zero, below, _NONE, zero if isinstance(zero, dict) else _NOTHING)
+            if more is not None:
+                gained[f"f:{key}"] = more
+            if less is not None:
+                lost[f"f:{key}"] = less
     return node(False, gained) if gained else None, node(False, lost) if lost else None
 
 

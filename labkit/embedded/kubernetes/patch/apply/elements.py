@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
+
+import orjson
 
 from labkit.embedded.kubernetes.patch.shapes import KEYED, Shape
 
@@ -22,6 +23,12 @@ def element_of(item: Any, shape: Shape) -> str:
         Unfit: It lacks all keys, or is of the wrong sort.
     """
     if shape.what == KEYED:
+        if len(shape.keys) == 1 and type(item) is dict:  # almost all are
+            value = item.get(shape.keys[0])
+            if type(value) is str:
+                found = _names.get((shape.keys[0], value))
+                if found is not None:
+                    return found
         if item is None:
             raise Unfit("associative list with keys may not have a null element")
         if not isinstance(item, dict):
@@ -36,14 +43,16 @@ def element_of(item: Any, shape: Shape) -> str:
         try:
             return _names[key]
         except KeyError:
-            made = "k:" + json.dumps(dict(key), separators=(",", ":"), ensure_ascii=False)
+            made = "k:" + orjson.dumps(dict(key)).decode()
         except TypeError:  # a key that is a list or a map
-            return "k:" + json.dumps(dict(key), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+            return "k:" + orjson.dumps(dict(key), option=orjson.OPT_SORT_KEYS).decode()
         if len(_names) >= _LIMIT:
             _names.clear()
         # 1, 1.0 and True are one key of a dict: keep only what cannot be mistaken
         if all(type(value) in (str, int) for _, value in key):
             _names[key] = made
+            if len(key) == 1:
+                _names[key[0]] = made
         return made
     if isinstance(item, dict):
         raise Unfit("associative list without keys has an element that's a map type")
@@ -51,7 +60,7 @@ def element_of(item: Any, shape: Shape) -> str:
         raise Unfit("not supported: associative list with lists as elements")
     if item is None:
         raise Unfit("associative list without keys has an element that's an explicit null")
-    return "v:" + json.dumps(item, ensure_ascii=False)
+    return "v:" + orjson.dumps(item).decode()
 
 
 def elements_of(items: list[Any], shape: Shape) -> dict[str, Any] | None:

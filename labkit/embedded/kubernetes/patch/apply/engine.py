@@ -110,13 +110,12 @@ class _Apply:
         self.manager, self.now, self.subresource = manager, now, subresource
         self.identity = (manager, "Apply", "", subresource)
         self.entries = self._entries()
-        # An object that is not there yet is compared with Go's empty one, as a create is.
-        self.base = _bare(live) if live is not None else zero(kind)
+        self.base: Json = _bare(live) if live is not None else {}
         ours = next((one for one in self.entries if managed.identity(one) == self.identity), None)
         self.last: Node = ours["fieldsV1"] if ours is not None else LEAF
         self.fields = self._without_reset(fields_of(config, shape))
         self.merged = self._merged()
-        gained, lost = changes(self.base, self.merged, shape)
+        gained, lost = changes(self.base, self.merged, shape, ground=zero(kind))
         self.gained = self._without_reset(gained) if gained is not None else None
         self.lost = self._without_reset(lost) if lost is not None else None
 
@@ -126,7 +125,7 @@ class _Apply:
         if entries or self.live is None:
             return entries
         # Nobody tracked it so far: what is there belongs to whoever came before.
-        gained, _ = managed.written(self.kind, zero(self.kind), self.live, "")
+        gained, _ = managed.written(self.kind, None, self.live, "")
         if gained is None:
             return []
         return [managed.entry(BEFORE_FIRST_APPLY, "Update", self.kind.api_version, "", self.now, gained)]

@@ -88,8 +88,11 @@ def intersection(left: Node | None, right: Node | None) -> Node | None:
         return None
     if left is right:
         return left
+    common = left.keys() & right.keys()
+    if not common and left and right:
+        return None
     children: dict[str, Node] = {}
-    for name in left.keys() & right.keys():
+    for name in common:
         if name != _HERE and (below := intersection(left[name], right[name])) is not None:
             children[name] = below
     return node(is_member(left) and is_member(right), children)

@@ -70,17 +70,27 @@ def updated(
     before = entries_before(old, new, subresource)
     if old is not None and not before:
         return before  # nobody tracks this object (it was reset): only an apply begins anew
-    gained, lost = written(kind, zero(kind) if old is None else old, new, subresource)
+    gained, lost = written(kind, old, new, subresource)
     if gained is None and lost is None:
         return before
     manager = manager or "unknown"
     if not before:
         return _first(manager, operation, kind.api_version, subresource, now, gained) if gained else []
-    entries = without(before, gained, lost, keep=None)
+    me = (manager, operation, kind.api_version, subresource)
+    entries = without(before, gained, lost, keep=me)
+    ours = next((one for one in entries if identity(one) == me), None)
     if gained is not None:
-        entries = _with(entries, before, entry(manager, operation, kind.api_version, subresource, now, gained))
-        entries = capped(entries)
+        entries = [one for one in entries if one is not ours]
+        kept = None if ours is None else difference(ours["fieldsV1"], lost)
+        fields = union(kept, gained) or LEAF
+        if ours is None or ours.get("time") != now or ours["fieldsV1"] is not fields:
+            ours = entry(manager, operation, kind.api_version, subresource, now, fields)
+        entries.append(ours)
+        if len(entries) > MAX_UPDATERS:
+            entries = capped(entries)
         entries.sort(key=order)
+    elif ours is not None:
+        entries = without(entries, None, lost, keep=None)
     return entries
 
 
@@ -90,14 +100,14 @@ def entries_before(old: Json | None, new: Json | None, subresource: str) -> list
     if new is None or subresource:
         return live
     given = (new.get("metadata") or {}).get("managedFields")
-    if given is None or given is live:
+    if given is None or given == live:  # most updates bring what they have read
         return live
     if given == [] or given == [{}]:
         return []
     return [_sound(one) for one in given] if all(map(_is_sound, given)) else live
 
 
-def written(kind: Kind, old: Json, new: Json, subresource: str) -> tuple[Node | None, Node | None]:
+def written(kind: Kind, old: Json | None, new: Json, subresource: str) -> tuple[Node | None, Node | None]:
     """The fields that a write sets and those that it takes away, of those that somebody may own."""
     shape = shape_of(kind)
     skip = _OBJECT
@@ -105,7 +115,8 @@ def written(kind: Kind, old: Json, new: Json, subresource: str) -> tuple[Node | 
         skip = skip | {"spec"}
     elif kind.has_status:
         skip = skip | {"status"}
-    gained, lost = changes(old, new, shape, skip)
+    old = old if old is not None else {}
+    gained, lost = changes(old, new, shape, skip, zero(kind))
     below = shape.field("metadata")
     if below is None:
         return gained, lost
@@ -120,12 +131,13 @@ def _with_metadata(root: Node | None, metadata: Node | None) -> Node | None:
 def without(entries: list[Json], gained: Node | None, lost: Node | None, *, keep: Any) -> list[Json]:
     """The entries less what was taken over or away; ``keep`` names the one (:func:`identity`) that is left alone."""
     result = []
+    changed = union(gained, lost)
     for one in entries:
         if keep is not None and identity(one) == keep:
             result.append(one)
             continue
         fields: Node = one["fieldsV1"]
-        taken = intersection(fields, union(gained, lost))
+        taken = intersection(fields, changed)
         if taken is None:
             result.append(one)
             continue
@@ -165,19 +177,6 @@ def order(one: Json) -> tuple[str, str, str, str, str]:
     )
 
 
-def _with(entries: list[Json], before: list[Json], ours: Json) -> list[Json]:
-    """The entries with ours, which keeps what it had and has not lost."""
-    me = identity(ours)
-    rest = [one for one in entries if identity(one) != me]
-    mine = next((one for one in entries if identity(one) == me), None)
-    if mine is not None:
-        ours = {**ours, "fieldsV1": union(mine["fieldsV1"], ours["fieldsV1"])}
-    was = next((one for one in before if identity(one) == me), None)
-    if was is not None and was == ours:
-        ours = was
-    return [*rest, ours]
-
-
 def capped(entries: list[Json]) -> list[Json]:
     """At most ten entries of updates; the oldest beyond that become one (``capManagersManager``)."""
     updaters = sorted((one for one in entries if one.get("operation") == "Update"), key=_age)
@@ -206,6 +205,14 @@ def _first(manager: str, operation: str, version: str, subresource: str, now: st
             _FIRST.clear()
         found = _FIRST[key] = [entry(manager, operation, version, subresource, now, fields)]
     return found
+
+
+def share(obj: Json) -> Json:
+    """An object that was just read from disk, which nobody else has yet, with its sets made one with their likes."""
+    entries = (obj.get("metadata") or {}).get("managedFields")
+    for one in entries or ():
+        one["fieldsV1"] = shared(one.get("fieldsV1") or {})
+    return obj
 
 
 def _is_sound(one: Any) -> bool:

@@ -42,7 +42,9 @@ def _prune_fields(value: dict[str, Any], last: Node, managed: Node, shape: Shape
         left = prune(item, ours, theirs or {}, shape.field(key) or ANYTHING)
         if left is None and item is not None:
             changed = True
-            continue
+            if not _in(theirs, False):
+                continue
+            left = type(item)()  # emptied, and an empty one is what somebody applies
         changed = changed or left is not item
         kept[key] = left
     if not changed:
