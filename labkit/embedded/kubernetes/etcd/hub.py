@@ -24,7 +24,10 @@ Matches = Callable[[Json], bool]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a watcher wants of a kind: "" is everything. ``matches`` decides what of that it is told."""
+    """What a watcher wants of a kind: "" is everything. ``matches`` decides what of that it is told.
+
+    ``index`` and ``by_index`` only say in which drawer to look: ``matches`` has to ask for that value, too.
+    """
 
     namespace: str = ""
     name: str = ""

@@ -12,6 +12,7 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import deleting, patching, reading, watching, writing
 from labkit.embedded.kubernetes.registry.admission import Admission
+from labkit.embedded.kubernetes.registry.expiry import Expiry
 from labkit.embedded.kubernetes.registry.names import Names
 from labkit.embedded.kubernetes.registry.options import DeleteOptions, WriteOptions
 from labkit.embedded.kubernetes.registry.reading import Listing
@@ -45,6 +46,7 @@ class Registry:
         self.names = Names(self.rng)
         self.services = services
         self.admission = Admission(self)
+        self.expiry = Expiry(self)
         self.strategies = strategies(self)
 
     # -- reading

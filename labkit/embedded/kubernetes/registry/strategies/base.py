@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labkit.embedded.kubernetes.errors import StatusError
@@ -13,6 +14,13 @@ from labkit.embedded.kubernetes.schema.compile import checker
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.registry.registry import Registry
+
+
+Finish = Callable[[bool], None]
+
+
+def _nothing(stored: bool) -> None:
+    """Most kinds have nothing to give back."""
 
 
 class Strategy:
@@ -64,11 +72,13 @@ class Strategy:
     def prepare_for_finalize(self, new: Json, old: Json) -> None:
         """The same for the ``finalize`` sub-resource, which only namespaces have."""
 
-    def begin_create(self, new: Json, *, dry_run: bool) -> None:
-        """Allocate what the object needs, after validation; raise to refuse it."""
+    def begin_create(self, new: Json) -> Finish:
+        """Allocate what the object needs; raise to refuse it. What is returned is called with whether it was stored."""
+        return _nothing
 
-    def begin_update(self, new: Json, old: Json, *, dry_run: bool) -> None:
+    def begin_update(self, new: Json, old: Json) -> Finish:
         """The same for an update."""
+        return _nothing
 
     def deleted(self, old: Json) -> None:
         """It is gone: release what it had."""

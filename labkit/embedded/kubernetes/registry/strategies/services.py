@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from labkit.embedded.kubernetes import kinds
-from labkit.embedded.kubernetes.errors import InternalError, Invalid
+from labkit.embedded.kubernetes.errors import InternalError, Invalid, StatusError
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry.allocators import ClusterIPs, NodePorts, Refused
-from labkit.embedded.kubernetes.registry.strategies.base import Strategy
+from labkit.embedded.kubernetes.registry.strategies.base import Finish, Strategy
 from labkit.embedded.kubernetes.validation.fields import Causes, invalid
 
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ class Services(Strategy):
                 if not spec.get(field) and was.get(field):
                     spec[field] = was[field]
 
-    def begin_create(self, new: Json, *, dry_run: bool) -> None:
-        self._allocate(new, {}, dry_run=dry_run)
+    def begin_create(self, new: Json) -> Finish:
+        return self._allocate(new, {})
 
-    def begin_update(self, new: Json, old: Json, *, dry_run: bool) -> None:
-        self._allocate(new, old.get("spec") or {}, dry_run=dry_run)
+    def begin_update(self, new: Json, old: Json) -> Finish:
+        return self._allocate(new, old.get("spec") or {})
 
     def deleted(self, old: Json) -> None:
         spec = old.get("spec") or {}
@@ -75,27 +76,29 @@ class Services(Strategy):
             except Refused:  # another range than before: the Service keeps what it has, as in a real cluster
                 continue
 
-    def _allocate(self, new: Json, was: Mapping[str, object], *, dry_run: bool) -> None:
-        """Take what the Service needs and does not have; give back what it had and needs no more.
-
-        All or nothing, and nothing when it is only a rehearsal.
-        """
+    def _allocate(self, new: Json, was: Mapping[str, object]) -> Finish:
+        """Take what the Service needs and does not have. What is returned gives back what it had and needs no more,
+        or, if the Service was not stored after all, what was taken."""
         spec = new["spec"]
         name = new["metadata"]["name"]
         _families(spec, name)
         had_ips, had_ports = set(_addresses(was)), set(_node_ports(was))
         ips: list[str] = []
         ports: list[int] = []
-        done = False
+
+        def finish(stored: bool) -> None:
+            if stored:
+                self._release(had_ips - set(_addresses(spec)), had_ports - set(_node_ports(spec)))
+            else:
+                self._release(ips, ports)
+
         try:
             self._addresses(spec, name, had_ips, ips)
             self._node_ports(spec, name, had_ports, ports)
-            done = not dry_run
-        finally:
-            if not done:
-                self._release(ips, ports)
-        if done:
-            self._release(had_ips - set(_addresses(spec)), had_ports - set(_node_ports(spec)))
+        except StatusError:
+            finish(False)
+            raise
+        return finish
 
     def _addresses(self, spec: Json, name: str, had: set[str], taken: list[str]) -> None:
         if self.ips is None or spec.get("type") == "ExternalName":
@@ -112,7 +115,7 @@ class Services(Strategy):
             spec["clusterIP"], spec["clusterIPs"] = ip, [ip]
             return
         for ip in wanted:
-            if ip not in had:
+            if ip not in had and _is_address(ip):  # what is none, validation refuses
                 try:
                     self.ips.claim(ip)
                 except Refused as error:
@@ -141,8 +144,8 @@ class Services(Strategy):
                     self._claim_port(wanted, name, f"spec.ports[{index}].nodePort", taken)
             elif asked:
                 # TCP and UDP on one port get one number.
-                row["nodePort"] = mine.get(row["port"]) or self._take_port(taken)
-                mine[row["port"]] = row["nodePort"]
+                number = row.get("port") or 0
+                row["nodePort"] = mine[number] = mine.get(number) or self._take_port(taken)
         spec["ports"] = rows
 
     def _claim_port(self, port: int, name: str, path: str, taken: list[int]) -> None:
@@ -166,6 +169,14 @@ class Services(Strategy):
                 self.ips.release(ip)
         for port in ports:
             self.ports.release(port)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _addresses(spec: Mapping[str, object]) -> list[str]:
