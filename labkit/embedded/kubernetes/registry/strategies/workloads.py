@@ -77,6 +77,9 @@ def generate_selector(job: Json) -> None:
     for key, value in (("job-name", name), ("controller-uid", uid)):
         labels.setdefault(f"batch.kubernetes.io/{key}", value)
         labels.setdefault(key, value)
+    # A Job that says no labels of its own has its template's, with what was added: defaults are set again on each read.
+    if not metadata.get("labels") or metadata["labels"] is inner.get("labels"):
+        metadata["labels"] = labels
     inner["labels"] = labels
     template["metadata"] = inner
     spec["template"] = template
