@@ -50,7 +50,11 @@ class Lent:
     async def start(self) -> None:
         if self.components.is_held(self.machine, self.name):
             raise Refused(f"{self.name} was stopped on {self.machine}")
-        await self.begin()
+        try:
+            await self.begin()
+        except Exception:
+            log.exception("%s on %s does not start", self.name, self.machine)
+            raise
         self.running = True
         self.components.lent[self.machine, self.name, self.pod] = self
 

@@ -37,6 +37,7 @@ from labkit.embedded.kubernetes.network.cluster import ClusterNetwork
 from labkit.embedded.kubernetes.objects import Json, has_condition
 from labkit.embedded.kubernetes.pki import Pki, PkiError, names_for
 from labkit.embedded.kubernetes.registry import Registry
+from labkit.embedded.kubernetes.relocation import relocate
 from labkit.embedded.orchestrators import WorldError
 from labkit.embedded.runtime.clock import ScaledClock
 from labkit.embedded.runtime.images.catalogue import Catalogue
@@ -111,6 +112,10 @@ class World:
         fleet = Fleet(clock)
         network = await Network.open(fleet, clock, stored.get("block"))
         world = cls(options, storage, pki, network, fleet)
+        before = f"127.{stored['block']}" if stored else network.block
+        if network.block != before:
+            relocate(storage, before, network.block)
+            world.notes.append(f"Its addresses have moved from {before}.0.0/16, which another sandbox holds now.")
         try:
             world._build(stored)
         except BaseException:

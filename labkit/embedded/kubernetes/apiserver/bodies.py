@@ -8,6 +8,7 @@ import orjson
 from aiohttp import web
 
 from labkit.embedded import gojson
+from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.apiserver.negotiation import PROTOBUF, YAML
 from labkit.embedded.kubernetes.errors import BadRequest, RequestEntityTooLarge
 from labkit.embedded.kubernetes.kinds import Kind
@@ -42,23 +43,35 @@ def decode(data: bytes, media_type: str, kind_name: str) -> Json:
     if media_type == PROTOBUF:
         from labkit.embedded.kubernetes.protobuf import decode as from_protobuf
 
-        return from_protobuf(data)
+        try:
+            return from_protobuf(data)
+        except BadRequest as error:  # it does not know what was asked for
+            words = error.message.removeprefix("the object provided is unrecognized:")
+            raise BadRequest(f"the object provided is unrecognized (must be of type {kind_name}):{words}") from None
     if media_type == YAML:
-        value = from_yaml(data)
+        value = from_yaml(data, kind_name)
     else:
         try:
             value = orjson.loads(data)
         except orjson.JSONDecodeError as error:
             words = f"couldn't get version/kind; json parse error: {explain(data, error)}"
             raise _unrecognized(kind_name, words, data) from None
+    if value is None:
+        return {}
+    problem = ""
     if not isinstance(value, dict):
-        what = (
-            f"json: cannot unmarshal {gojson.kind(value)} into Go value of type "
+        problem = (
+            f"{gojson.kind(value)} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         )
-        if value is None:
-            return {}
-        raise _unrecognized(kind_name, f"couldn't get version/kind; json parse error: {what}", data)
+    else:
+        for key in ("kind", "apiVersion"):
+            if not isinstance(value.get(key), str | None):
+                problem = f"{gojson.kind(value[key])} into Go struct field .{key} of type string"
+    if problem:
+        words = f"couldn't get version/kind; json parse error: json: cannot unmarshal {problem}"
+        raise _unrecognized(kind_name, words, data)
+    assert isinstance(value, dict)
     return value
 
 
@@ -82,8 +95,11 @@ def _summary(data: bytes, longest: int = 30) -> str:
     return data[:longest].hex() + more
 
 
-def from_yaml(data: bytes) -> Any:
-    """A YAML body as JSON values. JSON, which it mostly is, is YAML too. Raises BadRequest."""
+def from_yaml(data: bytes, kind_name: str = "") -> Any:
+    """A YAML body as JSON values. JSON, which it mostly is, is YAML too. Raises BadRequest.
+
+    ``kind_name`` is what it should be; "" for a patch, whose errors read otherwise.
+    """
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -94,8 +110,20 @@ def from_yaml(data: bytes) -> Any:
         value = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         return orjson.loads(orjson.dumps(_bounded(value)))
     except (yaml.YAMLError, RecursionError, orjson.JSONEncodeError, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: yaml: {first}") from None
+        words = f"yaml: {_yaml_words(error)}"
+        if kind_name:
+            raise _unrecognized(kind_name, words, data) from None
+        raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {words}") from None
+
+
+def _yaml_words(error: Exception) -> str:
+    """Go's library is a translation of libyaml, so its words are these."""
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if problem and mark is not None:
+        # Its parser counts lines from one, its scanner from zero.
+        line = mark.line + 1 if type(error).__name__ == "ScannerError" else mark.line
+        return f"line {max(line, 1)}: {problem}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _bounded(value: Any) -> Any:
@@ -137,32 +165,23 @@ def check_kind(obj: Json, kind: Kind, group: str = "", version: str = "", name: 
     said_kind, said_version = obj.get("kind"), obj.get("apiVersion")
     if said_kind == wanted_kind and said_version == wanted_version:
         return obj
-    for key, said in (("kind", said_kind), ("apiVersion", said_version)):
-        if said is not None and not isinstance(said, str):
-            raise BadRequest(
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal {gojson.kind(said)} into Go "
-                f"struct field .{key} of type string"
-            )
     said_kind, said_version = said_kind or wanted_kind, said_version or wanted_version
+    if (said_kind, said_version) == (wanted_kind, wanted_version):
+        return {**obj, "kind": said_kind, "apiVersion": said_version}
+    start = f'{said_kind} in version "{said_version.rpartition("/")[2]}" cannot be handled as a {wanted_kind}: '
+    if kinds.of(said_version, said_kind) is None:
+        raise BadRequest(
+            f'{start}no kind "{said_kind}" is registered for version "{said_version}" in scheme '
+            '"pkg/api/legacyscheme/scheme.go:30"'
+        )
     if said_kind != wanted_kind:
-        from labkit.embedded.kubernetes import kinds
-
-        if kinds.of(said_version, said_kind) is None:
-            raise BadRequest(
-                f'no kind "{said_kind}" is registered for version "{said_version}" in scheme '
-                '"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
-            )
-        short = said_version.rpartition("/")[2]
         raise BadRequest(
-            f'{said_kind} in version "{short}" cannot be handled as a {wanted_kind}: '
-            f"converting ({_package(said_version)}.{said_kind}) to ({_internal(wanted_version)}.{wanted_kind}): "
-            "unknown conversion"
+            f"{start}converting ({_package(said_version)}.{said_kind}) to "
+            f"({_internal(wanted_version)}.{wanted_kind}): unknown conversion"
         )
-    if said_version != wanted_version:
-        raise BadRequest(
-            f"the API version in the data ({said_version}) does not match the expected API version ({wanted_version})"
-        )
-    return {"kind": said_kind, "apiVersion": said_version, **obj}
+    raise BadRequest(
+        f"the API version in the data ({said_version}) does not match the expected API version ({wanted_version})"
+    )
 
 
 def _package(version: str) -> str:

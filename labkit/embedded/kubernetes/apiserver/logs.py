@@ -33,7 +33,7 @@ def options(call: Call, name: str) -> LogOptions:
         wrong("limitBytes", limit, "0")
     if seconds is not None and text:
         words = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
-        causes.append(Cause("FieldValueForbidden", words, ""))
+        causes.append(Cause("FieldValueForbidden", words, "[]"))  # how a path of nothing is printed
     elif seconds is not None and seconds < 1:
         wrong("sinceSeconds", seconds, "0")
     stream = query.get("stream") or "All"
@@ -42,7 +42,7 @@ def options(call: Call, name: str) -> LogOptions:
         causes.append(Cause("FieldValueNotSupported", words, "stream"))
     elif tail is not None and stream != "All":
         words = "Forbidden: `tailLines` and specific `stream` are mutually exclusive for now"
-        causes.append(Cause("FieldValueForbidden", words, ""))
+        causes.append(Cause("FieldValueForbidden", words, "[]"))  # how a path of nothing is printed
     if causes:
         raise Invalid("PodLogOptions", "", name, causes)
     since = None if seconds is None else call.server.clock.time() - seconds

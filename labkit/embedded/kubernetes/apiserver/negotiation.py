@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from labkit.embedded.kubernetes.errors import NotAcceptable, UnsupportedMediaType
+from labkit.embedded.kubernetes.errors import NotAcceptable, StatusError, UnsupportedMediaType
 
 JSON = "application/json"
 YAML = "application/yaml"
@@ -20,6 +20,24 @@ MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 PATCHES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+
+
+class NoSuchForm(StatusError):
+    """406 before the request has got to its handler: the router knows no such media type."""
+
+    code, reason = 406, "NotAcceptable"
+
+    def __init__(self) -> None:
+        super().__init__("406: Not Acceptable", {})
+
+
+class NoSuchPatch(StatusError):
+    """415 by the router, for patches."""
+
+    code, reason = 415, "UnsupportedMediaType"
+
+    def __init__(self) -> None:
+        super().__init__("415: Unsupported Media Type", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +68,11 @@ def accepted(header: str, *, transforms: bool = True, stream: bool = False) -> F
     if not header:
         return PLAIN
     choices: list[tuple[float, int, Form]] = []
+    known = False
     for position, clause in enumerate(header.split(",")):
         media_type, *parameters = (part.strip() for part in clause.split(";"))
         named = dict(parameter.partition("=")[::2] for parameter in parameters)
+        known = known or media_type in MEDIA_TYPES
         try:
             quality = float(named.get("q", 1))
         except ValueError:
@@ -62,13 +82,15 @@ def accepted(header: str, *, transforms: bool = True, stream: bool = False) -> F
         elif media_type == JSON or (media_type == YAML and not stream):
             wanted = named.get("as", "")
             if wanted:
-                known = wanted in _FORMS and named.get("g") == "meta.k8s.io" and named.get("v") in ("v1", "v1beta1")
-                if not transforms or not known:
+                there = wanted in _FORMS and named.get("g") == "meta.k8s.io" and named.get("v") in ("v1", "v1beta1")
+                if not transforms or not there:
                     continue
             form = Form(media_type, wanted, named.get("v", "v1"), named.get("pretty") in ("1", "true"))
         else:
             continue
         choices.append((-quality, position, form))
+    if not choices and not known:
+        raise NoSuchForm
     if not choices:
         raise NotAcceptable(STREAM_TYPES if stream else MEDIA_TYPES)
     return min(choices, key=lambda choice: choice[:2])[2]
@@ -86,14 +108,9 @@ def body_type(header: str | None) -> str:
     return media_type
 
 
-def patch_type(header: str | None, *, apply: bool = True, strategic: bool = True) -> str:
-    """The media type of a patch.
-
-    Raises:
-        UnsupportedMediaType: it is no patch.
-    """
+def patch_type(header: str | None) -> str:
+    """The media type of a patch. Raises NoSuchPatch when it is none."""
     media_type = (header or "").partition(";")[0].strip().lower()
-    known = [kind for kind in PATCHES if (apply or kind != APPLY_PATCH) and (strategic or kind != STRATEGIC_PATCH)]
-    if media_type not in known:
-        raise UnsupportedMediaType(known)
+    if media_type not in PATCHES:
+        raise NoSuchPatch
     return media_type

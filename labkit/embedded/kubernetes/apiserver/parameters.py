@@ -194,7 +194,7 @@ def dry_run_causes(values: Sequence[str]) -> list[Cause]:
     """What is wrong with ``dryRun``: it may only be ``All``."""
     if all(value == "All" for value in values):
         return []
-    shown = "[" + ",".join(f'"{value}"' for value in values) + "]"
+    shown = "[]string{" + ", ".join(f'"{value}"' for value in values) + "}"
     return [_unsupported("dryRun", shown, ("All",))]
 
 

@@ -18,14 +18,14 @@ class Target:
 
     group: str
     version: str
-    namespace: str
+    namespace: str  # of the object
+    scope: str  # the namespace that rights are asked for in
     resource: str  # as written, whether it exists or not
     name: str
     subresource: str
     kind: Kind | None
     part: Subresource | None  # the row of ``subresource``
     watching: bool  # the old form with /watch/ before the resource
-    served: bool  # whether any method is answered there
 
     def allows(self, method: str) -> bool:
         """Whether the real one has a route for this method, whatever the rights of who asks."""
@@ -62,23 +62,32 @@ def parse(path: str) -> Target | None:
     if watching:
         rest = rest[1:]
     namespace = ""
-    if rest[0] == "namespaces" and len(rest) > 1:
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace = rest[1]
-        if len(rest) > 2 and rest[2] not in ("status", "finalize"):
-            rest = rest[2:]
+        rest = rest[2:]
     resource, name, subresource = (*rest[:3], "", "")[:3]
     kind = kinds.at(group, version, resource)
     part = kind.subresources.get(subresource) if kind is not None and subresource else None
-    served = kind is not None and (not subresource or part is not None) and len(rest) <= 3
+    served = kind is not None and (not subresource or part is not None)
+    served = served and (len(rest) <= 3 or subresource == "proxy")
     if kind is not None:
-        if not kind.namespaced and namespace and resource != "namespaces":
-            served = False  # /api/v1/namespaces/x/nodes
         if kind.namespaced and not namespace and name:
             served = False  # /api/v1/pods/x
-        if not kind.namespaced:
-            namespace = ""  # also of /api/v1/namespaces/x, where it is the name
+        if not kind.namespaced and namespace:
+            served = False  # /api/v1/namespaces/x/nodes
+    if resource == "namespaces" and not namespace:
+        namespace = name  # that is where rights are asked for
     return Target(
-        group, version, namespace, resource, name, subresource, kind if served else None, part, watching, served
+        group=group,
+        version=version,
+        namespace=namespace if kind is None or kind.namespaced else "",
+        scope=namespace,
+        resource=resource,
+        name=name,
+        subresource=subresource,
+        kind=kind if served else None,
+        part=part,
+        watching=watching,
     )
 
 

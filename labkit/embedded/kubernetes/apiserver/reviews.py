@@ -74,8 +74,7 @@ def user_info(user: User) -> Json:
 def _token(call: Call, spec: Json) -> tuple[Json, Json]:
     token = _text(spec, "token")
     if not token:
-        words = "Required value"
-        raise Invalid("TokenReview", "authentication.k8s.io", "", [Cause("FieldValueRequired", words, "spec.token")])
+        raise BadRequest("token is required for TokenReview in authentication")
     wanted = _texts(spec.get("audiences"))
     try:
         user, audiences = call.server.tokens.check(token, wanted)
@@ -87,7 +86,13 @@ def _token(call: Call, spec: Json) -> tuple[Json, Json]:
 # -- may I
 
 
-def _attributes(spec: Json, kind: str) -> Attributes:
+def _invalid(field: str, value: str, problem: str) -> Invalid:
+    """The real one does not say which review it is."""
+    cause = Cause("FieldValueInvalid", f"Invalid value: {value}: {problem}", field)
+    return Invalid("", "authorization.k8s.io", "", [cause])
+
+
+def _attributes(spec: Json) -> Attributes:
     resource, other = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     problem = ""
     if resource is not None and other is not None:
@@ -99,8 +104,8 @@ def _attributes(spec: Json, kind: str) -> Attributes:
             problem = "must be an object"
     if problem:
         field = "spec.nonResourceAttributes" if resource is not None else "spec.resourceAttributes"
-        words = f"Invalid value: {'null' if other is None else 'object'}: {problem}"
-        raise Invalid(kind, "authorization.k8s.io", "", [Cause("FieldValueInvalid", words, field)])
+        value = "null" if resource is None else "object"
+        raise _invalid(field, f'"{value}"', problem)
     if isinstance(other, dict):
         return Attributes(_text(other, "verb").lower(), path=_text(other, "path"))
     assert isinstance(resource, dict)
@@ -121,18 +126,18 @@ def _decide(call: Call, user: User, asked: Attributes) -> Json:
 
 
 def _self_access(call: Call, spec: Json) -> tuple[Json, Json]:
-    return _decide(call, call.user, _attributes(spec, "SelfSubjectAccessReview")), {"spec": spec}
+    return _decide(call, call.user, _attributes(spec)), {"spec": spec}
 
 
 def _access(call: Call, spec: Json) -> tuple[Json, Json]:
-    asked = _attributes(spec, call.kind.kind)
+    asked = _attributes(spec)
     name, groups = _text(spec, "user"), _texts(spec.get("groups"))
     if not name and not groups:
-        words = 'Invalid value: "": at least one of user or group must be specified'
-        raise Invalid(call.kind.kind, "authorization.k8s.io", "", [Cause("FieldValueInvalid", words, "spec.user")])
+        raise _invalid("spec.user", '""', "at least one of user or group must be specified")
     assert call.target is not None
     if call.target.namespace and asked.namespace != call.target.namespace:
-        raise BadRequest(f"spec.resourceAttributes.namespace must match namespace: {call.target.namespace}")
+        field = "spec.resourceAttributes.namespace"
+        raise _invalid(field, f'"{asked.namespace}"', "must match metadata.namespace")
     return _decide(call, User(name, groups), asked), {"spec": spec}
 
 

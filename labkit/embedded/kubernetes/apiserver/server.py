@@ -171,7 +171,7 @@ class ApiServer:
         raw = call.raw
         call.verb = verb = paths.verb_of(raw.method, target, watch=call.query.flag("watch"))
         asked = Attributes(
-            verb, target.group, target.version, target.resource, target.subresource, target.namespace, target.name
+            verb, target.group, target.version, target.resource, target.subresource, target.scope, target.name
         )
         self.authorizer.require(call.user, asked)
         if target.kind is None:

@@ -20,8 +20,8 @@ async def _body(call: Call) -> Json:
     assert part is not None
     obj = bodies.check_kind(await call.body(part.kind), call.kind, part.group, part.version, part.kind)
     said = (obj.get("metadata") or {}).get("name")
-    if said and said != target.name:
-        raise BadRequest(f"the name of the object ({said}) does not match the name on the URL ({target.name})")
+    if said != target.name and (said or part.name != "token"):
+        raise BadRequest(f"name in URL does not match name in {part.kind} object")
     return obj
 
 
@@ -82,7 +82,7 @@ async def token(call: Call) -> Answer:
         words = f"Invalid value: {seconds}: may not specify a duration larger than 2^32 seconds"
         causes.append(Cause("FieldValueInvalid", words, field))
     if causes:
-        raise Invalid("TokenRequest", "authentication.k8s.io", target.name, causes)
+        raise Invalid("TokenRequest", "authentication.k8s.io", "", causes)
     audiences = tuple(item for item in spec.get("audiences") or () if isinstance(item, str))
     issued = server.tokens.issue(
         account, seconds=seconds, audiences=audiences, bound=_bound(call, spec.get("boundObjectRef"))
@@ -105,7 +105,8 @@ def _bound(call: Call, reference: object) -> Json | None:
     of = {"Pod": kinds.PODS, "Secret": kinds.SECRETS}
     kind = of.get(str(reference.get("kind")))
     if kind is None:
-        raise BadRequest(f"cannot bind token for serviceaccount to object of type {reference.get('kind')}")
+        where = str(reference.get("apiVersion") or "/")
+        raise BadRequest(f"cannot bind token to object of type {where}, Kind={reference.get('kind')}")
     found = call.server.registry.get(kind, call.target.namespace, str(reference.get("name")))
     uid = reference.get("uid")
     if uid and uid != uid_of(found):

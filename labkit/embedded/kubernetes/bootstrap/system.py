@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.embedded.kubernetes import kinds
-from labkit.embedded.kubernetes.errors import AlreadyExists, NotFound
+from labkit.embedded.kubernetes.errors import NotFound
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import Registry, WriteOptions
@@ -29,11 +29,13 @@ PRIORITIES = (
 
 def ensure(registry: Registry, kind: Kind, namespace: str, obj: Json, manager: str = "kube-apiserver") -> bool:
     """Create it unless there is one of that name; True when it was made."""
-    obj = {"kind": kind.kind, "apiVersion": kind.api_version, **obj}
     try:
-        registry.create(kind, namespace, obj, WriteOptions(manager=manager, user=API_SERVER))
-    except AlreadyExists:
+        registry.get(kind, namespace, obj["metadata"]["name"])
         return False
+    except NotFound:
+        pass
+    obj = {"kind": kind.kind, "apiVersion": kind.api_version, **obj}
+    registry.create(kind, namespace, obj, WriteOptions(manager=manager, user=API_SERVER))
     return True
 
 
@@ -55,9 +57,6 @@ def _put_service(registry: Registry, address: str, service: str) -> None:
         "type": "ClusterIP",
         "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": PORT}],
     }
-    found = _find(registry, kinds.SERVICES)
-    if found is not None and found["spec"].get("clusterIP") != service:  # the sandbox has other addresses than before
-        registry.delete(kinds.SERVICES, "default", "kubernetes")
     ensure(registry, kinds.SERVICES, "default", {"metadata": {"name": "kubernetes", "labels": labels}, "spec": spec})
     marked = {"endpointslice.kubernetes.io/skip-mirror": "true"}
     port = {"name": "https", "port": PORT, "protocol": "TCP"}
@@ -72,13 +71,6 @@ def _put_service(registry: Registry, address: str, service: str) -> None:
          "addressType": "IPv4", "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
          "ports": [port]},
     )  # fmt: skip
-
-
-def _find(registry: Registry, kind: Kind) -> Json | None:
-    try:
-        return registry.get(kind, "default", "kubernetes")
-    except NotFound:
-        return None
 
 
 def _replace(registry: Registry, kind: Kind, obj: Json) -> None:
