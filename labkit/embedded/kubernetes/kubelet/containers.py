@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,19 +10,25 @@ from labkit.embedded.kubernetes.kubelet.parts import Component
 from labkit.embedded.runtime.files import Layer
 from labkit.embedded.runtime.namespaces import Limits, Namespace
 
+Etc = Callable[[str], "bytes | None"]  # path -> what is in it, made when somebody reads it
+
+
+def _no_files(path: str) -> bytes | None:
+    return None
+
 
 class Inside(Namespace):
-    """A container's namespaces. The network is the pod's; ``etc`` are files that the kubelet makes."""
+    """A container's namespaces. The network is the pod's; ``etc`` knows the files that the kubelet makes."""
 
     __slots__ = ("component", "etc")
 
-    def __init__(self, *args: Any, etc: Mapping[str, bytes], component: Component | None = None, **given: Any) -> None:
+    def __init__(self, *args: Any, etc: Etc, component: Component | None = None, **given: Any) -> None:
         self.etc = etc
         self.component = component
         super().__init__(*args, **given)
 
     def _virtual_file(self, path: str) -> bytes | None:
-        found = self.etc.get(path)
+        found = self.etc(path) if path.startswith("/etc/") else None
         return super()._virtual_file(path) if found is None else found
 
 
@@ -35,7 +41,7 @@ class Config:
     env: dict[str, str]
     mounts: dict[str, Layer] = field(default_factory=dict)
     files: dict[str, bytes | None] = field(default_factory=dict)  # its own layer at the beginning
-    etc: Mapping[str, bytes] = field(default_factory=dict)
+    etc: Etc = _no_files
     limits: Limits = field(default_factory=Limits)
     workdir: str = ""
     user: str = ""

@@ -19,6 +19,7 @@ from labkit.embedded.runtime.images.reference import InvalidReference, Reference
 
 LOOK_UP = 0.05  # sandbox seconds that the registry takes to answer
 RATE, LONGEST = 400e6, 0.5  # bytes a second, and the longest that a pull may take: lessons are to be quick
+REMEMBERED = 1000  # references that have been read once
 SHOWN = 50  # images that a node's status lists (nodeStatusMaxImages)
 
 Say = Callable[[str, str, str], object]  # an event of the container: type, reason, message
@@ -49,6 +50,7 @@ class Images:
         self._catalogue = catalogue
         self._present: dict[str, Present] = {}  # by image id
         self._by_name: dict[str, Image] = {}  # by full reference
+        self._references: dict[str, Reference] = {}  # by what pods say
         self._pulls: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[tuple[str, str], tuple[Backoff, float, str]] = {}  # (pod, image): failed when and why
 
@@ -83,7 +85,12 @@ class Images:
         """The image of a container and its full name, pulled if need be. Raises :class:`ImageError`."""
         name = container.get("image", "")
         try:
-            ref = parse_reference(name)
+            ref = self._references.get(name)
+            if ref is None:
+                ref = parse_reference(name)
+                if len(self._references) >= REMEMBERED:
+                    self._references.clear()
+                self._references[name] = ref
         except InvalidReference as error:
             words = f'Failed to apply default image tag "{name}": couldn\'t parse image name "{name}": {error}'
             say("Warning", "InspectFailed", words)
@@ -151,7 +158,7 @@ class Images:
 
     def arguments(self, container: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Entrypoint and arguments that the image of a container (which is present) brings along."""
-        image = self._by_name[str(parse_reference(container["image"]))]
+        image = self._by_name[str(self._references.get(container["image"]) or parse_reference(container["image"]))]
         return image.entrypoint, image.cmd
 
     def forget(self, uid: str) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable, Mapping
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.client import Client, Informer, Recorder
 from labkit.embedded.kubernetes.kubelet import admission, pods, staticpods
 from labkit.embedded.kubernetes.kubelet.containerd import Containerd
 from labkit.embedded.kubernetes.kubelet.containers import hosts_file
+from labkit.embedded.kubernetes.kubelet.environment import of_services
 from labkit.embedded.kubernetes.kubelet.heartbeat import Heartbeat
 from labkit.embedded.kubernetes.kubelet.images import Images
 from labkit.embedded.kubernetes.kubelet.nodeapi import NodeApi
@@ -54,6 +56,8 @@ class Kubelet:
         self.wanted = False
         self.running = False
         self.static: dict[str, Json] = {}  # name -> manifest
+        self._services: Iterable[Json] = ()
+        self._variables: dict[tuple[str, bool], Mapping[str, str]] = {}
         self._workers: dict[str, Worker] = {}  # by uid
         self._by_key: dict[Key, Worker] = {}
         self._finished: set[str] = set()  # uids of pods that hold no resources any more
@@ -304,6 +308,17 @@ class Kubelet:
             self.chores.start(self._mirrors.ensure(worker))
 
     # what pods are given --------------------------------------------------------------------------------------
+
+    def service_variables(self, namespace: str, links: bool) -> Mapping[str, str]:
+        """The environment variables of Services; worked out once for all pods of a namespace, until Services change."""
+        services = self.parts.services(self.name)
+        if services is not self._services:
+            self._services = services
+            self._variables.clear()
+        key = namespace, links
+        if key not in self._variables:
+            self._variables[key] = of_services(services, namespace, links)
+        return self._variables[key]
 
     def resolver(self, pod: Json) -> Resolver | None:
         """What a pod's programs look names up with."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -53,8 +53,9 @@ class Parts:
     # a service account's token for a pod: (pod, audience, seconds that it is good for)
     token: Callable[[Json, str, float], str] = _no_token
     ca: bytes = b""  # the cluster's certificate authority, as kube-root-ca.crt has it
-    # the Services whose names a new pod finds in its environment, as this machine knows them
-    services: Callable[[str], Iterable[Json]] = lambda machine: ()
+    # the Services whose names a new pod finds in its environment, as this machine knows them; the same object while
+    # they are the same
+    services: Callable[[str], Sequence[Json]] = lambda machine: ()
     # the names that a pod can look up: (machine, namespace, DNS policy)
     resolver: Callable[[str, Json], Resolver] | None = None
     dns_address: str = ""  # of the cluster DNS, for /etc/resolv.conf

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from labkit.embedded.kubernetes.kubelet import hooks, pods, resources
@@ -14,7 +15,7 @@ from labkit.embedded.kubernetes.kubelet.backoff import Backoff
 from labkit.embedded.kubernetes.kubelet.containerd import SandboxError, StartError
 from labkit.embedded.kubernetes.kubelet.containers import Config, hosts_file
 from labkit.embedded.kubernetes.kubelet.ending import Ending
-from labkit.embedded.kubernetes.kubelet.environment import Environment, expand, of_services
+from labkit.embedded.kubernetes.kubelet.environment import Environment, expand
 from labkit.embedded.kubernetes.kubelet.images import ImageError
 from labkit.embedded.kubernetes.kubelet.plan import plan, spec_hash
 from labkit.embedded.kubernetes.kubelet.probes import Prober, Rule
@@ -74,7 +75,7 @@ class Worker:
         self.over = False
         given = (pod.get("status") or {}).get("startTime")
         self.start_time = parse(given) if given else kubelet.clock.time()
-        self._services: dict[str, str] | None = None
+        self._services: Mapping[str, str] | None = None
         self._backoffs: dict[str, Backoff] = {}
         self._ending: Ending | None = None
         self._told: Json | None = None
@@ -301,10 +302,8 @@ class Worker:
 
     def _environment(self, ip: str) -> Environment:
         if self._services is None:
-            spec = self.pod["spec"]
-            links = spec.get("enableServiceLinks") is not False
-            services = self.kubelet.parts.services(self.kubelet.name)
-            self._services = of_services(services, self.pod["metadata"].get("namespace", ""), links)
+            links = self.pod["spec"].get("enableServiceLinks") is not False
+            self._services = self.kubelet.service_variables(self.pod["metadata"].get("namespace", ""), links)
         return Environment(self.kubelet.client, self.pod, self.kubelet.machine, ip, self._services)
 
     async def _start(self, spec: Json) -> None:
@@ -375,7 +374,7 @@ class Worker:
             env=env,
             mounts=kubelet.volumes.mounts(spec, sandbox.volumes, env, files),
             files=files,
-            etc=self._etc(sandbox),
+            etc=self._etc,
             limits=resources.limits_of(spec),
             workdir=spec.get("workingDir") or "",
             user="" if user is None else f"{user}" + ("" if group is None else f":{group}"),
@@ -388,17 +387,20 @@ class Worker:
             spec_hash=spec_hash(spec),
         )
 
-    def _etc(self, sandbox: Sandbox) -> dict[str, bytes]:
-        spec, parts = self.pod["spec"], self.kubelet.parts
+    def _etc(self, path: str) -> bytes | None:
+        """The files in ``/etc`` that the kubelet makes for the pod."""
+        sandbox, kubelet = self.sandbox, self.kubelet
+        if sandbox is None or path not in ("/etc/hosts", "/etc/resolv.conf"):
+            return None
         if sandbox.on_host:
-            return self.kubelet.host_etc
+            return kubelet.host_etc[path]
+        if path == "/etc/resolv.conf":
+            return kubelet.resolv_conf(self.pod)
+        spec = self.pod["spec"]
         domain = ""
         if spec.get("subdomain"):
-            domain = f"{spec['subdomain']}.{sandbox.namespace}.svc.{parts.cluster_domain}"
-        return {
-            "/etc/hosts": hosts_file(sandbox.ip, sandbox.hostname, domain, spec.get("hostAliases") or []),
-            "/etc/resolv.conf": self.kubelet.resolv_conf(self.pod),
-        }
+            domain = f"{spec['subdomain']}.{sandbox.namespace}.svc.{kubelet.parts.cluster_domain}"
+        return hosts_file(sandbox.ip, sandbox.hostname, domain, spec.get("hostAliases") or [])
 
     async def _begin(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
         """It runs: its hook, then its probes."""

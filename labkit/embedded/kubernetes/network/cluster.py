@@ -82,7 +82,7 @@ class ClusterNetwork:
             return CoreDns(self._network, self._fleet.machine(machine), ip, self.dns)
         return None
 
-    def services(self, machine: str) -> list[Json]:
+    def services(self, machine: str) -> tuple[Json, ...]:
         """The Services that a new pod finds in its environment."""
         return self.table.objects()
 

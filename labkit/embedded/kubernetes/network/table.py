@@ -62,12 +62,9 @@ class Table:
         self._slices.add_index("service", _service_of_slice)
         self._dirty: set[Key] = set()
         self._due = False
+        self._objects: tuple[Json, ...] | None = None
         self._subscribers: list[Callable[[set[Key]], object]] = []
-        self._services.on(
-            lambda obj: self._changed(_key(obj)),
-            lambda old, new: self._changed(_key(new)),
-            lambda obj: self._changed(_key(obj)),
-        )
+        self._services.on(self._service_changed, lambda old, new: self._service_changed(new), self._service_changed)
         self._slices.on(self._slice_changed, lambda old, new: self._slice_changed(new), self._slice_changed)
 
     def start(self) -> None:
@@ -82,9 +79,15 @@ class Table:
         """Have ``fn(keys)`` called after Services (or what is behind them) have changed."""
         self._subscribers.append(fn)
 
-    def objects(self) -> list[Json]:
-        """The Services themselves."""
-        return list(self._services.cache.values())
+    def objects(self) -> tuple[Json, ...]:
+        """The Services themselves; the same object until one of them changes."""
+        if self._objects is None:
+            self._objects = tuple(self._services.cache.values())
+        return self._objects
+
+    def _service_changed(self, obj: Json) -> None:
+        self._objects = None
+        self._changed(_key(obj))
 
     def _slice_changed(self, obj: Json) -> None:
         for key in _service_of_slice(obj):
