@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Mapping
+from time import monotonic
 
 import orjson
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import InternalError, StatusError
-from labkit.embedded.kubernetes.etcd.hub import Hub, Watcher
+from labkit.embedded.kubernetes.etcd.hub import FEWEST_EVENTS, Hub, Watcher
 from labkit.embedded.kubernetes.etcd.record import Change, Record
 from labkit.embedded.kubernetes.etcd.table import Table
 from labkit.embedded.kubernetes.kinds import Kind
@@ -22,6 +24,8 @@ from labkit.embedded.kubernetes.objects import Json, Key, version_of
 from labkit.embedded.runtime.storage import Storage
 
 HISTORY_BYTES = 16 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
+
+HISTORY_SECONDS = 300.0  # of the wall clock: the API server has etcd compacted every five minutes
 
 # Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is often
 # created, bound and started, which then is one row instead of five.
@@ -65,6 +69,7 @@ class Etcd:
         self._durable = 0  # the revision up to which everything is on disk
         self._subscribers: list[Callable[[Kind, Change], None]] = []
         self._restore()
+        self._marks = deque([(monotonic(), self.revision)])  # when it was at which revision
         self._durable = self.revision
 
     # -- stop and start
@@ -171,9 +176,7 @@ class Etcd:
         """Forget the history up to ``revision`` (now): older watches and continue tokens are ``Expired`` then."""
         until = self.revision if revision is None else revision
         for hub in self._hubs.values():
-            while hub.history and hub.history[0].revision <= until:
-                hub.drop()
-            hub.since = max(hub.since, until)
+            hub.forget(until)
 
     # -- disk
 
@@ -224,6 +227,13 @@ class Etcd:
 
     def _bound_history(self) -> None:
         hubs = self._hubs.values()
+        now = monotonic()
+        if now - self._marks[-1][0] >= HISTORY_SECONDS / 5:
+            self._marks.append((now, self.revision))
+            while now - self._marks[0][0] > HISTORY_SECONDS:
+                _, until = self._marks.popleft()
+                for hub in hubs:
+                    hub.forget(until, FEWEST_EVENTS)
         total = sum(hub.size for hub in hubs)
         while total > HISTORY_BYTES:
             biggest = max(hubs, key=lambda hub: hub.size)

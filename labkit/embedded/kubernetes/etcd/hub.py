@@ -18,6 +18,7 @@ from labkit.embedded.kubernetes.objects import Json
 # The watch cache of the real one keeps at most 100·1024 events of a kind (``watch_cache.go``); the lower number is for
 # a laptop, and the bytes are what :class:`Etcd` bounds over all kinds together.
 HISTORY_EVENTS = 10_000
+FEWEST_EVENTS = 100  # that are kept however old they are (``defaultLowerBoundCapacity``)
 
 Matches = Callable[[Json], bool]
 
@@ -124,6 +125,13 @@ class Hub:
         oldest = self.history.popleft()
         self.since = oldest.revision
         self.size -= oldest.size
+
+    def forget(self, until: int, keep: int = 0) -> None:
+        """Forget the changes up to a revision, but for the last ``keep``."""
+        while len(self.history) > keep and self.history[0].revision <= until:
+            self.drop()
+        if not keep:
+            self.since = max(self.since, until)
 
     def after(self, revision: int) -> list[Change]:
         """Changes after that revision, oldest first. Whoever asks has compared it to ``since``."""

@@ -81,7 +81,9 @@ class Change:
         self.old = old
         self.new = new
         self.revision = revision
-        self.size = 200 + (0 if old is None else old.size)  # bytes that the history holds because of it, roughly
+        # What the history holds because of it, roughly: the old object's JSON, if anybody has wanted it, and its dict,
+        # most of which it shares with the new one.
+        self.size = 1000 + (0 if old is None else old.size)
         self._added: Event | None = None
         self._modified: Event | None = None
         self._deleted: Event | None = None

@@ -221,6 +221,22 @@ class TestHistory:
         assert 150 < etcd.since(PODS) < 201
         assert etcd.since(MAPS) == 0, "the small one is not to suffer for the big one"
 
+    def test_after_five_minutes_only_the_last_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = 1000.0
+        monkeypatch.setattr(module, "monotonic", lambda: now)
+        etcd = Etcd()
+        for number in range(250):
+            put(etcd, pod(f"p{number}"))
+        etcd.flush()
+        assert etcd.since(PODS) == 0
+        for _ in range(8):
+            now += 60
+            put(etcd, pod("m"), MAPS)
+            etcd.flush()
+        assert etcd.since(PODS) == 151
+        assert len(etcd.changes(PODS, 151)) == 100
+        assert etcd.since(MAPS) == 0
+
     def test_compaction_forgets(self) -> None:
         etcd = Etcd()
         for name in "abc":
