@@ -100,8 +100,8 @@ class Controller:
     async def every(self, seconds: float, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Call ``step`` every so many sandbox seconds, whatever becomes of it. To be spawned."""
         while True:
-            await self.client.hold()
             try:
+                await self.client.hold()
                 await step()
             except (Unreachable, StatusError) as error:
                 self.metrics.errors += 1

@@ -5,7 +5,6 @@ The controller says for which node a pod is, the scheduler binds it.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from typing import ClassVar
 
@@ -40,9 +39,6 @@ BURST = 250
 GENERATION_ANNOTATION = "deprecated.daemonset.template.generation"
 GENERATION_LABEL = "pod-template-generation"
 FAILED_FIRST, FAILED_LAST = 1.0, 900.0  # seconds that a failed pod stays before it is replaced, doubling
-
-PODS_PER_ROUND = 50
-MOST_ROUNDS = 20
 
 
 class DaemonSetController(PodOwner):
@@ -103,7 +99,7 @@ class DaemonSetController(PodOwner):
         owner = self.owners.get(*key)
         if owner is None or is_terminating(owner):
             return
-        await self._let_others_finish(owner)
+        await self.let_changes_gather(owner)
         try:
             current, old = await history.settle(self.client, owner, await self._claimed_revisions(owner))
         except history.HashCollision:
@@ -134,12 +130,6 @@ class DaemonSetController(PodOwner):
         mine, nobodys = at("controller", uid_of(owner)).values(), at("orphans", namespace_of(owner)).values()
         selector = self.selector_of(owner)
         return await claim(self.client, self.kind, owner, kinds.CONTROLLER_REVISIONS, selector, mine, nobodys)
-
-    async def _let_others_finish(self, owner: Json) -> None:
-        """As for ReplicaSets: count many changes once."""
-        size = len(self.pods.cache.at("controller", uid_of(owner)))
-        for _ in range(min(size // PODS_PER_ROUND, MOST_ROUNDS)):
-            await asyncio.sleep(0)
 
     def _seen_generation(self, owner: Json) -> int:
         return int(status_of(owner).get("observedGeneration", 0))

@@ -33,8 +33,6 @@ from labkit.embedded.kubernetes.objects import (
 
 ORPHAN = "orphan"
 MANAGED_BY = "kubernetes.io/job-controller"
-PODS_PER_ROUND = 50
-MOST_ROUNDS = 20
 
 
 class JobController(PodOwner):
@@ -95,9 +93,7 @@ class JobController(PodOwner):
         job = self.owners.get(*key)
         if job is None or job["spec"].get("managedBy", MANAGED_BY) != MANAGED_BY:
             return
-        size = len(self.pods.cache.at("controller", uid_of(job)))
-        for _ in range(min(size // PODS_PER_ROUND, MOST_ROUNDS)):
-            await asyncio.sleep(0)  # as for ReplicaSets: count many changes once
+        await self.let_changes_gather(job)
         job = self.owners.get(*key) or job
         if version_of(job) < self._written.get(uid_of(job), 0):
             return  # the cache does not know yet what we wrote; when it does we are called again

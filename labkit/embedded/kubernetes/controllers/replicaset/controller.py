@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from labkit.embedded.kubernetes import kinds
@@ -29,9 +28,6 @@ from labkit.embedded.kubernetes.objects import (
 BURST = 500
 """Pods made or ended in one go; the rest waits until these have been seen."""
 
-PODS_PER_ROUND = 50
-MOST_ROUNDS = 20
-
 
 class ReplicasController(PodOwner):
     """Makes and ends pods until there are as many as ``spec.replicas`` says."""
@@ -47,7 +43,7 @@ class ReplicasController(PodOwner):
         if owner is None:
             self.expectations.forget(key)
             return
-        await self._let_others_finish(owner)
+        await self.let_changes_gather(owner)
         owner = self.owners.get(*key) or owner
         settled = self.expectations.satisfied(key)
         pods = await self.claimed(owner)
@@ -58,16 +54,6 @@ class ReplicasController(PodOwner):
         await self._write_status(key, owner, pods, failure)
         if error is not None:
             raise error
-
-    async def _let_others_finish(self, owner: Json) -> None:
-        """Thousand pods that become ready one by one are to be counted some twenty times, not a thousand.
-
-        The real controller's writes take milliseconds, in which changes gather. Here a large set lets the event loop go
-        round a few times first.
-        """
-        size = len(self.pods.cache.at("controller", uid_of(owner)))
-        for _ in range(min(size // PODS_PER_ROUND, MOST_ROUNDS)):
-            await asyncio.sleep(0)
 
     async def _manage(self, owner: Json, active: list[Json]) -> tuple[Failure | None, Exception | None]:
         missing = owner["spec"].get("replicas", 1) - len(active)
