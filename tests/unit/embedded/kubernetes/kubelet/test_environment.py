@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 
 import pytest
+from support.kubelets import Cluster, pod_of, shell
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kubelet.environment import expand, of_services
 from labkit.embedded.kubernetes.objects import Json
-
-from .conftest import Cluster, pod_of, shell
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from support.kubelets import Cluster, pod_of
 
 from labkit.embedded.runtime.images import Catalogue, Image, Reference
-
-from .conftest import Cluster, pod_of
 
 NOPE = (
     'failed to pull and unpack image "docker.io/library/nope:latest": failed to resolve reference '

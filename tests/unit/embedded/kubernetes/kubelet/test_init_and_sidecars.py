@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from support.kubelets import Cluster, pod_of, shell
+
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
 from labkit.embedded.kubernetes.registry import DeleteOptions
-
-from .conftest import Cluster, pod_of, shell
 
 
 async def test_one_after_the_other(cluster: Cluster) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 
+from support.kubelets import Cluster, pod_of, shell
+
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import DeleteOptions
-
-from .conftest import Cluster, pod_of, shell
 
 
 def conditions(pod: Json) -> dict[str, tuple[str, str, str]]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from support.kubelets import Cluster, pod_of, shell
+
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kubelet import Kubelet
 from labkit.embedded.kubernetes.objects import Json, condition_of
 from labkit.embedded.kubernetes.registry import DeleteOptions
-
-from .conftest import Cluster, pod_of, shell
 
 
 def node(cluster: Cluster, name: str = "worker-1") -> Json:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from support.kubelets import Cluster, pod_of, shell
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kubelet.probes import Count, Rule
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import DeleteOptions
-
-from .conftest import Cluster, pod_of, shell
 
 
 @pytest.mark.parametrize(
