@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 from labkit.embedded.kubernetes import kinds, times
 from labkit.embedded.kubernetes.client import Client, Informer, OpenDoor
@@ -141,7 +141,7 @@ class Kube:
         for node in nodes:
             self.add_node(node)
 
-    async def __aenter__(self) -> Kube:
+    async def __aenter__(self) -> Self:
         self.kubelet.start()
         self.manager.start()
         await self.settle()
