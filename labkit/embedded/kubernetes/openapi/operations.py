@@ -72,8 +72,11 @@ def paths_of(kind: Kind) -> dict[str, Json]:
     if one:
         found[f"{whole}/{{name}}"] = {**one, "parameters": [parameters.NAME, *scope, parameters.PRETTY]}
     for part in sorted(kind.subresources.values(), key=lambda part: part.name):
-        operations = _part(kind, part)
-        found[f"{whole}/{{name}}/{part.name}"] = {**operations, "parameters": [parameters.NAME, *scope]}
+        path = f"{whole}/{{name}}/{part.name}"
+        found[path] = {**_part(kind, part), "parameters": [parameters.NAME, *scope]}
+        if part.name == "proxy":
+            below = {_METHODS[verb]: _connect(kind, part, verb, "WithPath") for verb in part.verbs}
+            found[f"{path}/{{path}}"] = {**below, "parameters": [parameters.NAME, *scope, parameters.PATH]}
     if kind.namespaced and "list" in kind.verbs:
         everywhere = _list(kind, own, everywhere=True)
         found[kind.path()] = {"get": everywhere, "parameters": [parameters.PRETTY]}
@@ -166,7 +169,7 @@ def _part(kind: Kind, part: Subresource) -> Json:
                 "responses": {"200": text, **_failures()},
             }
         }
-    if not _has_body(part):  # streams: exec, attach, portforward
+    if not _has_body(part):  # exec, attach, portforward, proxy
         return {_METHODS[verb]: _connect(kind, part, verb) for verb in part.verbs}
     body = _body_of(kind, part)
     found: Json = {}
@@ -179,9 +182,9 @@ def _part(kind: Kind, part: Subresource) -> Json:
     return found
 
 
-def _connect(kind: Kind, part: Subresource, verb: str) -> Json:
+def _connect(kind: Kind, part: Subresource, verb: str, suffix: str = "") -> Json:
     method = _METHODS[verb]
-    name = f"connect{_id(kind)}{method.capitalize()}{_scoped(kind)}{_title(part.name)}"
+    name = f"connect{_id(kind)}{method.capitalize()}{_scoped(kind)}{_title(part.name)}{suffix}"
     text: Json = {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}}
     return {
         **_base(kind, "connect", name, f"connect {method.upper()} requests to {part.name} of {kind.kind}"),

@@ -20,6 +20,7 @@ def _path(name: str, description: str) -> Json:
 
 
 NAME = _path("name", "name of the object")
+PATH = _path("path", "path to the resource")
 NAMESPACE = _path("namespace", "object name and auth scope, such as for teams and projects")
 
 PRETTY = _query("pretty", "string", "Whether to indent the output: 'true' or '1'. Browsers and curl get it by default.")
@@ -67,6 +68,7 @@ DELETE = (
 
 _CONTAINER = _query("container", "string", "Which container; the first one, or the annotated one, by default.")
 _STREAMS = tuple(_query(name, "boolean", f"Whether to redirect {name}.") for name in ("stderr", "stdin", "stdout"))
+_PROXIED = (_query("path", "string", "The path of the URL to ask for, from the root of what is proxied to."),)
 _TTY = _query("tty", "boolean", "Whether to allocate a terminal.")
 
 # (resource, sub-resource) → what it reads from the query.
@@ -90,5 +92,7 @@ CONNECT: dict[tuple[str, str], tuple[Json, ...]] = {
         _TTY,
     ),
     ("pods", "attach"): (_CONTAINER, *_STREAMS, _TTY),
+    ("pods", "proxy"): _PROXIED,
+    ("services", "proxy"): _PROXIED,
     ("pods", "portforward"): (_query("ports", "integer", "Which ports of the pod; for WebSockets."),),
 }

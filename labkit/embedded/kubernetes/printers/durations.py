@@ -53,5 +53,9 @@ def since(moment: Any, now: float) -> str:
         return UNKNOWN
 
 
-def between(start: str, end: str) -> str:
-    return human(times.parse(end) - times.parse(start))
+def between(start: Any, end: Any) -> str:
+    """How long it was from one RFC 3339 time to another."""
+    try:
+        return since(start, times.parse(end))
+    except (ValueError, TypeError):
+        return UNKNOWN

@@ -6,8 +6,7 @@ from typing import Any
 
 from labkit.embedded.kubernetes.objects import Json, controller_of, has_condition, is_terminating, spec_of, status_of
 from labkit.embedded.kubernetes.printers.cells import NONE, containers, labels, selector
-from labkit.embedded.kubernetes.printers.durations import between, human, since
-from labkit.embedded.kubernetes.times import parse
+from labkit.embedded.kubernetes.printers.durations import between, since
 
 # The first condition that holds gives a Job its word; "" stands for its deletion.
 _JOB_WORDS = (
@@ -114,7 +113,7 @@ def _duration(status: Any, now: float) -> str:
     start, end = status.get("startTime"), status.get("completionTime")
     if not start:
         return ""
-    return between(start, end) if end else human(now - parse(start))
+    return between(start, end) if end else since(start, now)
 
 
 def disruption_budget(obj: Json, now: float) -> list[Any]:
