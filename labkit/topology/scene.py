@@ -145,7 +145,8 @@ class Scene:
         """Lines from a Service's card to the tasks it sends to: of the one looked at, or of all while they are few."""
         if self.aggregated:
             return ()
-        chosen = [s for s in self.services.values() if self.highlight in ("", s.key)]
+        tasks = self.snapshot.tasks if self.snapshot else {}
+        chosen = [s for s in self.services.values() if self.highlight in ("", s.key) or self._leads_to(s, tasks)]
         if not self.highlight and sum(len(s.tasks) for s in chosen) > LINES_UP_TO:
             return ()
         return serve(self.layout, chosen)
@@ -315,6 +316,11 @@ class Scene:
         self.labels[point] = label if self.with_labels else ""
         self.hover[point] = hover
         self.occupant[point] = key
+
+    def _leads_to(self, service: Service, tasks: Mapping[str, Task]) -> bool:
+        """Whether some of its traffic goes to the workload that is looked at."""
+        found = (tasks[key].workload for key in service.tasks if key in tasks)
+        return any(self.highlight in (workload, self.families.top(workload)) for workload in found)
 
     def _is_lit(self, key: str, workload: str) -> bool:
         """Whether a task belongs to what is looked at: a workload, one that owns it, or a Service in front of it."""
