@@ -1,7 +1,8 @@
 """The store itself: one revision for all, writes grouped on their way to disk, and stop and start as for the real one.
 
-In real clusters etcd is a process of its own; the API server cannot do anything without it. So here: while it is
-stopped, every read and write raises, and watches stay silent.
+In real clusters etcd is a process of its own; the API server can do hardly anything without it. So here: while it is
+stopped, every read and write raises, and watches stay silent. Only what the watch cache answers goes on: lists that ask
+for any version (``resourceVersion=0``) and watches from a version on, which is how informers begin.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _REVISIONS = "kubernetes"  # resource -> revision of the last change of that kin
 class Stopped(StatusError):
     """What the API server answers while its etcd is down: the words of the gRPC client, as a plain 500.
 
-    The real one comes to them after it has tried for a while.
+    The real one comes to them after it has tried for a while; with the etcd client of 1.20 it was heard to try until the
+    request ran into its timeout of a minute (504).
     """
 
     code, reason = 500, ""
@@ -94,6 +96,10 @@ class Etcd:
         """The objects of a kind. Raises :class:`Stopped`."""
         if not self.running:
             raise Stopped
+        return self._tables[kind]
+
+    def cached(self, kind: Kind) -> Table:
+        """The same as the watch cache knows it, which does not ask the store."""
         return self._tables[kind]
 
     def get(self, kind: Kind, key: Key) -> Record | None:

@@ -154,7 +154,7 @@ def list_objects(
 ) -> Listing:
     """Find what is selected. Raises ``Expired``, ``Timeout`` (a revision to come), ``BadRequest``, ``Invalid``."""
     check_list_options(version, match, continue_)
-    table = etcd.table(kind)
+    table = etcd.cached(kind) if version == "0" and not continue_ else etcd.table(kind)
     start: Key | None = None
     revision = etcd.revision
     if continue_:

@@ -120,13 +120,14 @@ def open_watch(etcd: Etcd, kind: Kind, selection: Selection, *, version: str, bo
     Without a version (or with 0) everything that is there comes first, as ``ADDED``; that is also what ``initial`` asks
     for, which adds the bookmark that ends this beginning.
     """
-    etcd.check()
+    if not version:
+        etcd.check()  # the newest state: for that, the store is asked
     watch = Watch(kind, bookmarks=bookmarks)
     since = parse_version(version)
     now = etcd.revision
     watcher = Watcher(selection, watch.put, watch.close, max(since, now))
     if since == 0 or initial:
-        there: Listing = list_objects(etcd, kind, selection, limit=0, continue_="", version="", match="")
+        there: Listing = list_objects(etcd, kind, selection, limit=0, continue_="", version="0", match="")
         for record in there.records:
             watch.put(Event("ADDED", record))
         if initial and bookmarks:

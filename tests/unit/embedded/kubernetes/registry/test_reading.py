@@ -230,6 +230,17 @@ def test_what_a_stopped_store_says(registry: Registry, etcd: Etcd) -> None:
             attempt()
 
 
+def test_what_its_cache_still_says(registry: Registry, etcd: Etcd) -> None:
+    registry.create(MAPS, "default", config_map("a"))
+    etcd.stop()
+    assert names(registry.list(MAPS, version="0")) == ["a"]
+    watch = registry.watch(MAPS, version=str(etcd.revision))
+    assert watch.take() == []
+    etcd.start()
+    registry.create(MAPS, "default", config_map("b"))
+    assert len(watch.take()) == 1
+
+
 def _now():  # type: ignore[no-untyped-def]
     from labkit.embedded.kubernetes.registry import DeleteOptions
 
