@@ -39,8 +39,8 @@ _REVISIONS = "kubernetes"  # resource -> revision of the last change of that kin
 class Stopped(StatusError):
     """What the API server answers while its etcd is down: the words of the gRPC client, as a plain 500.
 
-    The real one comes to them after it has tried for a while; with the etcd client of 1.20 it was heard to try until the
-    request ran into its timeout of a minute (504).
+    The real one comes to them after it has tried for a while; with the etcd client of 1.20 it was heard to try until
+    the request ran into its timeout of a minute (504).
     """
 
     code, reason = 500, ""
