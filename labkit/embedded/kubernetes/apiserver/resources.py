@@ -15,6 +15,7 @@ from labkit.embedded.kubernetes.errors import BadRequest, Cause, Invalid
 from labkit.embedded.kubernetes.etcd import Record
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, name_of, namespace_of
+from labkit.embedded.kubernetes.printers import SCALE
 from labkit.embedded.kubernetes.registry import DeleteOptions
 from labkit.embedded.kubernetes.registry.reading import parse_version, too_large
 
@@ -44,7 +45,7 @@ async def get(call: Call) -> Answer:
     if target.subresource == "scale":
         scale = registry.scale(kind, target.namespace, target.name)
         await call.server.etcd.durable()
-        return call.reply(scale)
+        return render.one(call, SCALE, scale, form)
     record = registry.record(kind, target.namespace, target.name)
     await call.server.etcd.durable()
     return render.one(call, kind, record, form)
