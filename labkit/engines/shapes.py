@@ -68,12 +68,13 @@ SHAPES: Mapping[str, Shape] = {
     )
 }
 
-# What each argument must be: (type, smallest, largest).
+# What each argument must be: (type, smallest, largest), and where an orchestrator differs.
 _LIMITS: Mapping[str, tuple[type, float, float]] = {
     "managers": (int, 1, 15),
     "workers": (int, 0, 60),
     "speed": (float, 0.1, 1000.0),
 }
+_OTHER_LIMITS: Mapping[tuple[str | None, str], tuple[type, float, float]] = {("kubernetes", "workers"): (int, 0, 500)}
 
 
 def shape_of(orchestrator: str) -> Shape:
@@ -91,7 +92,7 @@ def check_sizes(asked: Mapping[str, Any], orchestrator: str | None = None) -> di
         if key == "plain":
             given[key] = bool(value)
             continue
-        kind, least, most = _LIMITS[key]
+        kind, least, most = _OTHER_LIMITS.get((orchestrator, key)) or _LIMITS[key]
         numeric = isinstance(value, int | float) and not isinstance(value, bool)
         if not numeric or not least <= value <= most or value != kind(value):
             what = "a whole number" if kind is int else "a number"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import graph, swarm
+from bench import graph, kubernetes, swarm
 from bench.table import Table
 from support import present
 
@@ -23,6 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="lab bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="each measurement once")
     parser.add_argument("--embedded-only", action="store_true", help="leave the real engines out")
+    parser.add_argument("--only", choices=("swarm", "kubernetes", "graph"), default="", help="a part of it")
     options = parser.parse_args()
     rounds = 1 if options.quick else 5
     real = None
@@ -33,12 +34,19 @@ def main() -> int:
         real = "docker" if not real_note else None
     if real:
         os.environ.setdefault("LABKIT_SWARM_NODE_IMAGE", present.node_image())
+    real_kind = real if real and not present.missing("kind") else None
+    if real_kind and (image := present.kind_image()):
+        os.environ.setdefault("LABKIT_KIND_NODE_IMAGE", image)
     table = Table(real_note)
     with tempfile.TemporaryDirectory(prefix="lkb-", dir="/tmp") as folder:
         os.environ["LABKIT_STATE_DIR"], os.environ["LABKIT_RUNTIME_DIR"] = f"{folder}/s", f"{folder}/r"
-        swarm.measure(table, rounds, real)
-    for name, value, unit, goal in graph.measure():
-        table.add(name, value, unit, goal=goal)
+        if options.only in ("", "swarm"):
+            swarm.measure(table, rounds, real)
+        if options.only in ("", "kubernetes"):
+            kubernetes.measure(table, rounds, real_kind)
+    if options.only in ("", "graph"):
+        for name, value, unit, goal in graph.measure():
+            table.add(name, value, unit, goal=goal)
     table.print()
     return 0
 

@@ -17,14 +17,18 @@ class Table:
     def say(self, text: str) -> None:
         self._log.print(f"[dim]{text}[/dim]")
 
-    def add(self, name: str, embedded: float, unit: str, *, real: float | None = None, goal: str = "") -> None:
-        """One row; the ratio is how many times the real engine's figure is ours."""
-        ratio = f"{real / embedded:.1f} ×" if real is not None and embedded else ""
+    def add(
+        self, name: str, embedded: float, unit: str, *, real: float | None = None, goal: str = "", more: bool = False
+    ) -> None:
+        """One row; the ratio is how many times better ours is (``more``: where a larger figure is the better one)."""
+        ratio = ""
+        if real and embedded:
+            ratio = f"{embedded / real if more else real / embedded:.1f} ×"
         self._rows.append((name, figure(embedded, unit), figure(real, unit) if real is not None else "", ratio, goal))
         self.say(f"{name}: {figure(embedded, unit)}" + (f", real {figure(real, unit)}" if real is not None else ""))
 
     def print(self) -> None:
-        made = RichTable("measured", "embedded", "real", "real : embedded", "goal", title="labkit bench")
+        made = RichTable("measured", "embedded", "real", "times better", "goal", title="labkit bench")
         for row in self._rows:
             made.add_row(*row)
         console = Console(width=max(Console().width, 110))
