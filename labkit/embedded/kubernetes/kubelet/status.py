@@ -269,3 +269,11 @@ def _condition(
     if message:
         made["message"] = message
     return made
+
+
+def readiness(status: Json | None) -> str:
+    """What the status says of ``Ready``; "" when it says nothing."""
+    for one in (status or {}).get("conditions") or ():
+        if one["type"] == "Ready":
+            return str(one["status"])
+    return ""

@@ -51,9 +51,16 @@ class Statuses:
         done: Callable[[], object] | None = None,
     ) -> None:
         """This is its status now. ``final``: and it is over, take it out of the API server; then call ``done``."""
-        self._due[uid] = _Due(namespace, name, uid, status, final, done)
+        self._put(_Due(namespace, name, uid, status, final, done))
         if self._task is None:
             self._task = asyncio.create_task(self._flush())
+
+    def _put(self, due: _Due) -> None:
+        """What is over stays over, whatever is told after it."""
+        before = self._due.get(due.uid)
+        if before is not None and before.final and not due.final:
+            due.final, due.done = True, before.done
+        self._due[due.uid] = due
 
     def forget(self, uid: str) -> None:
         """It is gone from the API server."""
@@ -74,7 +81,10 @@ class Statuses:
             try:
                 await self._write(due)
             except Unreachable:
-                self._due.setdefault(uid, due)
+                newer = self._due.pop(uid, None)
+                self._due[uid] = due
+                if newer is not None:
+                    self._put(newer)
                 await self._client.clock.sleep(RETRY)
             except NotFound:
                 if due.done is not None:

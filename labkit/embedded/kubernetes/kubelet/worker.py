@@ -21,7 +21,7 @@ from labkit.embedded.kubernetes.kubelet.plan import plan, spec_hash
 from labkit.embedded.kubernetes.kubelet.probes import Prober, Rule
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
 from labkit.embedded.kubernetes.kubelet.sources import Missing
-from labkit.embedded.kubernetes.kubelet.status import Failure, View, build
+from labkit.embedded.kubernetes.kubelet.status import OWN_FIELDS, Failure, View, build, readiness
 from labkit.embedded.kubernetes.kubelet.volumes import RESYNC, MountFailed
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.times import parse
@@ -107,6 +107,8 @@ class Worker:
             self._ending.shorten(pods.grace_period(pod))
         if _matters(before, pod):
             self.poke()
+        elif self._told is not None and readiness(pod.get("status")) != readiness(self._told):
+            self.republish()  # the node's controller had given it up, or somebody has meddled
 
     def poke(self) -> None:
         """Look again."""
@@ -224,7 +226,12 @@ class Worker:
         """Let the API server know how it is."""
         kubelet = self.kubelet
         view = View(kubelet.machine.address, self.start_time, self.reasons, self._judge, self.failure)
-        status = build(self.pod, self.sandbox, view, kubelet.clock.time())
+        before = self.pod.get("status") or {}
+        if self.sandbox is None and self.failure is None and _has_run(before):
+            # It has been cleaned up here already, and only somebody's finalizer keeps it: its status stands.
+            status = {key: value for key, value in before.items() if key in OWN_FIELDS}
+        else:
+            status = build(self.pod, self.sandbox, view, kubelet.clock.time())
         if not final and status == self._told:
             return
         self._told = status
@@ -556,3 +563,8 @@ def _matters(before: Json, after: Json) -> bool:
         return True
     # The downward API shows these, and they may change.
     return bool(old.get("labels") != new.get("labels") or old.get("annotations") != new.get("annotations"))
+
+
+def _has_run(status: Json) -> bool:
+    """Whether a container of it has been started, by what the API server says."""
+    return any("containerID" in one for one in status.get("containerStatuses") or ())

@@ -283,3 +283,40 @@ async def test_termination_messages(cluster: Cluster) -> None:
     last = shell("echo a; echo b; exit 1", terminationMessagePolicy="FallbackToLogsOnError")
     await cluster.run(pod_of("two", last, restartPolicy="Never"), 2)
     assert cluster.container("two")["state"]["terminated"]["message"] == "a\nb\n"
+
+
+async def test_what_others_say_of_its_readiness_is_put_right(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    await cluster.run(pod_of(), 2)
+
+    def doubt(pod: Json) -> Json:
+        changed = [{**one, "status": "False"} if one["type"] == "Ready" else one for one in pod["status"]["conditions"]]
+        return {**pod, "status": {**pod["status"], "conditions": changed}}
+
+    cluster.registry.modify(kinds.PODS, "default", "web", doubt, subresource="status")
+    await cluster.clock.settle()
+    assert conditions(cluster.pod("web"))["Ready"][0] == "True"
+
+
+async def test_a_finalizer_keeps_the_object_but_not_the_pod(cluster: Cluster) -> None:
+    kubelet = await cluster.kubelet()
+    pod = pod_of("web")
+    pod["metadata"]["finalizers"] = ["example.com/wait"]
+    await cluster.run(pod, 2)
+    before = cluster.container("web")["containerID"]
+    cluster.registry.delete(kinds.PODS, "default", "web", DeleteOptions())
+    await cluster.clock.advance(5)
+    assert not kubelet.containerd.sandboxes
+    assert cluster.container("web")["containerID"] == before
+    assert "terminated" in cluster.container("web")["state"]
+    version = cluster.pod("web")["metadata"]["resourceVersion"]
+    await cluster.clock.advance(60)
+    assert cluster.pod("web")["metadata"]["resourceVersion"] == version  # nobody writes it over and over
+
+    def release(obj: Json) -> Json:
+        metadata = {key: value for key, value in obj["metadata"].items() if key != "finalizers"}
+        return {**obj, "metadata": metadata}
+
+    cluster.registry.modify(kinds.PODS, "default", "web", release)
+    await cluster.clock.advance(1)
+    assert cluster.gone("web")
