@@ -80,6 +80,7 @@ def _subresources(*rows: Subresource) -> Mapping[str, Subresource]:
 
 _STATUS = Subresource("status", STATUS)
 _SCALE = Subresource("scale", STATUS, kind="Scale", group="autoscaling", version="v1")
+_ANY_METHOD = ("create", "delete", "get", "patch", "update")
 _CONNECT = ("create", "get")  # opened with GET (WebSocket) or POST (SPDY)
 
 NAMESPACES = Kind(
@@ -98,9 +99,13 @@ PODS = Kind(
         Subresource("exec", _CONNECT, kind="PodExecOptions", version="v1"),
         Subresource("attach", _CONNECT, kind="PodAttachOptions", version="v1"),
         Subresource("portforward", _CONNECT, kind="PodPortForwardOptions", version="v1"),
+        Subresource("proxy", _ANY_METHOD, kind="PodProxyOptions", version="v1"),
     ),
 )  # fmt: skip
-SERVICES = Kind("Service", "services", short=("svc",), categories=("all",), subresources=_subresources(_STATUS))
+SERVICES = Kind(
+    "Service", "services", short=("svc",), categories=("all",),
+    subresources=_subresources(_STATUS, Subresource("proxy", _ANY_METHOD, kind="ServiceProxyOptions", version="v1")),
+)  # fmt: skip
 ENDPOINTS = Kind("Endpoints", "endpoints", short=("ep",))
 REPLICATION_CONTROLLERS = Kind(
     "ReplicationController", "replicationcontrollers", short=("rc",), categories=("all",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from labkit.embedded.kubernetes import kinds
-from labkit.embedded.kubernetes.apiserver import attaching, bodies, logs, portforward, resources
+from labkit.embedded.kubernetes.apiserver import attaching, bodies, logs, portforward, proxying, resources
 from labkit.embedded.kubernetes.apiserver.answers import Answer
 from labkit.embedded.kubernetes.apiserver.calls import Call
 from labkit.embedded.kubernetes.apiserver.resources import Handler
@@ -123,6 +123,7 @@ _STREAMS: dict[str, Handler] = {
     "exec": attaching.serve_exec,
     "attach": attaching.serve_attach,
     "portforward": portforward.serve,
+    "proxy": proxying.serve,
 }
 _CREATED: dict[str, Handler] = {"binding": bind, "eviction": evict, "token": token}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -28,9 +29,12 @@ BATCH = 256 * 1024  # bytes of events that are written at once
 class Stream(web.StreamResponse):
     """A chunked answer that is written straight to the transport."""
 
-    def __init__(self, mime: str = JSON) -> None:
-        self._status = 200
-        self._mime = mime
+    def __init__(
+        self, mime: str = JSON, status: int = 200, reason: str = "OK", headers: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        self._status = status
+        self._head = f"HTTP/1.1 {status} {reason}\r\n"
+        self._lines = "".join([f"{name}: {value}\r\n" for name, value in (("Content-Type", mime), *headers) if value])
         self._keep_alive: bool | None = True
         self._request: web.BaseRequest | None = None
         self._chunked_body = True
@@ -51,7 +55,7 @@ class Stream(web.StreamResponse):
         # HTTP/1.0 knows no chunks: the end of the connection is the end of the body.
         self._chunked_body = request.version >= (1, 1)
         self._keep_alive = bool(request.keep_alive) and self._chunked_body
-        head = f"HTTP/1.1 200 OK\r\n{common_headers()}Content-Type: {self._mime}\r\n"
+        head = f"{self._head}{common_headers()}{self._lines}"
         head += "Transfer-Encoding: chunked\r\n" if self._chunked_body else ""
         request.transport.write(f"{head}{'' if self._keep_alive else _CLOSE}\r\n".encode())
 
