@@ -16,7 +16,8 @@ from typing import Any, TypeVar
 import urllib3
 from kubernetes import client
 
-from labkit.guide import Check, Context, NotYet, Verdict
+from labkit.guide import Context, NotYet, Verdict
+from labkit.guide.steps import Check
 
 NAMESPACE = "default"
 TIMEOUT = 4.0  # seconds for one question
