@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from .protocol import SandboxLike
+from .protocol import KubernetesActionsLike, SandboxLike
 
 log = logging.getLogger(__name__)
 
@@ -59,18 +59,20 @@ VERBS: dict[str, Verb] = {
         lambda sandbox, a: sandbox.start(a["component"], a["machine"]),
     ),
     "restart": Verb(
-        "restarting {name}…", "{name} gets new pods", lambda sandbox, a: sandbox.actions.restart(a["workload"])
+        "restarting {name}…", "{name} gets new pods", lambda sandbox, a: _kubernetes(sandbox).restart(a["workload"])
     ),
     "roll_back": Verb(
         "rolling {name} back…",
         "{name} goes back to the revision before",
-        lambda sandbox, a: sandbox.actions.roll_back(a["workload"]),
+        lambda sandbox, a: _kubernetes(sandbox).roll_back(a["workload"]),
     ),
     "pause_rollout": Verb(
-        "pausing {name}…", "{name}: rollouts wait", lambda sandbox, a: sandbox.actions.pause_rollout(a["workload"])
+        "pausing {name}…", "{name}: rollouts wait", lambda sandbox, a: _kubernetes(sandbox).pause_rollout(a["workload"])
     ),
     "resume_rollout": Verb(
-        "resuming {name}…", "{name}: rollouts go on", lambda sandbox, a: sandbox.actions.resume_rollout(a["workload"])
+        "resuming {name}…",
+        "{name}: rollouts go on",
+        lambda sandbox, a: _kubernetes(sandbox).resume_rollout(a["workload"]),
     ),
     "relabel": Verb("labelling {name}…", "{name}: {label}", lambda sandbox, a: _relabel(sandbox, a)),
     "partition": Verb("cutting {name} off…", "{name} is cut off", lambda sandbox, a: sandbox.partition(a["machine"])),
@@ -84,8 +86,12 @@ def _deploy(sandbox: SandboxLike, a: Arguments) -> Any:
     return sandbox.actions.deploy(name, image, int(a.get("replicas") or 1), parse_ports(str(a.get("port", ""))))
 
 
+def _kubernetes(sandbox: SandboxLike) -> KubernetesActionsLike:
+    return cast(KubernetesActionsLike, sandbox.actions)
+
+
 def _relabel(sandbox: SandboxLike, a: Arguments) -> Any:
-    return sandbox.actions.relabel(a["task"], *parse_label(str(a.get("label", ""))))
+    return _kubernetes(sandbox).relabel(a["task"], *parse_label(str(a.get("label", ""))))
 
 
 def parse_label(text: str) -> tuple[str, str | None]:
