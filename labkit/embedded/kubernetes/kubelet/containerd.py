@@ -111,7 +111,9 @@ class Containerd:
         if sandbox.ready and not sandbox.on_host:
             self.parts.network.unplace(sandbox.ip)
             self.parts.addresses.release(self.machine.name, sandbox.ip)
-        sandbox.ready = False
+        for listener in sandbox.host_ports or ():
+            listener.shut()
+        sandbox.host_ports, sandbox.ready = None, False
         self.keep(sandbox)
 
     # containers -----------------------------------------------------------------------------------------------

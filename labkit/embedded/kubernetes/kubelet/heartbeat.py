@@ -31,6 +31,7 @@ class Heartbeat:
         self._kubelet = kubelet
         self._task: asyncio.Task[None] | None = None
         self._reported = float("-inf")
+        self._known: tuple[str, int] | None = None  # the node's version and the images that were last looked at
         self.registered = asyncio.Event()
 
     def start(self) -> None:
@@ -124,8 +125,12 @@ class Heartbeat:
         found = await kubelet.client.find(kinds.NODES, "", kubelet.name)
         if found is None:  # somebody has deleted it; a kubelet registers only when it starts
             return
-        before = found.get("status") or {}
         now = kubelet.clock.time()
+        known = found["metadata"]["resourceVersion"], kubelet.images.count()
+        if not force and known == self._known and now - self._reported < REPORT:
+            return  # nothing has changed on either side
+        self._known = known
+        before = found.get("status") or {}
         after = self._status(before)
         if not force and now - self._reported < REPORT and not node.has_changed(before, after):
             return

@@ -79,6 +79,7 @@ class Images:
         return [{"names": list(one.names), "sizeBytes": one.image.size} for one in found]
 
     def count(self) -> int:
+        """How many there are; they are never removed."""
         return len(self._present)
 
     async def ensure(self, pod: Json, container: Json, say: Say) -> tuple[Image, str]:

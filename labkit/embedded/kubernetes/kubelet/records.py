@@ -62,6 +62,7 @@ class Sandbox:
     ready: bool = True  # it has its network; one that died keeps its address on record only
     containers: list[Container] = field(default_factory=list)
     ports: dict[int, list[Listener]] = field(default_factory=dict)
+    host_ports: list[Listener] | None = None  # on the machine's address, leading here
     volumes: dict[str, Any] = field(default_factory=dict)  # name -> Layer
 
     def latest(self, name: str) -> Container | None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from labkit.embedded.kubernetes.kubelet import hooks, pods, resources
+from labkit.embedded.kubernetes.kubelet import hooks, hostports, pods, resources
 from labkit.embedded.kubernetes.kubelet.backoff import Backoff
 from labkit.embedded.kubernetes.kubelet.containerd import SandboxError, StartError
 from labkit.embedded.kubernetes.kubelet.containers import Config, hosts_file
@@ -281,7 +281,15 @@ class Worker:
             self.poke_in(SYNC_ERROR)
             return False
         sandbox.volumes = volumes
+        await self._open_host_ports(sandbox)
         return ("deletionTimestamp" not in self.pod["metadata"] and self.failure is None) or self._redo()
+
+    async def _open_host_ports(self, sandbox: Sandbox) -> None:
+        if sandbox.host_ports is None and sandbox.ready and hostports.wanted(self.pod):
+            kubelet = self.kubelet
+            sandbox.host_ports = await hostports.open_ports(
+                kubelet.parts.network, kubelet.machine, self.pod, sandbox.ip
+            )
 
     def _redo(self) -> bool:
         self._again = True
@@ -464,6 +472,7 @@ class Worker:
         """Take over what a former kubelet, or a former process of the sandbox, has left running."""
         sandbox = self.sandbox
         assert sandbox is not None
+        await self._open_host_ports(sandbox)
         for spec in pods.every_container(self.pod):
             container = sandbox.current(spec["name"])
             if container is None or not container.running:

@@ -254,3 +254,29 @@ async def test_a_paused_machine_does_nothing(cluster: Cluster) -> None:
     cluster.fleet.heal("worker-1")
     await cluster.clock.advance(5)
     assert cluster.status("late")["phase"] == "Running"
+
+
+async def test_a_host_port_leads_to_the_pod(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    container = {"name": "web", "image": "nginx:1.27", "ports": [{"containerPort": 80, "hostPort": 8080}]}
+    await cluster.run(pod_of("web", container), 2)
+    address = cluster.fleet.machine("worker-1").address
+    client = pod_of("ask", shell(f"wget -qO- http://{address}:8080/ | head -1"), node="worker-1", restartPolicy="Never")
+    await cluster.run(client, 3)
+    lines = [line async for line in cluster.kubelets["worker-1"].api.logs("default", "ask")]
+    assert lines == [b"<!DOCTYPE html>\n"]
+    rival = await cluster.run(pod_of("rival", container), 2)
+    assert rival["status"]["reason"] == "NodePorts"
+    cluster.registry.delete(kinds.PODS, "default", "web", DeleteOptions())
+    await cluster.clock.advance(3)
+    assert cluster.network.real(address, 8080) is None
+
+
+async def test_a_pod_on_the_host_network(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    await cluster.run(pod_of("web", hostNetwork=True), 2)
+    address = cluster.fleet.machine("worker-1").address
+    assert cluster.status("web")["podIP"] == address
+    assert cluster.network.real(address, 80) is not None
+    two = await cluster.run(pod_of("two", hostNetwork=True), 3)
+    assert two["status"]["containerStatuses"][0]["ready"] is False  # the port is taken
