@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labkit.embedded import gojson
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import BadRequest, Conflict
 from labkit.embedded.kubernetes.kinds import Kind
@@ -31,6 +32,10 @@ def type_problem(kind: Kind, obj: Json) -> str:
     version, name = obj.get("apiVersion") or kind.api_version, obj.get("kind") or kind.kind
     if version == kind.api_version and name == kind.kind:
         return ""
+    for field, said in (("kind", name), ("apiVersion", version)):
+        if not isinstance(said, str):
+            problem = f"json: cannot unmarshal {gojson.kind(said)} into Go struct field .{field} of type string"
+            return f"couldn't get version/kind; json parse error: {problem}"
     if kinds.of(version, name) is None:
         return f'no kind "{name}" is registered for version "{version}" in scheme "{_SCHEME}"'
     internal = kind.group.partition(".")[0] or "core"
@@ -41,7 +46,7 @@ def check_type(kind: Kind, obj: Json) -> None:
     """Raises :class:`BadRequest` for an object that says it is of another kind."""
     if problem := type_problem(kind, obj):
         name = obj.get("kind") or kind.kind
-        version = (obj.get("apiVersion") or kind.api_version).rpartition("/")[2]
+        version = str(obj.get("apiVersion") or kind.api_version).rpartition("/")[2]
         raise BadRequest(f'{name} in version "{version}" cannot be handled as a {kind.kind}: {problem}')
 
 

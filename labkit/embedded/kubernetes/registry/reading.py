@@ -8,6 +8,7 @@ compaction has it for the real one (``k8s.io/apiserver/pkg/storage``: ``continue
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -216,6 +217,9 @@ def _sort(record: Record) -> str:
     return f"{key[0]}/{key[1]}"
 
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9_-]")
+
+
 # -- continue tokens: {"v":"meta.k8s.io/v1","rv":…,"start":"<key after the prefix>\u0000"} in base64, as the real one's
 
 
@@ -228,6 +232,10 @@ def _encode(revision: int, key: Key, namespace: str) -> str:
 def _decode(token: str, namespace: str) -> tuple[int, Key]:
     """The revision (-1: the newest) and the key after which to go on. Raises :class:`BadRequest`."""
     problem = "invalid continue token: continue key is not valid"
+    strange = _NOT_BASE64.search(token)
+    if strange or len(token) % 4 == 1:  # Go's decoder says where: one character alone makes no byte
+        place = strange.start() if strange else len(token) - 1
+        raise BadRequest(f"{problem}: illegal base64 data at input byte {place}")
     try:
         found = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except ValueError as error:

@@ -61,12 +61,13 @@ def insert(
     generated = bool(metadata.get("generateName")) and not metadata.get("name")
     if generated:
         metadata["name"] = _generated(registry, kind, metadata)
+    metadata.setdefault("name", "")
     if not managed:
         new = _managed(registry, kind, new, options)
         metadata = new["metadata"]
     registry.admission.create(kind, new, options)
     strategy.prepare_for_create(new)
-    if not metadata.get("name"):
+    if not metadata["name"]:
         required = Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")
         raise Invalid(kind.kind, kind.group, "", [required])
     key: Key = (metadata.get("namespace", ""), metadata["name"])
@@ -122,12 +123,12 @@ def update(
 ) -> Record:
     """PUT: what was sent takes the place of what is there."""
     objectmeta.check_type(kind, obj)
+    if not options.trusted:
+        obj = checked_shape(kind, obj, options)
     metadata = obj.get("metadata") or {}
     objectmeta.check_name(metadata, name)
     if (metadata.get("namespace") or namespace) != namespace:
         raise BadRequest(objectmeta.NAMESPACE_MISMATCH)
-    if not options.trusted:
-        obj = checked_shape(kind, obj, options)
     strategy = registry.strategies[kind]
     record = registry.etcd.get(kind, (namespace, name))
     if record is None:
