@@ -7,8 +7,10 @@ namespace of its own (`ns`), which goes afterwards. Tests that touch nodes put t
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 
+import kube_words as table
 import pytest
 from support import present, workloads
 from support.kube_cluster import BUSYBOX, WHOAMI, WHOAMI_NEXT, KubeCluster
@@ -18,6 +20,13 @@ import labkit
 ENGINES = ("embedded", "docker")
 # Every delay of the embedded engine is shorter by this; real ones are what they are.
 SPEED = 10.0
+
+# Modules that take parts of the cluster away come last, so that nobody waits for what they leave behind.
+LAST = ("test_kube_nodes.py", "test_kube_components.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LAST.index(item.path.name) + 1 if item.path.name in LAST else 0)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -54,6 +63,26 @@ def cluster(engine: str) -> Iterator[KubeCluster]:
 @pytest.fixture
 def kube(cluster: KubeCluster) -> KubeCluster:
     return cluster
+
+
+@pytest.fixture(scope="module")
+def home(cluster: KubeCluster) -> Iterator[str]:
+    """A namespace of the module's own, for tests whose objects have names of their own (`kube.name()`)."""
+    name = cluster.namespace()
+    yield name
+    cluster.drop(name)
+
+
+@pytest.fixture
+def same(kube: KubeCluster) -> Callable[..., None]:
+    """Asserts that a message is what the engine's version says: ``same(message, "field is unknown", field="x")``."""
+    words = table.Words(kube.version)
+
+    def check(message: str, key: str, **values: object) -> None:
+        pattern = words(key, **values)
+        assert re.fullmatch(pattern, message, re.DOTALL), f"\nexpected: {pattern}\n     got: {message}"
+
+    return check
 
 
 @pytest.fixture

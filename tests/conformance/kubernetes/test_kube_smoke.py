@@ -27,4 +27,4 @@ def test_a_deployment_behind_a_service_answers(kube: KubeCluster, ns: str) -> No
     kube.kubectl("scale", "-n", ns, "deployment/web", "--replicas=0")
     kube.ready_pods(ns, 0, app="web")
     kube.kubectl("delete", "-n", ns, "deployment/web", "service/web")
-    until(lambda: kube.kubectl("get", "all", "-n", ns).err.startswith("No resources found"), 30, "its pods are gone too")
+    until(lambda: kube.kubectl("get", "all", "-n", ns).err.startswith("No resources found"), 30, "nothing is left")
