@@ -477,13 +477,9 @@ _FIELDS: Mapping[str, _Fields] = {
             "source": _event_source,
         }
     ),
-    "replicasets.apps": _Fields(
-        {**_ANY, "status.replicas": _path("status.replicas", "0")},
-        'field label "{name}" not supported for ReplicaSet',
-    ),
     "jobs.batch": _Fields(
         {**_ANY, "status.successful": _path("status.succeeded", "0")},
-        'field label "{name}" not supported for Job',
+        'field label "{name}" not supported for batchv1.Job',
     ),
 }
 

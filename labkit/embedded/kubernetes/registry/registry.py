@@ -187,9 +187,9 @@ class Registry:
         """The ``Scale`` (autoscaling/v1) of an object."""
         return scale.get(self, kind, namespace, name)
 
-    def bind(self, namespace: str, pod: str, node: str, *, dry_run: bool = False) -> Json:
-        """Give a pod to a node. Raises ``Conflict`` when it has one."""
-        return binding.bind(self, namespace, pod, node, dry_run=dry_run)
+    def bind(self, namespace: str, pod: str, node: str, *, uid: str = "", dry_run: bool = False) -> Json:
+        """Give a pod (of that UID) to a node. Raises ``Conflict`` when it has one."""
+        return binding.bind(self, namespace, pod, node, uid=uid, dry_run=dry_run)
 
     def evict(self, namespace: str, pod: str, eviction: Json, options: WriteOptions | None = None) -> Json:
         """Delete a pod if its disruption budgets allow it, else raise ``TooManyRequests``."""

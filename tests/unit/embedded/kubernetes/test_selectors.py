@@ -249,7 +249,7 @@ class TestFields:
     def test_what_it_selects(self, kind: Kind, text: str, obj: Json, yes: bool) -> None:
         assert parse_fields(kind, text).matches(obj) is yes
 
-    # As kind's API server said them, but for the newer words about Jobs and ReplicaSets.
+    # As kind's API server said them.
     @pytest.mark.parametrize(
         ("kind", "text", "words"),
         [
@@ -260,6 +260,7 @@ class TestFields:
                 "foo=bar",
                 '"foo" is not a known field selector: only "metadata.name", "metadata.namespace"',
             ),
+            (kinds.JOBS, "foo=bar", 'field label "foo" not supported for batchv1.Job'),
             (kinds.EVENTS, "involvedObject.foo=x", "field label not supported: involvedObject.foo"),
             (kinds.NODES, "metadata.namespace=x", "field label not supported: metadata.namespace"),
             (kinds.PODS, "metadata.name=a=b", "invalid field selector: unescaped character in value: 61"),

@@ -146,6 +146,19 @@ class TestBinding:
         with pytest.raises(Conflict, match="pod a is being deleted, cannot be assigned to a host"):
             registry.bind("default", "a", "n1")
 
+    def test_only_the_one_that_was_meant(self, registry: Registry) -> None:
+        made = registry.create(PODS, "default", pod("a"))
+        with pytest.raises(Conflict, match="Precondition failed: UID in precondition: other"):
+            registry.bind("default", "a", "n1", uid="other")
+        registry.bind("default", "a", "n1", uid=made["metadata"]["uid"])
+
+    def test_a_pod_learns_where_it_is(self, registry: Registry) -> None:
+        zone = {"topology.kubernetes.io/zone": "a", "kubernetes.io/hostname": "n1"}
+        registry.create(kinds.NODES, "", {"metadata": {"name": "n1", "labels": zone}})
+        registry.create(PODS, "default", pod("a", labels={"app": "web"}))
+        bound = registry.bind("default", "a", "n1")
+        assert bound["metadata"]["labels"] == {"app": "web", "topology.kubernetes.io/zone": "a"}
+
     def test_a_rehearsal(self, registry: Registry) -> None:
         registry.create(PODS, "default", pod("a"))
         registry.bind("default", "a", "n1", dry_run=True)
