@@ -139,14 +139,21 @@ class _Plug:
             self._docker("pause", self.container)
 
     def partition(self, others: list[str] | None = None) -> None:
-        if others is None:
+        """``others`` are the machines on the same side of the cut; alone, its network is simply unplugged."""
+        if not others:
             if self._on_network():
                 self._docker("network", "disconnect", self.network, self.container)
             return
-        for other in others:
-            address = self._address(f"labkit-{self.record.name}-{self.record.machine(other).name}")
-            self._inside("ip", "route", "replace", "blackhole", address, hint="cannot cut single machines off here")
-        self._note("partitioned " + " ".join(others))
+        together = [self.machine, *others]
+        away = [machine.name for machine in self.record.machines if machine.name not in together]
+        if not away:
+            raise UsageError("a partition has two sides: name some of the machines, not all")
+        for machine in together:
+            plug = _Plug(self.record, machine)
+            for other in away:
+                address = self._address(f"labkit-{self.record.name}-{other}")
+                plug._inside("ip", "route", "replace", "blackhole", address, hint="cannot cut single machines off here")
+            plug._note("partitioned " + " ".join(away))
 
     def slow(self, seconds: float = 0.5) -> None:
         if self._state() != "up":

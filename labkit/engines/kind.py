@@ -167,7 +167,7 @@ class _Plug:
 
         ``others`` are the machines on the same side of the cut.
         """
-        together = {self.machine, *(others or ())}
+        together = [self.machine, *(others or ())]
         away = [self._address(m.name) for m in self.record.machines if m.name not in together]
         if not away:
             raise UsageError("a partition has two sides: name some of the machines, not all")

@@ -260,3 +260,19 @@ def test_machines_of_an_engine_that_does_not_answer_are_unknown(
 ) -> None:
     script(tmp_path, monkeypatch, status="exit 1")
     assert [machine.state for machine in DockerEngine().machines(record(tmp_path))] == ["unknown", "unknown"]
+
+
+def test_machines_that_are_cut_off_together_still_reach_each_other(tmp_path: Path, docker) -> None:
+    docker.prepare(STATE.format(state="up", network="labkit-demo-nodes"))
+    sandbox = record(tmp_path)
+    third = replace(sandbox.machines[1], name="worker-2")
+    sandbox = replace(sandbox, machines=(*sandbox.machines, third))
+    DockerEngine().plug(sandbox, "worker-1", "partition", others=["worker-2"])
+    cut = [f"exec labkit-demo-{name} ip route replace blackhole 172.30.0.12" for name in ("worker-1", "worker-2")]
+    assert docker() == cut
+
+
+def test_a_machine_that_is_cut_off_alone_is_unplugged(tmp_path: Path, docker) -> None:
+    docker.prepare(STATE.format(state="up", network="labkit-demo-nodes"))
+    DockerEngine().plug(record(tmp_path), "worker-1", "partition", others=[])
+    assert docker() == ["network disconnect labkit-demo-nodes labkit-demo-worker-1"]
