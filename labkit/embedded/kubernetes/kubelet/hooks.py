@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from labkit.embedded.kubernetes.kubelet import httpget
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.runtime.processes import ExecutableNotFound
@@ -18,36 +20,55 @@ AGENT = "kube-lifecycle/1.36"
 
 
 class HookFailed(Exception):
-    """It did not work out; ``str()`` says why."""
+    """It did not work out; ``str()`` is the kubelet's message about it."""
 
 
 async def run(parts: Parts, machine: Machine, sandbox: Sandbox, container: Container, spec: Json, hook: Json) -> None:
     """Carry it out, as long as it takes. Raises :class:`HookFailed`."""
+    whose = (
+        f'for Container "{container.name}" in Pod "{sandbox.name}_{sandbox.namespace}({sandbox.uid})" failed - error: '
+    )
     if "exec" in hook:
-        await _exec(container, list(hook["exec"].get("command") or ()))
+        command = list(hook["exec"].get("command") or ())
+        error, output = await _exec(container, command)
+        if error:
+            raise HookFailed(f"Exec lifecycle hook ([{' '.join(command)}]) {whose}{error}, message: {_quoted(output)}")
     elif "httpGet" in hook:
-        try:
-            port = httpget.port_of(spec, hook["httpGet"].get("port", ""))
-            answer = await httpget.get(
-                parts.clock, parts.network, machine, hook["httpGet"], sandbox.ip, port, None, AGENT
+        given = hook["httpGet"]
+        error, output = await _get(parts, machine, sandbox, spec, given)
+        if error:
+            raise HookFailed(
+                f"HTTP lifecycle hook ({given.get('path') or ''}) {whose}{error}, message: {_quoted(output)}"
             )
-        except (httpget.GetFailed, ValueError) as error:
-            raise HookFailed(str(error)) from None
-        if answer.status >= 400:
-            raise HookFailed(f"HTTP probe failed with statuscode: {answer.status}")
     elif "sleep" in hook:
         await parts.clock.sleep(float(hook["sleep"].get("seconds") or 0))
 
 
-async def _exec(container: Container, command: list[str]) -> None:
+async def _get(parts: Parts, machine: Machine, sandbox: Sandbox, spec: Json, given: Json) -> tuple[str, str]:
+    """What went wrong ("": nothing), and what was answered."""
+    try:
+        port = httpget.port_of(spec, given.get("port", ""))
+        answer = await httpget.get(parts.clock, parts.network, machine, given, sandbox.ip, port, None, AGENT)
+    except (httpget.GetFailed, ValueError) as error:
+        return str(error), ""
+    body = answer.body.decode("utf-8", "replace")
+    return (f"HTTP probe failed with statuscode: {answer.status}" if answer.status >= 400 else ""), body
+
+
+async def _exec(container: Container, command: list[str]) -> tuple[str, str]:
+    """As :func:`_get`, for a command."""
     main = container.process
     if main is None or not main.running:
-        raise HookFailed("container not running")
+        return "container not running", ""
     try:
         process = await main.exec(command)
     except (ExecutableNotFound, UnknownUser) as error:
-        raise HookFailed(str(error)) from None
+        return str(error), ""
     code = await process.wait()
-    if code != 0:
-        output = b"".join(line.data for line in process.log.lines()).decode("utf-8", "replace")
-        raise HookFailed(f"command '{' '.join(command)}' exited with {code}: {output}")
+    output = b"".join(line.data for line in process.log.lines()).decode("utf-8", "replace")
+    return (f"command '{' '.join(command)}' exited with {code}: {output}" if code else ""), output
+
+
+def _quoted(text: str) -> str:
+    """As Go's ``%q``."""
+    return orjson.dumps(text).decode()

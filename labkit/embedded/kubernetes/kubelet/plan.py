@@ -84,7 +84,7 @@ def _wanted(pod: Json, sandbox: Sandbox, spec: Json) -> bool:
         return not (policy == "OnFailure" and latest.exit_code == 0)
     if latest.running:
         return False
-    return policy == "Always" or (policy == "OnFailure" and latest.exit_code != 0)
+    return pods.is_restarted(policy, spec, latest.exit_code)
 
 
 def _worth_a_sandbox(pod: Json, sandbox: Sandbox) -> bool:

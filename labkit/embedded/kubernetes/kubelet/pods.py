@@ -37,6 +37,15 @@ def restart_policy(pod: Json) -> str:
     return str(pod["spec"].get("restartPolicy") or "Always")
 
 
+def is_restarted(policy: str, container: Json, exit_code: int | None, *, init: bool = False) -> bool:
+    """Whether a container that has ended so is to be started again; an init container is not once it succeeded."""
+    if init and not is_sidecar(container):
+        return exit_code != 0 and policy != "Never"
+    if is_sidecar(container):
+        return True
+    return policy == "Always" or (policy == "OnFailure" and exit_code != 0)
+
+
 def is_on_host_network(pod: Json) -> bool:
     return bool(pod["spec"].get("hostNetwork"))
 

@@ -51,8 +51,9 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
             "startTime": rfc3339(view.start_time),
         }
     waiting = "PodInitializing" if pods.init_containers(pod) else "ContainerCreating"
-    init = [_container(one, sandbox, view, waiting, init=True) for one in pods.init_containers(pod)]
-    main = [_container(one, sandbox, view, waiting) for one in pods.containers(pod)]
+    policy = pods.restart_policy(pod)
+    init = [_container(one, sandbox, view, policy, waiting, init=True) for one in pods.init_containers(pod)]
+    main = [_container(one, sandbox, view, policy, waiting) for one in pods.containers(pod)]
     phase = "Failed" if failure is not None else _phase(pod, init, main)
     status: Json = {}
     generation = pod["metadata"].get("generation")
@@ -78,7 +79,9 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
 # -- containers
 
 
-def _container(spec: Json, sandbox: Sandbox | None, view: View, waiting: str, *, init: bool = False) -> Json:
+def _container(
+    spec: Json, sandbox: Sandbox | None, view: View, policy: str, waiting: str, *, init: bool = False
+) -> Json:
     name = spec["name"]
     latest = sandbox.latest(name) if sandbox is not None else None
     reason = view.reasons.get(name)
@@ -104,7 +107,7 @@ def _container(spec: Json, sandbox: Sandbox | None, view: View, waiting: str, *,
     else:
         state = {"terminated": terminated(latest)}
         ready = init and not pods.is_sidecar(spec) and latest.exit_code == 0
-        if reason is not None and not ready:
+        if reason is not None and pods.is_restarted(policy, spec, latest.exit_code, init=init):
             state, last = {"waiting": _waiting(reason)}, state
     return {
         "name": name,

@@ -182,8 +182,9 @@ class Worker:
         if self.sandbox is not None:
             await self._bring_back()
         self._watch_deadline()
-        self.publish()
         step = plan(self.pod, self.sandbox, self._has_started)
+        if not self._replaces(step.start):
+            self.publish()
         if step.finished:
             await self._finished()
             return
@@ -207,6 +208,14 @@ class Worker:
             self.publish()
             if pods.init_containers(self.pod):
                 self._again = self._again or self._may_go_on()
+
+    def _replaces(self, specs: tuple[Json, ...]) -> bool:
+        """Is something started at once in the place of what was ended for that? Then nobody sees its end."""
+        for spec in specs:
+            last = self.sandbox.current(spec["name"]) if self.sandbox is not None else None
+            if last is not None and last.killing and self._left(spec["name"], last) <= 0:
+                return True
+        return False
 
     def _may_go_on(self) -> bool:
         """Whether the next plan has more to start that is not waiting for its time."""
@@ -325,7 +334,7 @@ class Worker:
         name, sandbox, clock = spec["name"], self.sandbox, self.kubelet.clock
         assert sandbox is not None
         last = sandbox.latest(name)
-        if last is not None and last.sandbox == sandbox.attempt and name not in self.reasons:
+        if last is not None and last.sandbox == sandbox.attempt and name not in self.reasons and not last.killing:
             await clock.sleep(NOTICE_SECONDS)  # for a moment its end is all there is to see
         if last is not None and not self._is_due(name, last):
             return
@@ -352,9 +361,8 @@ class Worker:
 
     def _is_due(self, name: str, last: Container) -> bool:
         """May it be started again already? If not, it waits in ``CrashLoopBackOff``."""
-        now = self.kubelet.clock.time()
-        backoff = self._backoffs.setdefault(name, Backoff())
-        left = backoff.remaining(now, last.finished)
+        left = self._left(name, last)
+        backoff = self._backoffs[name]
         if left > 0:
             full = pods.full_name(self.pod)
             words = f"back-off {go_duration(backoff.delay)} restarting failed container={name} pod={full}"
@@ -363,8 +371,13 @@ class Worker:
             self.poke_in(min(left, SYNC_ERROR + 2) if left > SYNC_ERROR else left)
             return False
         if self.reasons.get(name, ("",))[0] not in ("ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError"):
-            backoff.next(now)
+            backoff.next(self.kubelet.clock.time())
         return True
+
+    def _left(self, name: str, last: Container) -> float:
+        """Seconds until it may be started again."""
+        backoff = self._backoffs.setdefault(name, Backoff())
+        return backoff.remaining(self.kubelet.clock.time(), last.finished)
 
     def _failed(self, name: str, reason: str, message: str, words: str, retry: float) -> None:
         self.say("Warning", "Failed", f"Error: {words}", name)
@@ -424,9 +437,9 @@ class Worker:
         if hook:
             try:
                 await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook)
-            except hooks.HookFailed:
+            except hooks.HookFailed as error:
                 self.say("Warning", "FailedPostStartHook", "PostStartHook failed", container.name)
-                self.reasons[container.name] = "PostStartHookError", "PostStartHook failed"
+                self.reasons[container.name] = "PostStartHookError", str(error)
                 await self._kill((container,), "FailedPostStartHook")
                 return
         self._probe(spec, sandbox, container)

@@ -320,3 +320,12 @@ async def test_a_finalizer_keeps_the_object_but_not_the_pod(cluster: Cluster) ->
     cluster.registry.modify(kinds.PODS, "default", "web", release)
     await cluster.clock.advance(1)
     assert cluster.gone("web")
+
+
+async def test_a_command_that_is_not_there_ends_a_pod_that_never_restarts(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    odd = {"name": "main", "image": "busybox:1.36", "command": ["nope"]}
+    await cluster.run(pod_of("odd", odd, restartPolicy="Never"), 2)
+    assert cluster.status("odd")["phase"] == "Failed"
+    assert cluster.container("odd")["state"]["terminated"]["reason"] == "StartError"
+    assert cluster.container("odd")["lastState"] == {}

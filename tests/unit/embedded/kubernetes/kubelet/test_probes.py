@@ -146,6 +146,7 @@ async def test_a_post_start_hook_that_fails(cluster: Cluster) -> None:
     main = shell("sleep 900", lifecycle={"postStart": {"exec": {"command": ["false"]}}})
     await cluster.run(pod_of("hook", main, terminationGracePeriodSeconds=1), 6)
     assert ("FailedPostStartHook", "PostStartHook failed") in cluster.events("hook")
+    assert ("Killing", "FailedPostStartHook") in cluster.events("hook")
     assert cluster.container("hook")["restartCount"] >= 1
 
 
