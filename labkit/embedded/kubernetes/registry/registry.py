@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.embedded.kubernetes.errors import NotFound
 from labkit.embedded.kubernetes.etcd import Etcd, Record
+from labkit.embedded.kubernetes.fieldselectors import FieldSelector
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import deleting, patching, reading, watching, writing
@@ -21,7 +22,7 @@ from labkit.embedded.kubernetes.registry.strategies import strategies
 from labkit.embedded.kubernetes.registry.subresources import binding, scale
 from labkit.embedded.kubernetes.registry.subresources import eviction as evictions
 from labkit.embedded.kubernetes.registry.watching import Watch
-from labkit.embedded.kubernetes.selectors import FieldSelector, Selector
+from labkit.embedded.kubernetes.selectors import Selector
 from labkit.embedded.runtime.addresses import AddressPool
 from labkit.embedded.runtime.clock import Clock
 

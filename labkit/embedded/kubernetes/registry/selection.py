@@ -6,8 +6,9 @@ from labkit.embedded.kubernetes.errors import BadRequest
 from labkit.embedded.kubernetes.etcd import Scope
 from labkit.embedded.kubernetes.etcd.hub import Matches
 from labkit.embedded.kubernetes.etcd.table import INDEXED
+from labkit.embedded.kubernetes.fieldselectors import FieldSelector, parse_fields
 from labkit.embedded.kubernetes.kinds import Kind
-from labkit.embedded.kubernetes.selectors import FieldSelector, Selector, SelectorError, parse, parse_fields
+from labkit.embedded.kubernetes.selectors import Selector, SelectorError, parse
 
 Selection = Scope
 
