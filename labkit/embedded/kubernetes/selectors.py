@@ -1,7 +1,7 @@
 """Label selectors: parsed, compiled once, matched often. (Those of fields are in :mod:`fieldselectors`.)
 
-``k8s.io/apimachinery/pkg/labels``, with its grammar, its order and its words. Three forms meet here: the text of a query
-(``app=web,tier in (a,b)``), the ``LabelSelector`` object of today's kinds, and the plain map of Services and
+``k8s.io/apimachinery/pkg/labels``, with its grammar, its order and its words. Three forms meet here: the text of a
+query (``app=web,tier in (a,b)``), the ``LabelSelector`` object of today's kinds, and the plain map of Services and
 ReplicationControllers.
 """
 
