@@ -209,7 +209,7 @@ class Network:
         *,
         tls: ssl.SSLContext | None = None,
     ) -> Listener:
-        """Accept connections for ``ip:port``, each spoken to by a protocol that ``factory`` makes; over TLS if asked."""
+        """Accept connections for ``ip:port``, each spoken to by a protocol of ``factory``; over TLS if asked."""
         listener = self._bind(machine, ip, port)
         listener.tls = tls
         listener._serve(factory)

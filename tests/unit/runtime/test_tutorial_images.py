@@ -16,6 +16,8 @@ us-docker.pkg.dev/google-samples/containers/gke/hello-app:2.0 registry.k8s.io/e2
 registry.k8s.io/echoserver:1.10 k8s.gcr.io/echoserver:1.4 registry.k8s.io/busybox registry.k8s.io/busybox:1.27.2
 perl:5.34.0 polinux/stress vish/stress nginx:1.7.9 nginx:1.14.2 nginx:1.16.1 busybox:1.28
 gcr.io/google-samples/node-hello:1.0 quay.io/fluentd_elasticsearch/fluentd:v5.0.1 registry.k8s.io/nginx-slim:0.24
+bash:5 curlimages/curl radial/busyboxplus:curl registry.k8s.io/e2e-test-images/jessie-dnsutils:1.3
+gcr.io/google-samples/hello-go-gke:1.0 gcr.io/google-samples/hello-frontend:1.0 redis:6.0 redis:8.0.2
 registry.k8s.io/kube-apiserver:v1.36.1 registry.k8s.io/coredns/coredns:v1.13.1 registry.k8s.io/etcd:3.6.6-0
 """
 

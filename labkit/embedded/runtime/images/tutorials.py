@@ -7,10 +7,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from labkit.embedded.runtime.images.base import MIB, Image, Program
+from labkit.embedded.runtime.images.nginx import CONFIG, Nginx
 from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import Busybox, WithShell
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.curl import curl_program
+from labkit.embedded.runtime.shell.dig import dig_program
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM
 
 if TYPE_CHECKING:
@@ -178,24 +180,99 @@ class KubernetesBusybox(Busybox):
     versions: ClassVar = _plain("1.24", "1.27", "1.27.2")
 
 
-class NginxSlimServer(Image):
+class Bash(WithShell):
+    """``bash``, which Jobs with a failure policy are shown with."""
+
+    name = "bash"
+    versions: ClassVar = releases("4.4.23 5.0.18 5.1.16 5.2.37")
+    megabytes = 14.0
+    memory = MIB
+    cmd = ("bash",)
+
+    def programs(self) -> dict[str, Program]:
+        programs = super().programs()
+        return {**programs, "bash": programs["sh"]}
+
+
+class Curl(WithShell):
+    name = "curlimages/curl"
+    versions: ClassVar = releases("7.88.1 8.5.0 8.11.1 8.17.0")
+    megabytes = 22.0
+    memory = MIB
+    entrypoint = ("curl",)
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "curl": curl_program}
+
+
+class BusyboxPlus(WithShell):
+    """``radial/busyboxplus:curl``, from which the documentation connects to Services."""
+
+    name = "radial/busyboxplus"
+    versions: ClassVar = {"curl": ("curl",), "git": ("git", "latest")}
+    megabytes = 4.6
+    memory = MIB
+    cmd = ("/bin/sh",)
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "curl": curl_program}
+
+
+class DnsUtils(WithShell):
+    """What the page about debugging DNS looks names up with."""
+
+    name = "registry.k8s.io/e2e-test-images/jessie-dnsutils"
+    versions: ClassVar = _plain("1.3", "1.7")
+    megabytes = 112.0
+    debian = True
+    cmd = ("sleep", "3600")
+
+    def programs(self) -> dict[str, Program]:
+        return {**super().programs(), "dig": dig_program}
+
+
+class HelloBackend(Image):
+    """``{"message":"Hello"}``: the backend of the tutorial that connects a frontend to one."""
+
+    name = "gcr.io/google-samples/hello-go-gke"
+    versions: ClassVar = _plain("1.0")
+    megabytes = 11.0
+    entrypoint = ("/usr/bin/hello",)
+    ports = ("80/tcp",)
+
+    def programs(self) -> dict[str, Program]:
+        return {"/usr/bin/hello": hello_backend}
+
+
+async def hello_backend(process: Process) -> int:
+    return await _serve(process, 80, lambda request: '{"message":"Hello"}\n')
+
+
+class HelloFrontend(Nginx):
+    """nginx that hands everything on to the Service ``hello``."""
+
+    name = "gcr.io/google-samples/hello-frontend"
+    versions: ClassVar = _plain("1.0")
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.number = "1.27.5"
+
+    def contents(self) -> dict[str, bytes]:
+        config = b"server {\n    listen 80;\n    location / {\n        proxy_pass http://hello;\n    }\n}\n"
+        return {**super().contents(), CONFIG: config}
+
+
+class NginxSlim(Nginx):
     """``registry.k8s.io/nginx-slim``: a small nginx, as the StatefulSet pages use it."""
 
     name = "registry.k8s.io/nginx-slim"
     versions: ClassVar = _plain("0.8", "0.21", "0.24", "0.25", "0.26", "0.27")
     megabytes = 32.0
-    cmd = ("nginx", "-g", "daemon off;")
-    ports = ("80/tcp",)
 
-    def programs(self) -> dict[str, Program]:
-        from labkit.embedded.runtime.images.nginx import Nginx
-
-        return Nginx("1.27.5").programs()
-
-    def contents(self) -> dict[str, bytes]:
-        from labkit.embedded.runtime.images.nginx import Nginx
-
-        return Nginx("1.27.5").contents()
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.number = "1.27.5"
 
 
 class Perl(WithShell):
