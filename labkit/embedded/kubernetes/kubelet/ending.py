@@ -69,7 +69,7 @@ class Ending:
             await self._wait(container)
             return
         container.killing = words or "stopped"
-        worker.spare(container)
+        worker.probing.spare(container)
         worker.say("Normal", "Killing", words or f"Stopping container {container.name}", container.name)
         spec = next((one for one in pods.every_container(worker.pod) if one["name"] == container.name), {})
         if not self._immediate:

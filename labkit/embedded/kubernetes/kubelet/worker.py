@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from labkit.embedded.kubernetes.kubelet import hooks, hostports, pods, resources
+from labkit.embedded.kubernetes.kubelet import hooks, hostports, pods
 from labkit.embedded.kubernetes.kubelet.backoff import Backoff
 from labkit.embedded.kubernetes.kubelet.containerd import SandboxError, StartError
-from labkit.embedded.kubernetes.kubelet.containers import Config, hosts_file
 from labkit.embedded.kubernetes.kubelet.ending import Ending
-from labkit.embedded.kubernetes.kubelet.environment import Environment, expand
 from labkit.embedded.kubernetes.kubelet.images import ImageError
-from labkit.embedded.kubernetes.kubelet.plan import plan, spec_hash
-from labkit.embedded.kubernetes.kubelet.probes import Prober, Rule
+from labkit.embedded.kubernetes.kubelet.making import Making
+from labkit.embedded.kubernetes.kubelet.plan import plan
+from labkit.embedded.kubernetes.kubelet.probing import Probing
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
 from labkit.embedded.kubernetes.kubelet.sources import Missing
 from labkit.embedded.kubernetes.kubelet.status import OWN_FIELDS, Failure, View, build, readiness
-from labkit.embedded.kubernetes.kubelet.volumes import RESYNC, MountFailed
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.times import parse
 from labkit.embedded.runtime.clock import Timer
@@ -36,7 +33,6 @@ log = logging.getLogger("labkit.kubernetes.kubelet")
 SANDBOX_SECONDS = 0.08  # that a pod's sandbox and network take; a real one needs about ten times that
 NOTICE_SECONDS = 0.3  # until the end of a container is acted upon (the real one looks once a second)
 SYNC_ERROR = 10.0  # seconds until something that failed is tried again (pod workers' backOffPeriod)
-MOUNT_FIRST, MOUNT_LAST = 0.5, 122.0  # pauses between tries to set volumes up
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -46,19 +42,20 @@ class Worker:
     __slots__ = (
         "_again",
         "_backoffs",
+        "_busy",
         "_deadline",
         "_ending",
-        "_mount_pause",
+        "_interrupted",
         "_retry",
-        "_services",
         "_task",
         "_told",
         "failure",
         "kubelet",
+        "making",
         "mirror_uid",
         "over",
         "pod",
-        "probers",
+        "probing",
         "reasons",
         "sandbox",
         "start_time",
@@ -69,21 +66,20 @@ class Worker:
         self.pod = pod
         self.sandbox: Sandbox | None = kubelet.containerd.sandboxes.get(self.uid)
         self.reasons: dict[str, tuple[str, str]] = {}
-        self.probers: dict[str, Prober] = {}  # by container id
+        self.probing = Probing(self)
+        self.making = Making(self)
         self.failure: Failure | None = None
         self.mirror_uid = ""  # of a static pod's mirror in the API server
         self.over = False
         given = (pod.get("status") or {}).get("startTime")
         self.start_time = parse(given) if given else kubelet.clock.time()
-        self._services: Mapping[str, str] | None = None
         self._backoffs: dict[str, Backoff] = {}
         self._ending: Ending | None = None
         self._told: Json | None = None
         self._task: asyncio.Task[None] | None = None
-        self._again = False
+        self._again = self._busy = self._interrupted = False
         self._retry: Timer | None = None
         self._deadline: Timer | None = None
-        self._mount_pause = MOUNT_FIRST
         self._take_over_failure()
 
     @property
@@ -105,7 +101,9 @@ class Worker:
         old, new = before["metadata"], pod["metadata"]
         if self._ending is not None and new.get("deletionGracePeriodSeconds") != old.get("deletionGracePeriodSeconds"):
             self._ending.shorten(pods.grace_period(pod))
-        if _matters(before, pod):
+        if "deletionTimestamp" in new and "deletionTimestamp" not in old:
+            self.interrupt()
+        elif _matters(before, pod):
             self.poke()
         elif self._told is not None and readiness(pod.get("status")) != readiness(self._told):
             self.republish()  # the node's controller had given it up, or somebody has meddled
@@ -118,6 +116,12 @@ class Worker:
             self._task = asyncio.create_task(self._run())
         else:
             self._again = True
+
+    def interrupt(self) -> None:
+        """The pod is to end: whatever is being waited for on its way up is not waited for any more."""
+        if self._task is not None and self._busy and self._ending is None and not self._interrupted:
+            self._interrupted = self._task.cancel()
+        self.poke()
 
     def retry(self) -> None:
         """Look again, whatever has failed how often before."""
@@ -135,14 +139,14 @@ class Worker:
 
     def container_ended(self, container: Container) -> None:
         """One of its containers has ended."""
-        self.unprobe(container)
+        self.probing.end(container)
         self.poke()
 
     def fail(self, reason: str, message: str, *, rejected: bool = False) -> None:
         """The kubelet gives the pod up."""
         if self.failure is None:
             self.failure = Failure(reason, message, rejected)
-            self.poke()
+            self.interrupt()
 
     def halt(self) -> None:
         """The kubelet stops: containers go on, nobody looks after them."""
@@ -154,9 +158,10 @@ class Worker:
                 timer.cancel()
         if self._ending is not None:
             self._ending.drop()
-        for prober in self.probers.values():
-            prober.end()
-        self.probers.clear()
+        self.probing.halt()
+        self.making.halt()
+        for container in self.sandbox.running() if self.sandbox is not None else ():
+            container.killing = ""  # whoever was about to end it is not there any more
 
     # the loop -------------------------------------------------------------------------------------------------
 
@@ -164,12 +169,21 @@ class Worker:
         try:
             while True:
                 self._again = False
-                await self.kubelet.hold()
+                self._busy = True
                 try:
+                    await self.kubelet.hold()
                     await self._sync()
+                except asyncio.CancelledError:
+                    task = asyncio.current_task()
+                    if self.over or not self._interrupted or task is None:
+                        raise
+                    self._interrupted = False
+                    task.uncancel()  # else no time-out in this task would ever be told from a cancellation
                 except Exception:
                     log.exception("%s: pod %s", self.kubelet.name, pods.full_name(self.pod))
                     self.poke_in(SYNC_ERROR)
+                finally:
+                    self._busy = False
                 if not self._again or self.over:
                     return
         finally:
@@ -182,7 +196,7 @@ class Worker:
         if self.sandbox is not None:
             await self._bring_back()
         self._watch_deadline()
-        step = plan(self.pod, self.sandbox, self._has_started)
+        step = plan(self.pod, self.sandbox, self.probing.has_started)
         if not self._replaces(step.start):
             self.publish()
         if step.finished:
@@ -191,13 +205,13 @@ class Worker:
         if step.sandbox:
             if not await self._make_sandbox():
                 return
-            step = plan(self.pod, self.sandbox, self._has_started)
+            step = plan(self.pod, self.sandbox, self.probing.has_started)
         if step.sidecars:
-            await self._kill(step.sidecars)
+            await self.kill(step.sidecars)
             self._again = True
             return
         for container in step.changed:
-            await self._kill((container,), f"Container {container.name} definition changed, will be restarted")
+            await self.kill((container,), f"Container {container.name} definition changed, will be restarted")
             self._again = True
         for spec in step.start:
             await self._start(spec)
@@ -219,22 +233,15 @@ class Worker:
 
     def _may_go_on(self) -> bool:
         """Whether the next plan has more to start that is not waiting for its time."""
-        step = plan(self.pod, self.sandbox, self._has_started)
+        step = plan(self.pod, self.sandbox, self.probing.has_started)
         return any(one["name"] not in self.reasons for one in step.start)
-
-    def _has_started(self, container: Container) -> bool:
-        return self._judge(container)[0]
-
-    def _judge(self, container: Container) -> tuple[bool, bool]:
-        prober = self.probers.get(container.id)
-        return (True, True) if prober is None else (prober.started, prober.ready)
 
     # telling --------------------------------------------------------------------------------------------------
 
     def publish(self, *, final: bool = False) -> None:
         """Let the API server know how it is."""
         kubelet = self.kubelet
-        view = View(kubelet.machine.address, self.start_time, self.reasons, self._judge, self.failure)
+        view = View(kubelet.machine.address, self.start_time, self.reasons, self.probing.judge, self.failure)
         before = self.pod.get("status") or {}
         if self.sandbox is None and self.failure is None and _has_run(before):
             # It has been cleaned up here already, and only somebody's finalizer keeps it: its status stands.
@@ -276,7 +283,7 @@ class Worker:
         if old is not None:
             self.say("Normal", "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         volumes = {} if old is None else old.volumes
-        if not await self._mount(volumes):
+        if not await self.making.mount(volumes):
             return False
         await kubelet.clock.sleep(SANDBOX_SECONDS)
         metadata = pod["metadata"]
@@ -304,32 +311,6 @@ class Worker:
         self._again = True
         return False
 
-    async def _mount(self, volumes: dict[str, object]) -> bool:
-        if not self.pod["spec"].get("volumes"):
-            return True
-        try:
-            changing = await self.kubelet.volumes.set_up(self.pod, volumes, self._environment(""))
-        except MountFailed as error:
-            self.say("Warning", "FailedMount", str(error))
-            self.poke_in(self._mount_pause)
-            self._mount_pause = min(self._mount_pause * 2, MOUNT_LAST)
-            return False
-        self._mount_pause = MOUNT_FIRST
-        if changing:
-            self.kubelet.clock.call_later(RESYNC, self._remount)
-        return True
-
-    def _remount(self) -> None:
-        """ConfigMaps and Secrets may have changed."""
-        if not self.over and self.sandbox is not None and self.sandbox.ready:
-            self.kubelet.chores.start(self._mount(self.sandbox.volumes))
-
-    def _environment(self, ip: str) -> Environment:
-        if self._services is None:
-            links = self.pod["spec"].get("enableServiceLinks") is not False
-            self._services = self.kubelet.service_variables(self.pod["metadata"].get("namespace", ""), links)
-        return Environment(self.kubelet.client, self.pod, self.kubelet.machine, ip, self._services)
-
     async def _start(self, spec: Json) -> None:
         name, sandbox, clock = spec["name"], self.sandbox, self.kubelet.clock
         assert sandbox is not None
@@ -344,7 +325,7 @@ class Worker:
 
         try:
             image, reference = await self.kubelet.images.ensure(self.pod, spec, say)
-            config = await self._config(spec, sandbox)
+            config = await self.making.config(spec, sandbox)
             resolver = self.kubelet.resolver(self.pod)
             say("Normal", "Created", "Container created")
             container = await self.kubelet.containerd.start(sandbox, config, image, reference, resolver, self.pod)
@@ -384,52 +365,6 @@ class Worker:
         self.reasons[name] = reason, message
         self.poke_in(retry)
 
-    async def _config(self, spec: Json, sandbox: Sandbox) -> Config:
-        """What the container runtime is told. Raises :class:`Missing`."""
-        pod, kubelet = self.pod, self.kubelet
-        env = await self._environment(sandbox.ip).of(spec)
-        security = {**(pod["spec"].get("securityContext") or {}), **(spec.get("securityContext") or {})}
-        files: dict[str, bytes | None] = {}
-        image_args = kubelet.images.arguments(spec)
-        command = [expand(word, env) for word in spec.get("command") or ()]
-        args = [expand(word, env) for word in spec.get("args") or ()]
-        if not command:
-            command, args = list(image_args[0]), args or list(image_args[1])
-        user, group = security.get("runAsUser"), security.get("runAsGroup")
-        return Config(
-            name=spec["name"],
-            args=[*command, *args],
-            env=env,
-            mounts=kubelet.volumes.mounts(spec, sandbox.volumes, env, files),
-            files=files,
-            etc=self._etc,
-            limits=resources.limits_of(spec),
-            workdir=spec.get("workingDir") or "",
-            user="" if user is None else f"{user}" + ("" if group is None else f":{group}"),
-            readonly=bool(security.get("readOnlyRootFilesystem")),
-            tty=bool(spec.get("tty")),
-            stdin=bool(spec.get("stdin")),
-            termination_path=spec.get("terminationMessagePath") or "/dev/termination-log",
-            fall_back_to_logs=spec.get("terminationMessagePolicy") == "FallbackToLogsOnError",
-            stop_signal=(spec.get("lifecycle") or {}).get("stopSignal") or "",
-            spec_hash=spec_hash(spec),
-        )
-
-    def _etc(self, path: str) -> bytes | None:
-        """The files in ``/etc`` that the kubelet makes for the pod."""
-        sandbox, kubelet = self.sandbox, self.kubelet
-        if sandbox is None or path not in ("/etc/hosts", "/etc/resolv.conf"):
-            return None
-        if sandbox.on_host:
-            return kubelet.host_etc[path]
-        if path == "/etc/resolv.conf":
-            return kubelet.resolv_conf(self.pod)
-        spec = self.pod["spec"]
-        domain = ""
-        if spec.get("subdomain"):
-            domain = f"{spec['subdomain']}.{sandbox.namespace}.svc.{kubelet.parts.cluster_domain}"
-        return hosts_file(sandbox.ip, sandbox.hostname, domain, spec.get("hostAliases") or [])
-
     async def _begin(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
         """It runs: its hook, then its probes."""
         kubelet = self.kubelet
@@ -440,46 +375,9 @@ class Worker:
             except hooks.HookFailed as error:
                 self.say("Warning", "FailedPostStartHook", "PostStartHook failed", container.name)
                 self.reasons[container.name] = "PostStartHookError", str(error)
-                await self._kill((container,), "FailedPostStartHook")
+                await self.kill((container,), "FailedPostStartHook")
                 return
-        self._probe(spec, sandbox, container)
-
-    def _probe(
-        self, spec: Json, sandbox: Sandbox, container: Container, assume: tuple[bool, bool] | None = None
-    ) -> None:
-        if not container.running or not Prober.wanted(spec):
-            return
-        kubelet = self.kubelet
-        prober = Prober(
-            kubelet.parts, kubelet.machine, sandbox, container, spec, kubelet.chores,
-            self._probed, self._probe_failed, self._probe_said,
-        )  # fmt: skip
-        self.probers[container.id] = prober
-        prober.begin(assume)
-
-    def _probed(self) -> None:
-        self.publish()
-        if pods.init_containers(self.pod):
-            self.poke()  # a sidecar that has started lets the next one go
-
-    def _probe_said(self, container: Container, words: str) -> None:
-        self.say("Warning", "Unhealthy", words, container.name)
-
-    def _probe_failed(self, container: Container, rule: Rule) -> None:
-        words = f"Container {container.name} failed {rule.kind} probe, will be restarted"
-        grace = rule.action.get("terminationGracePeriodSeconds")
-        self.kubelet.chores.start(self._kill((container,), words, None if grace is None else float(grace)))
-
-    def unprobe(self, container: Container) -> None:
-        prober = self.probers.pop(container.id, None)
-        if prober is not None:
-            prober.end()
-
-    def spare(self, container: Container) -> None:
-        """It is being ended: no probe may end it once more."""
-        prober = self.probers.get(container.id)
-        if prober is not None:
-            prober.spare()
+        self.probing.begin(spec, sandbox, container)
 
     async def _bring_back(self) -> None:
         """Take over what a former kubelet, or a former process of the sandbox, has left running."""
@@ -492,8 +390,7 @@ class Worker:
                 continue
             if container.detached:
                 await self._revive(spec, sandbox, container)
-            if container.running and container.id not in self.probers and Prober.wanted(spec):
-                self._probe(spec, sandbox, container, self._as_told(container))
+            self.probing.begin(spec, sandbox, container, again=True)
 
     async def _revive(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
         kubelet = self.kubelet
@@ -501,20 +398,12 @@ class Worker:
             kubelet.containerd.signal(container, 9)
             return
         try:
-            await self._mount(sandbox.volumes)
+            await self.making.mount(sandbox.volumes)
             image, _ = await kubelet.images.ensure(self.pod, spec, lambda kind, reason, message: None)
-            config = await self._config(spec, sandbox)
+            config = await self.making.config(spec, sandbox)
             await kubelet.containerd.bring_back(sandbox, container, config, image, kubelet.resolver(self.pod), self.pod)
         except (ImageError, Missing, StartError):
             kubelet.containerd.signal(container, 9)
-
-    def _as_told(self, container: Container) -> tuple[bool, bool] | None:
-        """What the API server still says of a container that ran before this kubelet did."""
-        status = self.pod.get("status") or {}
-        for one in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-            if one.get("containerID") == container.uid:
-                return bool(one.get("started")), bool(one.get("ready"))
-        return None
 
     # going down -----------------------------------------------------------------------------------------------
 
@@ -530,7 +419,7 @@ class Worker:
             self.say("Normal", "DeadlineExceeded", DEADLINE)
             self.fail("DeadlineExceeded", DEADLINE)
 
-    async def _kill(self, containers: tuple[Container, ...], words: str = "", grace: float | None = None) -> None:
+    async def kill(self, containers: tuple[Container, ...], words: str = "", grace: float | None = None) -> None:
         ending = Ending(self, pods.grace_period(self.pod) if grace is None else grace)
         await ending.run(containers, words)
 
@@ -577,8 +466,6 @@ class Worker:
 def _matters(before: Json, after: Json) -> bool:
     """Is there something to be done about the change? Most are only statuses that the kubelet has written itself."""
     old, new = before["metadata"], after["metadata"]
-    if "deletionTimestamp" in new and "deletionTimestamp" not in old:
-        return True
     if before["spec"] is not after["spec"] and before["spec"] != after["spec"]:
         return True
     if after["spec"].get("readinessGates"):

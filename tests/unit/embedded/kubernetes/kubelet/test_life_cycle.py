@@ -329,3 +329,41 @@ async def test_a_command_that_is_not_there_ends_a_pod_that_never_restarts(cluste
     assert cluster.status("odd")["phase"] == "Failed"
     assert cluster.container("odd")["state"]["terminated"]["reason"] == "StartError"
     assert cluster.container("odd")["lastState"] == {}
+
+
+async def test_a_pod_that_hangs_on_its_way_up_can_be_deleted(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    hook = {"postStart": {"exec": {"command": ["sleep", "100000"]}}}
+    await cluster.run(pod_of("web", shell("sleep 100000", lifecycle=hook), terminationGracePeriodSeconds=3), 5)
+    assert cluster.status("web")["phase"] == "Pending"
+    cluster.registry.delete(kinds.PODS, "default", "web", DeleteOptions())
+    await cluster.clock.advance(6)
+    assert cluster.gone("web")
+
+
+async def test_a_pod_may_be_deleted_at_any_moment(cluster: Cluster) -> None:
+    kubelet = await cluster.kubelet()
+    for number in range(12):
+        name = f"web-{number}"
+        cluster.create(pod_of(name))
+        await cluster.clock.advance(number * 0.04)
+        cluster.registry.delete(kinds.PODS, "default", name, DeleteOptions())
+        await cluster.clock.advance(3)
+        assert cluster.gone(name)
+    assert not kubelet.containerd.sandboxes
+    assert not kubelet.workers()
+
+
+async def test_a_container_that_is_replaced_is_not_seen_to_end(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    probe = {"exec": {"command": ["false"]}, "periodSeconds": 2, "failureThreshold": 2, "initialDelaySeconds": 1}
+    watch = cluster.registry.watch(kinds.PODS, "default")
+    await cluster.run(pod_of("live", shell("sleep 900", livenessProbe=probe), terminationGracePeriodSeconds=1), 7)
+    assert cluster.container("live")["restartCount"] == 1
+    states = [
+        next(iter(event.record.obj["status"]["containerStatuses"][0]["state"]))
+        for event in watch.take()
+        if "containerStatuses" in event.record.obj["status"]
+    ]
+    watch.close()
+    assert list(dict.fromkeys(states)) == ["waiting", "running"]
