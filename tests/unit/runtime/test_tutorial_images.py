@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.embedded.runtime.images.catalogue import Catalogue, UnknownImage
-from labkit.embedded.runtime.images.tutorials import pi
+from labkit.embedded.runtime.images.workers import pi
 
 from .conftest import Box, output
 
