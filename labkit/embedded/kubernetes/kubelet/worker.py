@@ -9,21 +9,18 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from labkit.embedded.kubernetes.kubelet import hooks, hostports, pods
-from labkit.embedded.kubernetes.kubelet.backoff import Backoff
-from labkit.embedded.kubernetes.kubelet.containerd import SandboxError, StartError
+from labkit.embedded.kubernetes.kubelet import hostports, pods
+from labkit.embedded.kubernetes.kubelet.containerd import SandboxError
 from labkit.embedded.kubernetes.kubelet.ending import Ending
-from labkit.embedded.kubernetes.kubelet.images import ImageError
 from labkit.embedded.kubernetes.kubelet.making import Making
 from labkit.embedded.kubernetes.kubelet.plan import plan
 from labkit.embedded.kubernetes.kubelet.probing import Probing
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
-from labkit.embedded.kubernetes.kubelet.sources import Missing
+from labkit.embedded.kubernetes.kubelet.starting import SYNC_ERROR, Starting
 from labkit.embedded.kubernetes.kubelet.status import OWN_FIELDS, Failure, View, build, readiness
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.times import parse
 from labkit.embedded.runtime.clock import Timer
-from labkit.embedded.runtime.durations import go_duration
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.kubelet.kubelet import Kubelet
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("labkit.kubernetes.kubelet")
 
 SANDBOX_SECONDS = 0.08  # that a pod's sandbox and network take; a real one needs about ten times that
-NOTICE_SECONDS = 0.3  # until the end of a container is acted upon (the real one looks once a second)
-SYNC_ERROR = 10.0  # seconds until something that failed is tried again (pod workers' backOffPeriod)
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
@@ -41,7 +36,6 @@ class Worker:
 
     __slots__ = (
         "_again",
-        "_backoffs",
         "_busy",
         "_deadline",
         "_ending",
@@ -59,6 +53,7 @@ class Worker:
         "reasons",
         "sandbox",
         "start_time",
+        "starting",
     )  # fmt: skip
 
     def __init__(self, kubelet: Kubelet, pod: Json) -> None:
@@ -68,12 +63,12 @@ class Worker:
         self.reasons: dict[str, tuple[str, str]] = {}
         self.probing = Probing(self)
         self.making = Making(self)
+        self.starting = Starting(self)
         self.failure: Failure | None = None
         self.mirror_uid = ""  # of a static pod's mirror in the API server
         self.over = False
         given = (pod.get("status") or {}).get("startTime")
         self.start_time = parse(given) if given else kubelet.clock.time()
-        self._backoffs: dict[str, Backoff] = {}
         self._ending: Ending | None = None
         self._told: Json | None = None
         self._task: asyncio.Task[None] | None = None
@@ -125,7 +120,7 @@ class Worker:
 
     def retry(self) -> None:
         """Look again, whatever has failed how often before."""
-        self._backoffs.clear()
+        self.starting.forgive()
         self.poke()
 
     def poke_in(self, seconds: float) -> None:
@@ -194,10 +189,10 @@ class Worker:
             await self._end()
             return
         if self.sandbox is not None:
-            await self._bring_back()
+            await self.starting.bring_back()
         self._watch_deadline()
         step = plan(self.pod, self.sandbox, self.probing.has_started)
-        if not self._replaces(step.start):
+        if not self.starting.replaces(step.start):
             self.publish()
         if step.finished:
             await self._finished()
@@ -214,7 +209,7 @@ class Worker:
             await self.kill((container,), f"Container {container.name} definition changed, will be restarted")
             self._again = True
         for spec in step.start:
-            await self._start(spec)
+            await self.starting.start(spec)
             if self.over or self.failure is not None or "deletionTimestamp" in self.pod["metadata"]:
                 self._again = True
                 return
@@ -222,14 +217,6 @@ class Worker:
             self.publish()
             if pods.init_containers(self.pod):
                 self._again = self._again or self._may_go_on()
-
-    def _replaces(self, specs: tuple[Json, ...]) -> bool:
-        """Is something started at once in the place of what was ended for that? Then nobody sees its end."""
-        for spec in specs:
-            last = self.sandbox.current(spec["name"]) if self.sandbox is not None else None
-            if last is not None and last.killing and self._left(spec["name"], last) <= 0:
-                return True
-        return False
 
     def _may_go_on(self) -> bool:
         """Whether the next plan has more to start that is not waiting for its time."""
@@ -297,10 +284,11 @@ class Worker:
             self.poke_in(SYNC_ERROR)
             return False
         sandbox.volumes = volumes
-        await self._open_host_ports(sandbox)
+        await self.open_host_ports(sandbox)
         return ("deletionTimestamp" not in self.pod["metadata"] and self.failure is None) or self._redo()
 
-    async def _open_host_ports(self, sandbox: Sandbox) -> None:
+    async def open_host_ports(self, sandbox: Sandbox) -> None:
+        """Have the machine's ports that the pod wants lead to it."""
         if sandbox.host_ports is None and sandbox.ready and hostports.wanted(self.pod):
             kubelet = self.kubelet
             sandbox.host_ports = await hostports.open_ports(
@@ -310,100 +298,6 @@ class Worker:
     def _redo(self) -> bool:
         self._again = True
         return False
-
-    async def _start(self, spec: Json) -> None:
-        name, sandbox, clock = spec["name"], self.sandbox, self.kubelet.clock
-        assert sandbox is not None
-        last = sandbox.latest(name)
-        if last is not None and last.sandbox == sandbox.attempt and name not in self.reasons and not last.killing:
-            await clock.sleep(NOTICE_SECONDS)  # for a moment its end is all there is to see
-        if last is not None and not self._is_due(name, last):
-            return
-
-        def say(kind: str, reason: str, message: str) -> None:
-            self.say(kind, reason, message, name)
-
-        try:
-            image, reference = await self.kubelet.images.ensure(self.pod, spec, say)
-            config = await self.making.config(spec, sandbox)
-            resolver = self.kubelet.resolver(self.pod)
-            say("Normal", "Created", "Container created")
-            container = await self.kubelet.containerd.start(sandbox, config, image, reference, resolver, self.pod)
-        except ImageError as error:
-            self._failed(name, error.reason, str(error), error.reason, error.retry or SYNC_ERROR)
-        except Missing as error:
-            self._failed(name, "CreateContainerConfigError", str(error), str(error), SYNC_ERROR)
-        except StartError as error:
-            self._failed(name, "RunContainerError", str(error), str(error), NOTICE_SECONDS)
-        else:
-            say("Normal", "Started", "Container started")
-            self.reasons.pop(name, None)
-            await self._begin(spec, sandbox, container)
-
-    def _is_due(self, name: str, last: Container) -> bool:
-        """May it be started again already? If not, it waits in ``CrashLoopBackOff``."""
-        left = self._left(name, last)
-        backoff = self._backoffs[name]
-        if left > 0:
-            full = pods.full_name(self.pod)
-            words = f"back-off {go_duration(backoff.delay)} restarting failed container={name} pod={full}"
-            self.say("Warning", "BackOff", f"Back-off restarting failed container {name} in pod {full}", name)
-            self.reasons[name] = "CrashLoopBackOff", words
-            self.poke_in(min(left, SYNC_ERROR + 2) if left > SYNC_ERROR else left)
-            return False
-        if self.reasons.get(name, ("",))[0] not in ("ErrImagePull", "ImagePullBackOff", "CreateContainerConfigError"):
-            backoff.next(self.kubelet.clock.time())
-        return True
-
-    def _left(self, name: str, last: Container) -> float:
-        """Seconds until it may be started again."""
-        backoff = self._backoffs.setdefault(name, Backoff())
-        return backoff.remaining(self.kubelet.clock.time(), last.finished)
-
-    def _failed(self, name: str, reason: str, message: str, words: str, retry: float) -> None:
-        self.say("Warning", "Failed", f"Error: {words}", name)
-        self.reasons[name] = reason, message
-        self.poke_in(retry)
-
-    async def _begin(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
-        """It runs: its hook, then its probes."""
-        kubelet = self.kubelet
-        hook = (spec.get("lifecycle") or {}).get("postStart")
-        if hook:
-            try:
-                await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook)
-            except hooks.HookFailed as error:
-                self.say("Warning", "FailedPostStartHook", "PostStartHook failed", container.name)
-                self.reasons[container.name] = "PostStartHookError", str(error)
-                await self.kill((container,), "FailedPostStartHook")
-                return
-        self.probing.begin(spec, sandbox, container)
-
-    async def _bring_back(self) -> None:
-        """Take over what a former kubelet, or a former process of the sandbox, has left running."""
-        sandbox = self.sandbox
-        assert sandbox is not None
-        await self._open_host_ports(sandbox)
-        for spec in pods.every_container(self.pod):
-            container = sandbox.current(spec["name"])
-            if container is None or not container.running:
-                continue
-            if container.detached:
-                await self._revive(spec, sandbox, container)
-            self.probing.begin(spec, sandbox, container, again=True)
-
-    async def _revive(self, spec: Json, sandbox: Sandbox, container: Container) -> None:
-        kubelet = self.kubelet
-        if not sandbox.ready:
-            kubelet.containerd.signal(container, 9)
-            return
-        try:
-            await self.making.mount(sandbox.volumes)
-            image, _ = await kubelet.images.ensure(self.pod, spec, lambda kind, reason, message: None)
-            config = await self.making.config(spec, sandbox)
-            await kubelet.containerd.bring_back(sandbox, container, config, image, kubelet.resolver(self.pod), self.pod)
-        except (ImageError, Missing, StartError):
-            kubelet.containerd.signal(container, 9)
 
     # going down -----------------------------------------------------------------------------------------------
 
