@@ -111,7 +111,13 @@ def publish(registry: Registry) -> None:
         stamp = f"{time.time_ns():x}"
         newest = {variables_of(record.env): record.env for record in records}
         lines = "\n".join(shell_lines(env) for env in newest.values())
-        text = f'if [ "${{LABKIT_ENV_STAMP-}}" != {stamp} ]; then\n{lines}\nLABKIT_ENV_STAMP={stamp}\nfi\n'
+        ours = " ".join(variable for group in newest for variable in group)
+        # What the file before has set and this one does not is unset: the last swarm may be gone, and a cluster there.
+        text = (
+            f'if [ "${{LABKIT_ENV_STAMP-}}" != {stamp} ]; then\n'
+            f'[ -z "${{LABKIT_ENV_SET-}}" ] || unset ${{LABKIT_ENV_SET}}\n{lines}\n'
+            f"LABKIT_ENV_STAMP={stamp} LABKIT_ENV_SET='{ours}'\nfi\n"
+        )
         beside = path.with_name(f".env-{os.getpid()}.tmp")
         beside.write_text(text, encoding="utf-8")
         os.replace(beside, path)

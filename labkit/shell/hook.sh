@@ -6,7 +6,8 @@ __labkit_env() {
   if [ -r "$LABKIT_ENV_FILE" ]; then
     . "$LABKIT_ENV_FILE"
   elif [ -n "${LABKIT_ENV_STAMP-}" ]; then
-    unset DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH LABKIT_ENV_STAMP
+    # shellcheck disable=SC2086
+    unset ${LABKIT_ENV_SET-} LABKIT_ENV_STAMP LABKIT_ENV_SET
   fi
   return $__labkit_status
 }

@@ -86,3 +86,36 @@ def test_a_hand_made_choice_in_a_terminal_stays_until_the_next_up(registry: Regi
     first = file.read_text()
     environment.publish(registry)
     assert file.read_text() != first  # a new stamp: written again means read again
+
+
+def kube(registry: Registry, where: str = "/s/kubeconfig") -> Record:
+    return replace(record(registry, name="kube"), orchestrator="kubernetes", env={"KUBECONFIG": where}, created=2.0)
+
+
+def test_a_swarm_and_a_cluster_are_pointed_at_side_by_side(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/mine")
+    swarm, cluster = record(registry, "unix:///one"), kube(registry)
+    environment.point_at(swarm)
+    environment.point_at(cluster)
+    assert (os.environ["DOCKER_HOST"], os.environ["KUBECONFIG"]) == ("unix:///one", "/s/kubeconfig")
+    environment.leave(swarm)
+    assert os.environ["KUBECONFIG"] == "/s/kubeconfig"
+    assert "DOCKER_HOST" not in os.environ
+    environment.leave(cluster)
+    assert os.environ["KUBECONFIG"] == "/mine"
+
+
+def test_lines_for_a_cluster_leave_docker_alone(registry: Registry) -> None:
+    assert environment.shell_lines(kube(registry).env) == "export KUBECONFIG=/s/kubeconfig"
+
+
+def test_terminals_get_both_and_lose_the_one_that_goes(registry: Registry) -> None:
+    registry.save(record(registry, "unix:///one"))
+    registry.save(kube(registry))
+    environment.publish(registry)
+    file, show = registry.paths.shell_env, 'echo "${DOCKER_HOST-none} ${KUBECONFIG-none} ${MINE-none}"'
+    assert run_sh(f'. "{file}"; {show}') == "unix:///one /s/kubeconfig none"
+    before = file.read_text()
+    registry.remove("swarm")
+    environment.publish(registry)
+    assert run_sh(f'{before}\n. "{file}"; {show}', MINE="kept") == "none /s/kubeconfig kept"
