@@ -10,6 +10,15 @@ from typing import Any
 
 Version = tuple[int, int]
 
+_UNRECOGNIZED = (
+    r"400 the object provided is unrecognized \(must be of type ConfigMap\): couldn't get version/kind; "
+    "json parse error: "
+)
+_NO_STRUCT = (
+    r'json: cannot unmarshal {} into Go value of type struct \{{ APIVersion string "json:\\"apiVersion,omitempty\\""; '
+    r'Kind string "json:\\"kind,omitempty\\"" \}} \({}\)'
+)
+_CONFIG_MAP = r'400 ConfigMap in version "v1" cannot be handled as a ConfigMap: '
 _BAD_KEY = "invalid character 'b' looking for beginning of object key string"
 
 TABLE: dict[str, dict[Version, str]] = {
@@ -19,6 +28,37 @@ TABLE: dict[str, dict[Version, str]] = {
     "malformed apply patch": {
         (1, 20): "400 error decoding YAML: error converting YAML to JSON: yaml: line .: "
         "did not find expected ',' or '}'"
+    },
+    "body {bad": {(1, 20): _UNRECOGNIZED + _BAD_KEY + r" \(\{bad\)"},
+    "body ": {(1, 20): _UNRECOGNIZED + r"unexpected end of JSON input \(<empty>\)"},
+    "body []": {(1, 20): _UNRECOGNIZED + _NO_STRUCT.format("array", "5b5d")},
+    "body 7": {(1, 20): _UNRECOGNIZED + _NO_STRUCT.format("number", "37")},
+    "body null": {
+        (1, 20): r'422 ConfigMap "" is invalid: metadata.name: Required value: name or generateName is required'
+    },
+    'body {"data": {"a": 1}}': {
+        (1, 20): _CONFIG_MAP + r'v1.ConfigMap.Data: ReadString: expects " or n, but found 1, .*',
+        (1, 23): _CONFIG_MAP + "json: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+    },
+    'body {"data": []}': {
+        (1, 20): _CONFIG_MAP + r"v1.ConfigMap.Data: ReadMapCB: expect \{ or n, but found \[, .*",
+        (1, 23): _CONFIG_MAP
+        + r"json: cannot unmarshal array into Go struct field ConfigMap.data of type map\[string\]string",
+    },
+    'body {"metadata": {"labels": ["a"]}}': {
+        (1, 20): _CONFIG_MAP
+        + r"v1.ConfigMap.ObjectMeta: v1.ObjectMeta.Labels: ReadMapCB: expect \{ or n, but found \[, .*",
+        (1, 23): _CONFIG_MAP
+        + r"json: cannot unmarshal array into Go struct field ObjectMeta.metadata.labels of type map\[string\]string",
+    },
+    "pod updates": {
+        (1, 20): r'Pod "{name}" is invalid: spec: Forbidden: pod updates may not change fields other than '
+        r"`spec.containers\[\*\].image`, `spec.initContainers\[\*\].image`, `spec.activeDeadlineSeconds` or "
+        r"`spec.tolerations` \(only additions to existing tolerations\)",
+        (1, 25): r'Pod "{name}" is invalid: spec: Forbidden: pod updates may not change fields other than '
+        r"`spec.containers\[\*\].image`,`spec.initContainers\[\*\].image`,`spec.activeDeadlineSeconds`,"
+        r"`spec.tolerations` \(only additions to existing tolerations\),`spec.terminationGracePeriodSeconds` "
+        r"\(allow it to be set to 1 if it was previously negative\)",
     },
 }
 

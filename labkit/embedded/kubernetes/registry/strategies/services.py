@@ -114,6 +114,8 @@ class Services(Strategy):
             taken.append(ip)
             spec["clusterIP"], spec["clusterIPs"] = ip, [ip]
             return
+        if len(wanted) == len(had):
+            return  # another address in the place of the old one: validation says that this cannot be
         for ip in wanted:
             if ip not in had and _is_address(ip):  # what is none, validation refuses
                 try:
