@@ -59,7 +59,7 @@ class Containerd:
         self.files: dict[str, bytes | None] = {}  # of the machine, as hostPath volumes show them
         self._host_ports: dict[int, list[Any]] = {}  # of pods on the host's network
         self._chores = Chores()
-        self._keeper = Keeper(parts.storage, machine.name) if parts.storage is not None else None
+        self.keeper = Keeper(parts.storage, machine.name) if parts.storage is not None else None
         self._restore()
 
     # sandboxes ------------------------------------------------------------------------------------------------
@@ -102,8 +102,8 @@ class Containerd:
         """The pod is over: forget all about it. Its containers must have ended."""
         if self.sandboxes.get(sandbox.uid) is sandbox:
             del self.sandboxes[sandbox.uid]
-            if self._keeper is not None:
-                self._keeper.delete("pod", sandbox.uid)
+            if self.keeper is not None:
+                self.keeper.delete("pod", sandbox.uid)
         self.stop_sandbox(sandbox)
 
     def stop_sandbox(self, sandbox: Sandbox) -> None:
@@ -267,13 +267,13 @@ class Containerd:
 
     def keep(self, sandbox: Sandbox) -> None:
         """Write it down."""
-        if self._keeper is not None and sandbox.uid in self.sandboxes:
-            self._keeper.put("pod", sandbox.uid, sandbox.row)
+        if self.keeper is not None and sandbox.uid in self.sandboxes:
+            self.keeper.put("pod", sandbox.uid, sandbox.row)
 
     def _restore(self) -> None:
-        if self._keeper is None:
+        if self.keeper is None:
             return
-        for row in self._keeper.all("pod").values():
+        for row in self.keeper.all("pod").values():
             sandbox = Sandbox.of(row)
             if sandbox.on_host:
                 sandbox.ports = self._host_ports

@@ -16,6 +16,7 @@ from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.images.base import Image
 from labkit.embedded.runtime.images.catalogue import Catalogue, UnknownImage
 from labkit.embedded.runtime.images.reference import InvalidReference, Reference, parse_reference
+from labkit.embedded.runtime.keeper import Keeper
 
 LOOK_UP = 0.05  # sandbox seconds that the registry takes to answer
 RATE, LONGEST = 400e6, 0.5  # bytes a second, and the longest that a pull may take: lessons are to be quick
@@ -45,14 +46,18 @@ class Present:
 class Images:
     """The images of one machine."""
 
-    def __init__(self, clock: Clock, catalogue: Catalogue) -> None:
+    def __init__(self, clock: Clock, catalogue: Catalogue, keeper: Keeper | None = None) -> None:
         self._clock = clock
         self._catalogue = catalogue
+        self._keeper: Keeper | None = None
         self._present: dict[str, Present] = {}  # by image id
         self._by_name: dict[str, Image] = {}  # by full reference
         self._references: dict[str, Reference] = {}  # by what pods say
         self._pulls: dict[str, asyncio.Task[None]] = {}
         self._backoffs: dict[tuple[str, str], tuple[Backoff, float, str]] = {}  # (pod, image): failed when and why
+        for name in keeper.all("image") if keeper is not None else ():
+            self.restore(name)
+        self._keeper = keeper
 
     def preload(self, name: str) -> None:
         """Have it from the start, as images of a node's own image are."""
@@ -65,6 +70,8 @@ class Images:
             if name not in present.names:
                 present.names.append(name)
         self._by_name[str(ref)] = image
+        if self._keeper is not None:
+            self._keeper.put("image", str(ref), dict)
 
     def restore(self, name: str) -> None:
         """It was here before the restart."""
@@ -166,10 +173,6 @@ class Images:
         """The pod is gone."""
         for key in [key for key in self._backoffs if key[0] == uid] if self._backoffs else ():
             del self._backoffs[key]
-
-    def names(self) -> list[str]:
-        """Full references of all that is here, for storage."""
-        return list(self._by_name)
 
 
 def containerd_words(ref: Reference, error: UnknownImage) -> str:

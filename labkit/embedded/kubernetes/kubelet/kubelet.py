@@ -44,7 +44,7 @@ class Kubelet:
         self.parts = parts
         self.control_plane = control_plane
         self.containerd = Containerd(parts, machine)
-        self.images = Images(parts.clock, parts.catalogue)
+        self.images = Images(parts.clock, parts.catalogue, self.containerd.keeper)
         for name in parts.preloaded:
             self.images.restore(name)
         self.volumes = Volumes(client, parts, self.containerd.files)

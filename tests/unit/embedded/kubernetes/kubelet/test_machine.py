@@ -171,6 +171,8 @@ async def test_the_whole_sandbox_is_killed_and_comes_back(cluster: Cluster) -> N
     assert after["containerStatuses"] == before["containerStatuses"]
     assert cluster.network.real(after["podIP"], 80) is not None
     assert cluster.status("done")["phase"] == "Succeeded"
+    await cluster.run(pod_of("more"), 2)
+    assert [reason for reason, _ in cluster.events("more")] == ["Pulled", "Created", "Started"]  # its image is here
 
 
 MANIFEST = {
