@@ -24,7 +24,7 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, Key, version_of
 from labkit.embedded.runtime.storage import Storage
 
-HISTORY_BYTES = 16 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
+HISTORY_BYTES = 8 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
 
 HISTORY_SECONDS = 300.0  # of the wall clock: the API server has etcd compacted every five minutes
 
@@ -146,6 +146,8 @@ class Etcd:
     def _write(self, table: Table, change: Change) -> None:
         table.set(change.key, change.old, change.new)
         table.revision = change.revision
+        if change.old is not None:
+            change.old.forget_json()
         self._pending[table.kind, change.key] = change.new
         if self._timer is None:
             self._write_later()

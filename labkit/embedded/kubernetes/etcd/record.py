@@ -25,13 +25,13 @@ class Record:
         """The object as JSON."""
         encoded = self._json
         if encoded is None:
-            encoded = self._json = orjson.dumps(self.obj)
+            # A copy, because what orjson returns keeps the 8 KB buffer that it was written into.
+            encoded = self._json = bytes(memoryview(orjson.dumps(self.obj)))
         return encoded
 
-    @property
-    def size(self) -> int:
-        """Bytes of the encoded object; 0 when nobody has encoded it yet."""
-        return 0 if self._json is None else len(self._json)
+    def forget_json(self) -> None:
+        """It has been overtaken: hardly anybody will ask for its JSON again, and the history keeps it for minutes."""
+        self._json = None
 
     def __repr__(self) -> str:
         metadata = self.obj["metadata"]
@@ -41,15 +41,14 @@ class Record:
 class Event:
     """What a watcher is told: ``ADDED``, ``MODIFIED``, ``DELETED`` or ``BOOKMARK``, and the object.
 
-    Watchers that are told the same share one event, and so its encoded line.
+    Watchers that are told the same share one event, and so the encoded object in it.
     """
 
-    __slots__ = ("_line", "record", "type")
+    __slots__ = ("record", "type")
 
     def __init__(self, type: str, record: Record) -> None:
         self.type = type
         self.record = record
-        self._line: bytes | None = None
 
     @property
     def obj(self) -> Json:
@@ -61,11 +60,8 @@ class Event:
 
     @property
     def line(self) -> bytes:
-        """The event as a line of the HTTP stream."""
-        line = self._line
-        if line is None:
-            line = self._line = b'{"type":"%s","object":%s}\n' % (self.type.encode(), self.record.json)
-        return line
+        """The event as a line of the HTTP stream. Not kept: the history would hold every object's JSON twice."""
+        return b'{"type":"%s","object":%s}\n' % (self.type.encode(), self.record.json)
 
     def __repr__(self) -> str:
         return f"<{self.type} {self.record!r}>"
@@ -74,16 +70,13 @@ class Event:
 class Change:
     """One revision of one object: what was there before, what is there now (None: nothing)."""
 
-    __slots__ = ("_added", "_deleted", "_modified", "key", "new", "old", "revision", "size")
+    __slots__ = ("_added", "_deleted", "_modified", "key", "new", "old", "revision")
 
     def __init__(self, key: Key, old: Record | None, new: Record | None, revision: int) -> None:
         self.key = key
         self.old = old
         self.new = new
         self.revision = revision
-        # What the history holds because of it, roughly: the old object's JSON, if anybody has wanted it, and its dict,
-        # most of which it shares with the new one.
-        self.size = 1000 + (0 if old is None else old.size)
         self._added: Event | None = None
         self._modified: Event | None = None
         self._deleted: Event | None = None
@@ -118,6 +111,14 @@ class Change:
             obj["metadata"] = {**obj["metadata"], "resourceVersion": str(self.revision)}
             self._deleted = Event("DELETED", Record(obj, self.revision))
         return self._deleted
+
+    @property
+    def size(self) -> int:
+        """Bytes that the history holds because of it, roughly. What is still current costs nothing; an update shares
+        most with its successor; what is gone would be gone altogether."""
+        if self.old is None:
+            return 200
+        return 6000 if self.new is None else 2500
 
     @property
     def plain(self) -> Event:
