@@ -442,8 +442,9 @@ def manifests(objects: Iterable[Json]) -> str:
 
 
 def kubectls() -> dict[str, str]:
-    """Every stock kubectl of this machine by its version ("1.32"): the PATH's, those beside it, and PyPI's."""
-    folders = {Path(found).resolve().parent for name in ("kubectl",) if (found := shutil.which(name))}
+    """Every stock kubectl of this machine by its version ("1.32"): those of the PATH, those beside them, and PyPI's."""
+    paths = (Path(folder, "kubectl") for folder in os.get_exec_path())
+    folders = {path.resolve().parent for path in paths if path.is_file()}
     names = [str(path) for folder in sorted(folders) for path in sorted(folder.glob("kubectl*"))]
     names.append(str(Path(sys.executable).with_name("kubectl")))
     versions: dict[str, str] = {}
