@@ -105,6 +105,7 @@ async def run(arguments: argparse.Namespace) -> None:
         await _bring_up(world)
         gc.freeze()  # no later collection needs to walk what is here now
         gc.enable()
+        gc.set_threshold(20_000, 20, 50)  # what is made and soon thrown away is mostly no cycle
         log.info("sandbox %s is ready: %s", world.name, ", ".join(world.fleet.machines))
         _tell(arguments.ready_fd, world.status())
         await world.shutdown.wait()

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 KUBELET, KUBE_PROXY, COREDNS = "kubelet", "kube-proxy", "coredns"
 ETCD_PATIENCE = 20.0  # sandbox seconds that an API server waits for its etcd before it gives up
-SETTLE = 5.0  # seconds of the wall clock that a stop or start may take before it is answered all the same
+SETTLE = 10.0  # seconds of the wall clock that a stop or start may take before it is answered all the same
 _LOOK = 0.01
 
 Step = Callable[[], Awaitable[object]]

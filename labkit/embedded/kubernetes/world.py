@@ -173,7 +173,9 @@ class World:
             raise WorldError(str(error)) from None
         self._assemble()
         whole = all(self.fleet.state(name) == "up" for name in self.fleet.machines)
-        whole = whole and not self.storage.all("component")
+        whole = whole and not any(
+            self.components.is_held(CONTROL_PLANE, name) for name in ("kubelet", "etcd", "kube-apiserver")
+        )
         try:
             async with asyncio.timeout(READY_TIMEOUT if whole else READY_TIMEOUT_DAMAGED):
                 await self._start()
@@ -352,6 +354,11 @@ class World:
             ],
             "components": self.components.status() if self.kubelets else [],
         }
+
+    def explain(self, namespace: str, name: str) -> Json | None:
+        """``GET /explain``: the scheduler's table about a pod; None while no scheduler runs."""
+        told: Json | None = self.scheduler.explain(namespace, name) if self.scheduler is not None else None
+        return told
 
     def set_speed(self, speed: float) -> None:
         """Let sandbox time run this fast from now on. Raises ValueError."""
