@@ -47,7 +47,7 @@ async def get(call: Call) -> Answer:
         await call.server.etcd.durable()
         return render.one(call, SCALE, scale, form)
     record = registry.record(kind, target.namespace, target.name)
-    await call.server.etcd.durable()
+    await call.server.etcd.durable(record.revision)
     return render.one(call, kind, record, form)
 
 

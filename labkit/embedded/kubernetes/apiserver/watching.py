@@ -152,7 +152,8 @@ async def _pump(call: Call, watch: Watch, stream: Stream, form: Form) -> None:
             if gate.closed:  # the machine is paused
                 await gate.wait()
             events = watch.take()
-            await etcd.durable()  # nobody may hear of what could still be lost
+            if events:
+                await etcd.durable(events[-1].revision)  # nobody may hear of what could still be lost
             lines: list[bytes] = []
             size = 0
             for event in events:
