@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 AGENT = "kube-probe/1.36"
 MAX_OUTPUT = 10 * 1024
 MAX_REDIRECTS = 10
+# Seconds after a container's start before which no probe comes: about as long as the real kubelet takes to notice that
+# it runs. Without it the first one would always come too soon, and the next a whole period later.
+FIRST = 0.2
 EXEC_FAILED = (
     'rpc error: code = Unknown desc = failed to exec in container: failed to start exec "{id}": OCI runtime exec '
     "failed: exec failed: unable to start container process: {why}: unknown"
@@ -128,7 +131,7 @@ class Prober:
         for kind in ("startup",) if not self.started else ("liveness", "readiness"):
             if kind in self._rules:
                 rule = self._rules[kind]
-                self._schedule(rule, max(0.0, self._container.started + rule.initial_delay - self._now()))
+                self._schedule(rule, self._container.started + max(FIRST, rule.initial_delay) - self._now())
 
     def end(self) -> None:
         self._ended = True
@@ -149,7 +152,7 @@ class Prober:
 
     def _schedule(self, rule: Rule, seconds: float) -> None:
         if not self._ended and rule.kind in self._rules:
-            self._timers[rule.kind] = self._parts.clock.call_later(seconds, self._due, rule)
+            self._timers[rule.kind] = self._parts.clock.call_later(max(0.0, seconds), self._due, rule)
 
     def _due(self, rule: Rule) -> None:
         self._timers.pop(rule.kind, None)
@@ -203,7 +206,7 @@ class Prober:
         for kind in ("liveness", "readiness"):
             if kind in self._rules:
                 rule = self._rules[kind]
-                self._schedule(rule, max(0.0, self._container.started + rule.initial_delay - self._now()))
+                self._schedule(rule, self._container.started + max(FIRST, rule.initial_delay) - self._now())
 
 
 async def probe(

@@ -81,19 +81,26 @@ class Statuses:
             try:
                 await self._write(due)
             except Unreachable:
-                newer = self._due.pop(uid, None)
-                self._due[uid] = due
-                if newer is not None:
-                    self._put(newer)
-                await self._client.clock.sleep(RETRY)
+                await self._later(uid, due)
             except NotFound:
                 if due.done is not None:
                     due.done()
             except StatusError as error:
-                log.warning("the status of %s/%s is refused: %s", due.namespace, due.name, error)
+                if error.code >= 500:  # an API server whose etcd is away: the pod is as it is, and will be told of
+                    await self._later(uid, due)
+                else:
+                    log.warning("the status of %s/%s is refused: %s", due.namespace, due.name, error)
             except Exception:
                 log.exception("the status of %s/%s could not be written", due.namespace, due.name)
         self._task = None
+
+    async def _later(self, uid: str, due: _Due) -> None:
+        """Put it back, below what came meanwhile, and wait a while."""
+        newer = self._due.pop(uid, None)
+        self._due[uid] = due
+        if newer is not None:
+            self._put(newer)
+        await self._client.clock.sleep(RETRY)
 
     async def _write(self, due: _Due) -> None:
         def change(live: Json) -> Json | None:

@@ -107,6 +107,17 @@ async def test_what_was_deleted_meanwhile_is_ended_when_the_kubelet_is_back(clus
     assert not kubelet.containerd.sandboxes
 
 
+async def test_what_happened_while_etcd_was_away_is_told_when_it_is_back(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    await cluster.run(pod_of("web"), 0)
+    cluster.registry.etcd.stop()
+    await cluster.clock.advance(30)
+    cluster.registry.etcd.start()
+    assert cluster.status("web")["phase"] == "Pending"
+    await cluster.clock.advance(12)
+    assert cluster.status("web")["phase"] == "Running"
+
+
 async def test_power(cluster: Cluster) -> None:
     await cluster.kubelet()
     await cluster.run(pod_of("web"), 2)

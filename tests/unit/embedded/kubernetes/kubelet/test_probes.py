@@ -28,7 +28,7 @@ def test_thresholds(kind: str, results: str, verdicts: list[bool | None]) -> Non
 
 
 def http(path: str = "/", port: object = 80, **more: object) -> Json:
-    return {"httpGet": {"path": path, "port": port}, "periodSeconds": 5, **more}
+    return {"httpGet": {"path": path, "port": port}, "periodSeconds": 5} | more
 
 
 def ready_since(pod: Json) -> str:
@@ -49,6 +49,14 @@ async def test_readiness_over_http(cluster: Cluster) -> None:
     assert ("Unhealthy", words) in cluster.events("web")
     await cluster.clock.advance(12)
     assert ready_since(cluster.pod("web")) == "True"
+
+
+async def test_what_is_ready_at_once_need_not_wait_for_the_second_probe(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    container = {"name": "web", "image": "nginx:1.27", "readinessProbe": http(periodSeconds=60)}
+    await cluster.run(pod_of("web", container), 1)
+    assert ready_since(cluster.pod("web")) == "True"
+    assert not [reason for reason, _ in cluster.events("web") if reason == "Unhealthy"]
 
 
 async def test_liveness_restarts(cluster: Cluster) -> None:
