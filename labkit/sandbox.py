@@ -18,6 +18,7 @@ from labkit.registry import Registry
 if TYPE_CHECKING:
     from labkit.live import Live
     from labkit.model import Snapshot
+    from labkit.placement import Why
 
 
 class Sandbox:
@@ -157,6 +158,20 @@ class Sandbox:
         from labkit import widgets
 
         return widgets.graph(self)
+
+    def why(self, task: str) -> Why:
+        """Why a pod is where it is, or why it waits, node by node (:class:`labkit.placement.Why`).
+
+        ``task`` is its name or id. On the embedded engine it is what the scheduler kept of its decision, with scores;
+        a real scheduler keeps nothing, so there its rules are applied again to the cluster as it is now.
+        """
+        why: Callable[..., Why] | None = getattr(self.actions, "why", None)
+        if why is None:
+            raise UsageError(f"only Kubernetes' scheduler can be asked why; “{self.name}” is a {self.orchestrator} one")
+        explain: Callable[..., dict[str, Any] | None] | None = getattr(self._engine, "explain", None)
+        if explain is None:
+            return why(task)
+        return why(task, lambda namespace, name: explain(self._record, namespace, name))
 
     # -- the plug -------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ has machines and a clock (:class:`ControlledWorld`) can be controlled. Errors ar
 ``POST /machines/NAME/partition``          cut it off; ``{"from": [names]}``: from these only, the rest stays with it
 ``POST /machines/NAME/slow``               ``{"seconds": x}``: everything from and to it takes x longer each way
 ``POST /components/MACHINE/NAME/stop``     end a part of the orchestrator (``kube-scheduler``); ``start`` undoes it
+``GET /explain/NAMESPACE/NAME``            why a task is where it is, or waits, in its scheduler's eyes; 404: it has no say
 ``POST /clock``                            ``{"speed": x}``
 ``POST /shutdown``                         end the process; everything is kept
 =========================================  =====================================================================
@@ -129,6 +130,7 @@ class Control:
         app.router.add_get("/status", self._answering(self._status))
         app.router.add_post("/machines/{name}/{verb}", self._answering(self._machine))
         app.router.add_post("/components/{machine}/{name}/{verb}", self._answering(self._component))
+        app.router.add_get("/explain/{namespace}/{name}", self._answering(self._explain))
         app.router.add_post("/clock", self._answering(self._clock))
         app.router.add_post("/shutdown", self._answering(self._shutdown))
         app.router.add_route("*", "/{tail:.*}", self._answering(self._unknown))
@@ -179,6 +181,14 @@ class Control:
         except UnknownComponent as error:
             raise ControlError(404, str(error)) from None
         return self.world.status()
+
+    async def _explain(self, request: web.Request) -> Json:
+        namespace, name = request.match_info["namespace"], request.match_info["name"]
+        explain: Callable[[str, str], Json | None] | None = getattr(self.world, "explain", None)
+        told = explain(namespace, name) if explain is not None else None
+        if told is None:
+            raise ControlError(404, f"no scheduler can say anything of {namespace}/{name}")
+        return told
 
     async def _clock(self, request: web.Request) -> Json:
         try:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
@@ -116,6 +117,18 @@ class EmbeddedEngine:
 
     def component(self, record: Record, machine: str, name: str, verb: str) -> None:
         self._ask(record, f"/components/{machine}/{name}/{verb}", {})
+
+    def explain(self, record: Record, namespace: str, pod: str) -> dict[str, Any] | None:
+        """The scheduler's own table about a pod, node by node; None when it has nothing to say of it.
+
+        No real engine has the like: a kube-scheduler forgets how it decided.
+        """
+        url = f"/explain/{quote(namespace, safe='')}/{quote(pod, safe='')}"
+        try:
+            told: dict[str, Any] = call(_control(record), "GET", url, timeout=2.0)
+        except (OSError, EngineFailed):
+            return None
+        return told
 
     def describe(self, record: Record) -> dict[str, Any]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import queue
 import time
 from collections.abc import Callable
@@ -9,7 +10,9 @@ from typing import Any
 
 import ipywidgets
 
+from labkit.errors import LabkitError
 from labkit.model import Snapshot
+from labkit.placement import Why
 
 from . import rows
 from .actions import buttons
@@ -19,6 +22,8 @@ from .panel import Panel
 from .protocol import ComponentLike, SandboxLike
 from .renderloop import LOOP, RenderLoop
 from .view import GraphView
+
+log = logging.getLogger(__name__)
 
 BEAT = 2.0  # seconds between signs of life to the page
 MOMENTS = 400  # positions of the history slider
@@ -62,7 +67,8 @@ class Dashboard(ipywidgets.VBox):
         view.widget.on_pick(self._pick)
         super().__init__([self.bar, view.widget, self.panel])
         self.add_class("labkit-dashboard")
-        self.worker = Worker(sandbox, self._tell, self._look_at_machines)
+        self._why: tuple[str, Why | None] = ("", None)  # of the task that is selected: its id, and why it is there
+        self.worker = Worker(sandbox, self._tell, self._look)
         self._unsubscribe = view.live.subscribe(lambda snapshot, diff: self._loop.mark(self))
         with loop.lock:
             self.render(clock())
@@ -94,8 +100,12 @@ class Dashboard(ipywidgets.VBox):
         self._outcome = outcome
         self._loop.mark(self)
 
+    def _look(self) -> None:
+        """On the worker's thread: asking an engine, or a scheduler, may take a while."""
+        self._ask_why()
+        self._look_at_machines()
+
     def _look_at_machines(self) -> None:
-        """On the worker's thread: asking an engine for its machines may take a while."""
         plugs = {machine.name: machine.state for machine in self._sandbox.machines}
         if plugs != self._plugs:
             self._plugs = plugs
@@ -105,6 +115,21 @@ class Dashboard(ipywidgets.VBox):
         components = list(self._sandbox.components)
         if components != self._components:
             self._components = components
+            self._loop.mark(self)
+
+    def _ask_why(self) -> None:
+        """Why the selected task is where it is; a cluster that cannot say, or not now, leaves the table away."""
+        kind, task = self._selected
+        why: Callable[[str], Why] | None = getattr(self._sandbox, "why", None)
+        if why is None or kind != "task":
+            return
+        told: tuple[str, Why | None] = task, None
+        try:
+            told = task, why(task)
+        except LabkitError:
+            log.debug("cannot ask why", exc_info=True)
+        if told != self._why:
+            self._why = told
             self._loop.mark(self)
 
     # For the render loop --------------------------------------------------------------------------------------
@@ -146,6 +171,8 @@ class Dashboard(ipywidgets.VBox):
             pass  # a page asks for a sign of life
         else:
             raise ValueError("unknown intent")
+        if intent in ("select", "pick"):
+            self.worker.look()
         self.view.mark()
 
     def _scrub(self, index: int) -> None:
@@ -198,7 +225,14 @@ class Dashboard(ipywidgets.VBox):
                 *rows.loose_machines(snapshot, plugs),
             ][: rows.MOST_ROWS],
             events=rows.events(live.events),
-            detail=rows.detail(snapshot, self._selected, scene, plugs, [] if past else self._components),
+            detail=rows.detail(
+                snapshot,
+                self._selected,
+                scene,
+                plugs,
+                [] if past else self._components,
+                None if past or self._why[0] != self._selected[1] else self._why[1],
+            ),
         )
 
     # Display --------------------------------------------------------------------------------------------------

@@ -166,6 +166,10 @@ class Worker:
         """Have something done. Never blocks, never raises."""
         self._queue.put((verb, arguments))
 
+    def look(self) -> None:
+        """Run ``idle`` soon: what there is to look at has changed."""
+        self._queue.put(("", {}))
+
     def _run(self) -> None:
         while True:
             self._look()
@@ -175,7 +179,8 @@ class Worker:
                 continue
             if item is None:
                 return
-            self.carry_out(*item)
+            if item[0]:
+                self.carry_out(*item)
 
     def carry_out(self, verb: str, arguments: Arguments) -> None:
         """Do it now, on this thread; the outcome is told, never raised."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from labkit.events import reasons, why
 from labkit.model import Event, Node, Resources, Snapshot, Task, Workload
+from labkit.placement import SIGNS, Why
 from labkit.topology import style, words
 from labkit.topology.families import Families, Service
 from labkit.topology.scene import Scene
@@ -134,11 +135,15 @@ def detail(
     scene: Scene,
     plugs: Mapping[str, str],
     components: Sequence[ComponentLike] = (),
+    why: Why | None = None,
 ) -> Row:
-    """The side panel for what was clicked: ("task" | "node" | "workload" | "service", id). Empty when it is gone."""
+    """The side panel for what was clicked: ("task" | "node" | "workload" | "service", id). Empty when it is gone.
+
+    ``why`` is what its scheduler says of the task that was clicked.
+    """
     kind, key = selected
     if kind == "task" and key in snapshot.tasks:
-        return _task_detail(snapshot, snapshot.tasks[key], scene.services)
+        return {**_task_detail(snapshot, snapshot.tasks[key], scene.services), "places": _places(why)}
     if kind == "node" and key in snapshot.nodes:
         return _node_detail(snapshot.nodes[key], scene.tally, plugs, components)
     if kind == "service" and key in scene.services:
@@ -183,6 +188,27 @@ def _task_detail(snapshot: Snapshot, task: Task, services: Mapping[str, Service]
         "reasons": reasons(task.message) if waiting else [text] if (text := why(task)) else [],
         "actions": ["kill"] if task.state.alive and (pod or task.container) else [],
         "relabel": pod and task.state.alive,
+    }
+
+
+def _places(why: Why | None) -> Row:
+    """Node by node, why it is there and not elsewhere; empty when nobody can say."""
+    if why is None or not why.places:
+        return {}
+    return {
+        "heading": "Why here" if why.node else "Why nowhere",
+        "source": why.source,
+        "rows": [
+            {
+                "node": place.node,
+                "sign": SIGNS[place.verdict],
+                "verdict": place.verdict,
+                "score": "" if place.score is None else str(place.score),
+                "words": place.words or ("it would have done as well" if place.verdict == "fits" else ""),
+                "filter": place.filter,
+            }
+            for place in why.places[:MOST_ROWS]
+        ],
     }
 
 

@@ -16,6 +16,8 @@ from labkit.orchestrators.kubernetes.draining import Drain
 from labkit.orchestrators.kubernetes.memory import Memory
 from labkit.orchestrators.kubernetes.reading import WORKLOADS
 from labkit.orchestrators.kubernetes.rollouts import restarted, rolled_back
+from labkit.orchestrators.kubernetes.why import explain
+from labkit.placement import Why
 
 Json = dict[str, Any]
 
@@ -177,6 +179,33 @@ class Kubernetes:
     def pause(self, node: str) -> None:
         """As ``kubectl cordon``: it keeps its pods and gets no new ones."""
         self._cordon(self._node(node), True)
+
+    # -- asking why -------------------------------------------------------------------------------------------------
+
+    def why(self, task: str, ask: Callable[[str, str], Json | None] = lambda namespace, name: None) -> Why:
+        """Why a pod is on its node, or on none.
+
+        ``ask`` is told namespace and name, and gives the scheduler's own table where somebody has kept it.
+        """
+        found = self._pod(task)
+        pod = self._cache.items("pods").get(found.id)
+        if pod is None:
+            raise ClusterError(f'pods "{found.name}" not found')
+        return explain(
+            pod,
+            self._cache.items("nodes").values(),
+            self._cache.items("pods").values(),
+            self._events_of(pod),
+            ask(found.namespace, found.name),
+        )
+
+    def _events_of(self, pod: Json) -> list[Json]:
+        if pod["spec"].get("nodeName"):
+            return []  # it has its place; what was said while it waited is past
+        metadata = pod["metadata"]
+        about = {"fieldSelector": f"involvedObject.uid={metadata['uid']},reason=FailedScheduling"}
+        events: list[Json] = self._actor.get(f"/api/v1/namespaces/{metadata['namespace']}/events", about)["items"]
+        return events
 
     def _cordon(self, node: str, wanted: bool) -> None:
         self._actor.patch(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": wanted or None}}, MERGE_PATCH)

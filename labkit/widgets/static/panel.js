@@ -350,12 +350,22 @@ function fillDetail(section, detail, send, actions) {
     ...(detail.reasons.length
       ? [h("div.reasons", {}, h("b", {}, detail.heading),
         h("ul", {}, ...detail.reasons.map((reason) => h("li", {}, reason))))] : []),
+    ...(detail.places?.rows ? [placesTable(detail.places)] : []),
     h("dl", {}, ...detail.fields.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { title: value }, value)])),
     h("div.buttons", {}, ...detail.actions.map((action) => actionButton(send, actions, action, more))),
     ...(detail.relabel ? [relabelForm(send, actions, more)] : []),
     ...(detail.components?.length ? [h("div.components", {}, ...detail.components.map((component) =>
       componentRow(send, actions, component, detail.machine)))] : []),
   );
+}
+
+/** Node by node: who got the task, who could have had it, who could not and why. */
+function placesTable(places) {
+  return h("div.places", {}, h("b", {}, places.heading), h("span.muted", {}, ` ${places.source}`),
+    h("table", {}, h("tbody", {}, ...places.rows.map((row) => h(`tr.lk-${row.verdict.replace(" ", "-")}`, {},
+      h("td", { title: row.verdict }, row.sign), h("th", { scope: "row" }, row.node),
+      h("td.score", { title: "score" }, row.score),
+      h("td", { title: row.filter }, row.filter ? `${row.filter}: ${row.words}` : row.words))))));
 }
 
 /** A part of the orchestrator that runs on the node, and the button that stops or starts it. */

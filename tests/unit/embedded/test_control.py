@@ -31,6 +31,9 @@ class World:
     def status(self) -> dict[str, Any]:
         return {"speed": self.speed, "machines": {name: self.fleet.state(name) for name in NAMES}}
 
+    def explain(self, namespace: str, name: str) -> dict[str, Any] | None:
+        return {"pod": {"namespace": namespace, "name": name}} if name == "web" else None
+
     def set_speed(self, speed: float) -> None:
         if speed <= 0:
             raise ValueError("speed must be positive")
@@ -112,6 +115,12 @@ async def test_what_cannot_be_done_is_said(client: Client, path: str, body: Any,
     assert answer[0] == status
     assert words in answer[1]["message"]
     assert set(client.world.status()["machines"].values()) == {"up"}
+
+
+async def test_the_scheduler_can_be_asked_why(client: Client) -> None:
+    assert await client.call("GET", "/explain/default/web") == (200, {"pod": {"namespace": "default", "name": "web"}})
+    status, answer = await client.call("GET", "/explain/default/nobody")
+    assert (status, answer["message"]) == (404, "no scheduler can say anything of default/nobody")
 
 
 async def test_bad_bodies(client: Client) -> None:

@@ -133,6 +133,16 @@ def test_an_engine_without_a_record_is_found_by_its_state_folder(request_: Reque
     assert not process_runs(lost.pid, lost.pid_started)
 
 
+def test_the_scheduler_is_asked_by_name_and_may_have_nothing_to_say(request_: Request) -> None:
+    engine = EmbeddedEngine()
+    record = engine.up(request_, lambda _: None)
+    assert engine.explain(record, "default", "we/b") is not None
+    assert engine.explain(record, "default", "worker-9") is None
+    assert (request_.run / "asked").read_text().splitlines()[0].strip() == "GET /explain/default/we%2Fb"
+    engine.down(record)
+    assert engine.explain(record, "default", "web") is None
+
+
 def test_plugs_and_the_clock_go_over_the_control_socket(request_: Request) -> None:
     engine = EmbeddedEngine()
     record = engine.up(request_, lambda _: None)

@@ -10,7 +10,9 @@ import pytest
 from support.comms import Wire, listening
 from support.simulated import SimulatedSandbox
 
+from labkit.errors import ClusterError
 from labkit.model import Snapshot
+from labkit.placement import Place, Why
 from labkit.topology import figure
 from labkit.widgets import view as view_module
 from labkit.widgets.board import Dashboard
@@ -137,6 +139,39 @@ def test_a_click_on_a_task_shows_it(bench: Bench) -> None:
     bench.frame()
     assert bench.board.panel.detail["id"] == key
     assert bench.board.panel.detail["actions"] == ["kill"]
+
+
+def test_a_click_on_a_task_asks_why_it_is_there(bench: Bench) -> None:
+    key = next(iter(bench.swarm.tasks))
+    asked = threading.Event()
+
+    def why(task: str) -> Why:
+        asked.set()
+        return Why(task, "worker-1", (Place("worker-1", "chosen"),))
+
+    bench.sandbox.why = why  # type: ignore[attr-defined]
+    bench.say("select", kind="task", id=key)
+    bench.frame()
+    assert asked.wait(5)  # on the worker's thread, at once and not with its next round
+    for _ in range(100):
+        bench.frame()
+        if bench.board.panel.detail["places"]:
+            break
+        threading.Event().wait(0.01)
+    assert [row["node"] for row in bench.board.panel.detail["places"]["rows"]] == ["worker-1"]
+
+
+def test_a_cluster_that_cannot_say_why_is_no_trouble(bench: Bench) -> None:
+    def why(task: str) -> Why:
+        raise ClusterError("nobody answers")
+
+    bench.sandbox.why = why  # type: ignore[attr-defined]
+    bench.say("select", kind="task", id=next(iter(bench.swarm.tasks)))
+    bench.frame()
+    bench.board._look()
+    bench.frame()
+    assert bench.board.panel.detail["places"] == {}
+    assert bench.outcome["text"] == ""
 
 
 def test_a_click_on_a_box_shows_the_node_or_workload(bench: Bench) -> None:

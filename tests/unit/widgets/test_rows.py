@@ -8,6 +8,7 @@ import pytest
 from support.simulated import Component, SimulatedSwarm
 
 from labkit.model import Endpoint, Node, NodeState, Snapshot, State, Task, Workload
+from labkit.placement import Place, Why
 from labkit.topology.scene import Scene
 from labkit.widgets import rows
 
@@ -135,3 +136,21 @@ def test_a_service_names_the_pods_that_it_sends_to(kube: Snapshot) -> None:
 def test_a_node_lists_what_runs_the_cluster_on_it(kube: Snapshot) -> None:
     parts = (Component("kube-scheduler", "control-plane", "stopped"), Component("kubelet", "elsewhere", "running"))
     assert of_kube(kube, "node", "n", parts)["components"] == [{"name": "kube-scheduler", "state": "stopped"}]
+
+
+def test_why_here_is_a_table(kube: Snapshot) -> None:
+    places = (
+        Place("control-plane", "refused", "TaintToleration", "a taint is not tolerated"),
+        Place("n", "chosen", score=300, scores={"NodeResourcesFit": 100, "ImageLocality": 0, "PodTopologySpread": 200}),
+        Place("o", "fits"),
+    )
+    scene = Scene()
+    scene.update(kube, 0.0)
+    told = rows.detail(kube, ("task", "a"), scene, {}, (), Why("web-1-a", "n", places, source="seen"))["places"]
+    assert (told["heading"], told["source"]) == ("Why here", "seen")
+    assert [(row["sign"], row["score"], row["words"]) for row in told["rows"]] == [
+        ("✗", "", "a taint is not tolerated"),
+        ("★", "300", "NodeResourcesFit 100 + PodTopologySpread 200"),
+        ("✓", "", "it would have done as well"),
+    ]
+    assert rows.detail(kube, ("task", "a"), scene, {})["places"] == {}

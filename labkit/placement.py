@@ -1,0 +1,78 @@
+"""Why a task is where it is, or why it waits: node by node, as data that prints as text and shows as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
+
+SIGNS: Mapping[str, str] = {"chosen": "★", "fits": "✓", "refused": "✗", "not asked": "·"}
+"""What may become of a node: it got the task; it could have; it could not; somebody else had been found already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What one node was to the scheduler."""
+
+    node: str
+    verdict: str  # of SIGNS
+    filter: str = ""  # who refused it, in the scheduler's own names: "TaintToleration"
+    reason: str = ""
+    score: int | None = None  # the sum of `scores`; None where none were counted
+    scores: Mapping[str, int] = field(default_factory=dict)  # by the scheduler's names, weighed
+
+    @property
+    def words(self) -> str:
+        """Why, in one line."""
+        if self.reason:
+            return self.reason
+        told = [f"{name} {value}" for name, value in self.scores.items() if value]
+        return " + ".join(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a task is on its node, or on none. ``print`` it, or make it the last line of a cell."""
+
+    task: str
+    node: str  # "": it waits
+    places: tuple[Place, ...]
+    message: str = ""  # what the scheduler itself says of one that waits
+    source: str = ""  # where the verdicts come from: whether they were kept, or worked out just now
+
+    def place(self, node: str) -> Place:
+        """What that node was. KeyError when there was none of that name."""
+        for place in self.places:
+            if place.node == node:
+                return place
+        raise KeyError(f"there is no node {node!r}; there are {', '.join(p.node for p in self.places)}")
+
+    @property
+    def title(self) -> str:
+        return f"{self.task} is on {self.node}" if self.node else f"{self.task} waits"
+
+    def __str__(self) -> str:
+        width = max((len(place.node) for place in self.places), default=0)
+        lines = [f"{self.title}: {self.message}" if self.message else self.title]
+        for place in self.places:
+            verdict = place.filter or place.verdict
+            score = "" if place.score is None else f"{place.score:>5}"
+            line = f"  {SIGNS[place.verdict]} {place.node:<{width}}  {verdict:<18}{score:>5}  {place.words}"
+            lines.append(line.rstrip())
+        return "\n".join([*lines, f"  ({self.source})"] if self.source else lines)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{SIGNS[place.verdict]}</td><td>{escape(place.node)}</td>"
+            f"<td>{escape(place.filter or place.verdict)}</td>"
+            f"<td>{'' if place.score is None else place.score}</td>"
+            f'<td style="text-align:left">{escape(place.words)}</td></tr>'
+            for place in self.places
+        )
+        said = f"<div><i>{escape(self.message)}</i></div>" if self.message else ""
+        source = f'<div style="opacity:.7">{escape(self.source)}</div>' if self.source else ""
+        return (
+            f"<div><b>{escape(self.title)}</b>{said}<table>"
+            '<thead><tr><th></th><th>node</th><th>verdict</th><th>score</th><th style="text-align:left">why</th></tr>'
+            f"</thead><tbody>{rows}</tbody></table>{source}</div>"
+        )
