@@ -15,9 +15,9 @@ from typing import Protocol
 import orjson
 from aiohttp import web
 
-from labkit.embedded.kubernetes.apiserver.answers import Taken
+from labkit.embedded.kubernetes.apiserver.answers import Taken, text
 from labkit.embedded.kubernetes.apiserver.calls import Call
-from labkit.embedded.kubernetes.apiserver.nodes import container_name, refuse_finished
+from labkit.embedded.kubernetes.apiserver.nodes import container_name
 from labkit.embedded.kubernetes.apiserver.spdy import Mux, Stream
 from labkit.embedded.kubernetes.apiserver.wires import (
     is_websocket,
@@ -26,7 +26,7 @@ from labkit.embedded.kubernetes.apiserver.wires import (
     receive,
     require_upgrade,
 )
-from labkit.embedded.kubernetes.errors import BadRequest, StatusError
+from labkit.embedded.kubernetes.errors import BadRequest, InternalError, StatusError
 from labkit.embedded.kubernetes.kubelet.nodeapi import ExecFailed
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.runtime.processes import Process
@@ -83,14 +83,16 @@ async def serve_exec(call: Call) -> web.StreamResponse:
     assert target is not None
     pod = server.nodes.pod(target.namespace, target.name)
     container = container_name(pod, call.query.get("container"))
-    refuse_finished(pod)
     require_upgrade(call.raw)
     command = call.query.all("command")
     if not command:
         raise BadRequest("you must specify a command for the container")
     wanted = _wanted(call)
     api = await server.nodes.of(pod)
-    api.attach(target.namespace, target.name, container)  # refuses, while there is still a Status to refuse with
+    try:
+        api.attach(target.namespace, target.name, container)
+    except InternalError:  # it does not run; the kubelet's own words, before anything is upgraded
+        return text(500, f'container not found ("{container}")', nosniff=False)
 
     async def start(stdin: Pipe | None) -> Process:
         return await api.exec(target.namespace, target.name, container, command, stdin, tty=wanted.tty)
@@ -104,11 +106,14 @@ async def serve_attach(call: Call) -> web.StreamResponse:
     assert target is not None
     pod = server.nodes.pod(target.namespace, target.name)
     container = container_name(pod, call.query.get("container"))
-    refuse_finished(pod)
     require_upgrade(call.raw)
     wanted = _wanted(call)
     api = await server.nodes.of(pod)
-    process = api.attach(target.namespace, target.name, container)
+    try:
+        process = api.attach(target.namespace, target.name, container)
+    except InternalError:
+        words = f"container {container} not found in pod {target.name}_{target.namespace}"
+        return text(500, words, nosniff=False)
     return await _serve(call, wanted, None, [], process)
 
 

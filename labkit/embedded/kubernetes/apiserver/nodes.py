@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import BadRequest, StatusError
-from labkit.embedded.kubernetes.objects import Json, name_of, spec_of, status_of
+from labkit.embedded.kubernetes.objects import Json, name_of, spec_of
 from labkit.embedded.kubernetes.registry import Registry
 from labkit.embedded.runtime.machines import Fleet
 
@@ -90,10 +90,3 @@ def container_name(pod: Json, wanted: str) -> str:
     if initial:
         words += f" or one of the init containers: [{' '.join(initial)}]"
     raise BadRequest(words)
-
-
-def refuse_finished(pod: Json) -> None:
-    """Raises BadRequest for a pod in which nothing runs any more (``exec``)."""
-    phase = status_of(pod).get("phase")
-    if phase in ("Succeeded", "Failed"):
-        raise BadRequest(f"cannot exec into a container in a completed pod; current phase is {phase}")

@@ -88,6 +88,8 @@ class NodeApi:
     def _waits(self, worker: Worker, name: str) -> str:
         reason, message = worker.reasons.get(name, ("", ""))
         if reason in ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"):
+            if reason == "ErrImagePull":
+                return "image can't be pulled"
             return "trying and failing to pull image" if reason != "InvalidImageName" else reason
         if reason:
             return message if reason == "CreateContainerConfigError" and not message else reason

@@ -197,6 +197,18 @@ def test_attach_shows_what_is_written_from_now_on(running: Sandbox) -> None:
     running.kubectl("delete", "pod", "talker", "--now")
 
 
+def test_a_container_that_does_not_run_has_no_streams(running: Sandbox) -> None:
+    running.kubectl("run", "bad", "--image=nope/nope")
+    until(lambda: "ImagePull" in running.kubectl("get", "pod", "bad"))
+    words = running.kubectl("exec", "bad", "--", "ls", check=False)
+    assert words == 'error: unable to upgrade connection: container not found ("bad")\n'
+    words = running.kubectl("attach", "bad", check=False)
+    assert words.endswith("error: unable to upgrade connection: container bad not found in pod bad_default\n")
+    words = running.kubectl("logs", "bad", check=False)
+    assert 'container "bad" in pod "bad" is waiting to start: ' in words
+    running.kubectl("delete", "pod", "bad", "--now")
+
+
 def test_port_forward(running: Sandbox) -> None:
     assert KUBECTL is not None
     command = [KUBECTL, "--kubeconfig", running.status["kubeconfig"], "port-forward", f"pod/{pod_of(running)}", ":80"]
