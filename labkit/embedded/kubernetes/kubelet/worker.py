@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("labkit.kubernetes.kubelet")
 
+SEEN_SECONDS = 0.05  # that a container has to run to be seen running; `kubectl run -i` relies on it for short commands
 SANDBOX_SECONDS = 0.08  # that a pod's sandbox and network take; a real one needs about ten times that
 DEADLINE = "Pod was active on the node longer than the specified deadline"
 
@@ -40,6 +41,7 @@ class Worker:
         "_deadline",
         "_ending",
         "_interrupted",
+        "_news",
         "_retry",
         "_task",
         "_told",
@@ -75,6 +77,7 @@ class Worker:
         self._again = self._busy = self._interrupted = False
         self._retry: Timer | None = None
         self._deadline: Timer | None = None
+        self._news: Timer | None = None
         self._take_over_failure()
 
     @property
@@ -148,7 +151,7 @@ class Worker:
         self.over = True
         if self._task is not None:
             self._task.cancel()
-        for timer in (self._retry, self._deadline):
+        for timer in (self._retry, self._deadline, self._news):
             if timer is not None:
                 timer.cancel()
         if self._ending is not None:
@@ -214,7 +217,7 @@ class Worker:
                 self._again = True
                 return
         if step.start:
-            self.publish()
+            self._publish_soon()
             if pods.init_containers(self.pod):
                 self._again = self._again or self._may_go_on()
 
@@ -245,6 +248,12 @@ class Worker:
                 metadata.get("namespace", ""), metadata["name"], uid, status,
                 final=final, done=self._gone if final else None,
             )  # fmt: skip
+
+    def _publish_soon(self) -> None:
+        """As a real kubelet, which looks at its containers now and then, and so never sees the shortest lives."""
+        if self._news is not None:
+            self._news.cancel()
+        self._news = self.kubelet.clock.call_later(SEEN_SECONDS, self.publish)
 
     def republish(self) -> None:
         """Whoever is asked about it does not know: tell again."""
