@@ -9,7 +9,7 @@ has machines and a clock (:class:`ControlledWorld`) can be controlled. Errors ar
 ``POST /machines/NAME/partition``          cut it off; ``{"from": [names]}``: from these only, the rest stays with it
 ``POST /machines/NAME/slow``               ``{"seconds": x}``: everything from and to it takes x longer each way
 ``POST /components/MACHINE/NAME/stop``     end a part of the orchestrator (``kube-scheduler``); ``start`` undoes it
-``GET /explain/NAMESPACE/NAME``            why a task is where it is, or waits, in its scheduler's eyes; 404: it has no say
+``GET /explain/NAMESPACE/NAME``            why a task is where it is, or waits, to its scheduler; 404: it has no say
 ``POST /clock``                            ``{"speed": x}``
 ``POST /shutdown``                         end the process; everything is kept
 =========================================  =====================================================================
