@@ -38,7 +38,7 @@ class Making:
     # volumes --------------------------------------------------------------------------------------------------
 
     async def mount(self, volumes: dict[str, Any]) -> bool:
-        """Set the pod's volumes up, or bring them up to date. False: not now, the worker will be poked."""
+        """Set the pod's volumes up, or bring them up to date. False: not now, it will be tried again."""
         worker = self._worker
         if not worker.pod["spec"].get("volumes"):
             return True
@@ -46,7 +46,10 @@ class Making:
             changing = await worker.kubelet.volumes.set_up(worker.pod, volumes, self.environment(""))
         except MountFailed as error:
             worker.say("Warning", "FailedMount", str(error))
-            worker.poke_in(self._pause)
+            if worker.sandbox is not None and worker.sandbox.ready:  # it runs on with what it had
+                self._again = worker.kubelet.clock.call_later(max(self._pause, RESYNC), self._look_again)
+            else:
+                worker.poke_in(self._pause)
             self._pause = min(self._pause * 2, MOUNT_LAST)
             return False
         self._pause = MOUNT_FIRST

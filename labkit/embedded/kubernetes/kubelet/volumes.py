@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, MutableMapping
 from functools import partial
 from typing import Any
 
-from labkit.embedded.kubernetes.client import Client
+from labkit.embedded.kubernetes.client import Client, Unreachable
+from labkit.embedded.kubernetes.errors import StatusError
 from labkit.embedded.kubernetes.kubelet import sources
 from labkit.embedded.kubernetes.kubelet.environment import Environment
 from labkit.embedded.kubernetes.kubelet.parts import Parts
@@ -119,6 +120,9 @@ class Volumes:
                 files = await self._files(pod, volume, env)
             except Missing as error:
                 raise MountFailed(name, str(error)) from None
+            except (Unreachable, StatusError):
+                what = "secret" if "secret" in volume else "configmap"
+                raise MountFailed(name, f"failed to sync {what} cache: timed out waiting for the condition") from None
             if isinstance(files, Lazy):
                 made[name] = files
                 continue

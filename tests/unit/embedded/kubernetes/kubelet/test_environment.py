@@ -200,6 +200,20 @@ async def test_a_mounted_config_map_follows_its_changes(cluster: Cluster) -> Non
     assert (await log_of(cluster, "vol")).split()[-1] == "new"
 
 
+async def test_and_goes_on_following_after_the_api_server_was_away(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    config_map(cluster, word="old")
+    mount = shell("while true; do cat /v/word; echo; sleep 30; done", volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    await cluster.run(pod_of("vol", mount, volumes=[{"name": "v", "configMap": {"name": "settings"}}]), 2)
+    cluster.door.close()
+    await cluster.clock.advance(150)
+    assert (await log_of(cluster, "vol")).split()[-1] == "old"
+    cluster.registry.modify(kinds.CONFIG_MAPS, "default", "settings", lambda obj: {**obj, "data": {"word": "new"}})
+    cluster.door.open()
+    await cluster.clock.advance(150)
+    assert (await log_of(cluster, "vol")).split()[-1] == "new"
+
+
 async def test_what_every_pod_has_of_its_service_account(cluster: Cluster) -> None:
     await cluster.kubelet()
     where = "/var/run/secrets/kubernetes.io/serviceaccount"
