@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,17 @@ class Nodes:
     def pod(self, namespace: str, name: str) -> Json:
         """Raises NotFound."""
         return self._registry.get(kinds.PODS, namespace, name)
+
+    async def connect(self, pod: Json, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to a port of a pod over the pod network; its kubelet, running or not, has no part in it.
+
+        Raises OSError (TimeoutError among them) as a connection from the API server's machine does.
+        """
+        kubelet = self._kubelets.get(spec_of(pod).get("nodeName") or "")
+        address = (pod.get("status") or {}).get("podIP")
+        if kubelet is None or not address:
+            raise OSError(errno.EHOSTUNREACH, "No route to host")
+        return await kubelet.parts.network.connect(self._machine, address, port, timeout=_TIMEOUT)
 
     async def of(self, pod: Json, words: str = "error dialing backend: ") -> NodeApi:
         """What the kubelet of that pod offers.

@@ -33,10 +33,12 @@ async def serve(call: Call) -> Any:
     """Answer any method below ``proxy``."""
     target = call.target
     assert target is not None
-    before, _, rest = call.path.partition(f"/{target.name}/proxy")
-    if not rest:  # so that relative links of the page lead somewhere
-        where = f"{before}/{target.name}/proxy/"
+    # /api/v1/namespaces/NAMESPACE/pods/NAME/proxy/REST, where clients may have escaped the colons in NAME
+    parts = call.path.split("/", 8)
+    if len(parts) < 9:  # so that relative links of the page lead somewhere
+        where = f"{'/'.join(parts[:6])}/{target.name}/proxy/"
         return Answer(301, b"", "text/html; charset=utf-8", (("Location", where),))
+    rest = f"/{parts[8]}"
     scheme, name, port = _parts(target.name)
     if scheme not in ("", "http"):
         raise BadRequest(f"a sandbox's pods are reached by http only, not {scheme}")
@@ -102,14 +104,16 @@ def _endpoint(call: Call, namespace: str, name: str, port: str) -> tuple[Json, i
 class Unreached(ServiceUnavailable):
     def __init__(self, pod: Json, port: int, words: str) -> None:
         ip = (pod.get("status") or {}).get("podIP") or ""
-        super().__init__(f"error trying to reach service: dial tcp {ip}:{port}: connect: {words}")
+        how = "" if words == "i/o timeout" else "connect: "
+        super().__init__(f"error trying to reach service: dial tcp {ip}:{port}: {how}{words}")
 
 
 async def _forward(call: Call, pod: Json, port: int, path: str) -> Any:
-    raw, metadata = call.raw, pod["metadata"]
-    api = await call.server.nodes.of(pod, "error trying to reach service: ")
+    raw = call.raw
     try:
-        reader, writer = await api.dial(metadata["namespace"], metadata["name"], port)
+        reader, writer = await call.server.nodes.connect(pod, port)
+    except TimeoutError:
+        raise Unreached(pod, port, "i/o timeout") from None
     except OSError as error:
         raise Unreached(pod, port, (error.strerror or str(error)).lower()) from None
     try:

@@ -225,7 +225,8 @@ def test_a_pod_and_a_service_through_the_proxy(running: Sandbox) -> None:
     running.kubectl("expose", "deployment", "web", "--port=80")
     base = "/api/v1/namespaces/default"
     pod = pod_of(running)
-    for path in (f"pods/{pod}/proxy/", f"pods/{pod}:80/proxy/", f"pods/http:{pod}:80/proxy/"):
+    escaped = f"pods/{pod}%3A80/proxy/"  # as the Python client asks
+    for path in (f"pods/{pod}/proxy/", f"pods/{pod}:80/proxy/", f"pods/http:{pod}:80/proxy/", escaped):
         assert "Welcome to nginx!" in running.kubectl("get", "--raw", f"{base}/{path}")
     until(lambda: "Welcome" in running.kubectl("get", "--raw", f"{base}/services/web/proxy/", check=False))
     words = running.kubectl("get", "--raw", f"{base}/pods/{pod}:81/proxy/", check=False)
