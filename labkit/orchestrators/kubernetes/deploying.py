@@ -28,41 +28,45 @@ def deployment(
     grace: int | None = None,
     node_selector: Mapping[str, str] | None = None,
     readiness_path: str = "",
+    pod: Mapping[str, Any] | None = None,
+    container: Mapping[str, Any] | None = None,
 ) -> Json:
     """A Deployment whose pods carry ``app: NAME`` and the given labels.
 
     :param cpus: requested for each pod, in cores; ``memory`` likewise (``"64Mi"``)
     :param grace: terminationGracePeriodSeconds
     :param readiness_path: probed over HTTP on the first port
+    :param pod: whatever else a manifest says of its pods (``{"tolerations": […]}``); ``container``: of its container
     """
     if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
         raise UsageError(f"replicas must be a whole number from 0 on, not {replicas!r}")
     targets = list(pairs(ports).values())
-    container: Json = {"name": name, "image": image}
+    made: Json = {"name": name, "image": image}
     if command:
-        container["command"] = list(command)
+        made["command"] = list(command)
     if args:
-        container["args"] = list(args)
+        made["args"] = list(args)
     if env:
-        container["env"] = [{"name": key, "value": value} for key, value in env.items()]
+        made["env"] = [{"name": key, "value": value} for key, value in env.items()]
     if targets:
-        container["ports"] = [{"containerPort": port} for port in targets]
+        made["ports"] = [{"containerPort": port} for port in targets]
     requests = {**({"cpu": f"{cpus:g}"} if cpus else {}), **({"memory": memory} if memory else {})}
     if requests:
-        container["resources"] = {"requests": requests}
+        made["resources"] = {"requests": requests}
     if readiness_path:
         if not targets:
             raise UsageError("a readiness probe needs a port: give ports= too")
-        container["readinessProbe"] = {"httpGet": {"path": readiness_path, "port": targets[0]}, "periodSeconds": 2}
-    pod: Json = {"containers": [container]}
+        made["readinessProbe"] = {"httpGet": {"path": readiness_path, "port": targets[0]}, "periodSeconds": 2}
+    template: Json = {"containers": [{**made, **(container or {})}]}
     if grace is not None:
-        pod["terminationGracePeriodSeconds"] = grace
+        template["terminationGracePeriodSeconds"] = grace
     if node_selector:
-        pod["nodeSelector"] = dict(node_selector)
+        template["nodeSelector"] = dict(node_selector)
+    template.update(pod or {})
     spec: Json = {
         "replicas": replicas,
         "selector": {"matchLabels": {"app": name}},
-        "template": {"metadata": {"labels": {"app": name, **(labels or {})}}, "spec": pod},
+        "template": {"metadata": {"labels": {"app": name, **(labels or {})}}, "spec": template},
     }
     if min_ready_seconds:
         spec["minReadySeconds"] = min_ready_seconds

@@ -255,9 +255,10 @@ def _spread(pod: Json, node: Json, around: Surroundings) -> str:
                 for other in around.in_domain(key, domain)
             )
         would = counts.get(here, 0) + _selected(rule.get("labelSelector"), pod)
-        least = min(counts.values(), default=0)
-        if would - least > skew:
-            return f"spread over {key}: it would have {would}, another has {least} (maxSkew {skew})"
+        emptiest = min(counts, key=lambda domain: (counts[domain], domain), default="")
+        if would - counts.get(emptiest, 0) > skew:
+            least = f"{emptiest} has {counts.get(emptiest, 0)}"
+            return f"spread over {key}: it would have {would}, {least} (maxSkew {skew})"
     return ""
 
 

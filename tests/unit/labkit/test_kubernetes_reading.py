@@ -228,6 +228,9 @@ def test_what_deploy_makes() -> None:
     assert spec["ports"] == [{"containerPort": 80}]
     assert spec["readinessProbe"]["httpGet"] == {"path": "/", "port": 80}
     assert made["spec"]["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}
+    more = deployment("web", "nginx", pod={"tolerations": []}, container={"livenessProbe": {"periodSeconds": 1}})
+    assert more["spec"]["template"]["spec"]["tolerations"] == []
+    assert more["spec"]["template"]["spec"]["containers"][0]["livenessProbe"] == {"periodSeconds": 1}
     inside = service("web", {8080: 80})
     assert inside["spec"]["type"] == "ClusterIP"
     assert inside["spec"]["ports"] == [{"name": "p8080", "port": 8080, "targetPort": 80}]

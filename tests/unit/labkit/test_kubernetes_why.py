@@ -126,7 +126,7 @@ MUCH = {"cpu": "1500m", "memory": "1Gi"}
             node(),
             [pod("a", "worker-1")],
             "PodTopologySpread",
-            f"spread over {HOST}: it would have 2, another has 0 (maxSkew 1)",
+            f"spread over {HOST}: it would have 2, worker-2 has 0 (maxSkew 1)",
         ),
         (pod(topologySpreadConstraints=[SPREAD]), node(), [pod("a", "worker-1"), pod("b", "worker-2")], "", ""),
         (
