@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from labkit.embedded import memory
 from labkit.embedded.lightimports import import_aiohttp
 from labkit.embedded.orchestrators import ORCHESTRATORS, WorldError
 
@@ -103,12 +104,12 @@ async def run(arguments: argparse.Namespace) -> None:
         control = HttpSocket(runner, folder / "control.sock")
         await control.open()
         await _bring_up(world)
-        gc.freeze()  # no later collection needs to walk what is here now
-        gc.enable()
-        gc.set_threshold(20_000, 20, 50)  # what is made and soon thrown away is mostly no cycle
+        memory.settle()
+        tidying = asyncio.create_task(memory.keep_tidy())
         log.info("sandbox %s is ready: %s", world.name, ", ".join(world.fleet.machines))
         _tell(arguments.ready_fd, world.status())
         await world.shutdown.wait()
+        tidying.cancel()
         log.info("sandbox %s ends; its state stays in %s", world.name, arguments.state)
     except (SocketError, StorageError, WorldError, OSError, ValueError) as error:
         raise StartError(str(error)) from error

@@ -4,6 +4,8 @@
    begins with ``(combined from similar events): ``.
 2. An event that was seen before is counted up instead of written anew.
 3. A source may write 25 events about one object, and one more each five minutes; the rest is dropped.
+
+What is remembered is filed by object, in as few Python objects as can be: there are some of them for every pod.
 """
 
 from __future__ import annotations
@@ -11,41 +13,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 COMBINED = "(combined from similar events): "
 SIMILAR, SIMILAR_SECONDS = 10, 600.0
 BURST, REFILL_SECONDS = 25, 300.0
-REMEMBERED = 4096
-
-V = TypeVar("V")
-
-
-class _Recent(Generic[V]):
-    """A dictionary of what was used last."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._entries: OrderedDict[Hashable, V] = OrderedDict()
-
-    def get(self, key: Hashable) -> V | None:
-        entry = self._entries.get(key)
-        if entry is not None:
-            self._entries.move_to_end(key)
-        return entry
-
-    def put(self, key: Hashable, value: V) -> V:
-        self._entries[key] = value
-        self._entries.move_to_end(key)
-        if len(self._entries) > self._limit:
-            self._entries.popitem(last=False)
-        return value
-
-
-@dataclass(slots=True)
-class _Similar:
-    messages: set[str]
-    last: float
+REMEMBERED = 4096  # objects
+MESSAGES = 32  # that are remembered of one reason about one object
 
 
 @dataclass(slots=True)
@@ -57,12 +30,6 @@ class Series:
     name: str = ""
 
 
-@dataclass(slots=True)
-class _Tokens:
-    left: float
-    since: float
-
-
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is to be written: ``series.count`` is 1 for a new event, more for one to be counted up."""
@@ -72,43 +39,93 @@ class Seen:
     count: int
 
 
+class _Topic:
+    """What was said about an object for one reason: mostly one thing, and so ``others`` and ``lately`` are None."""
+
+    __slots__ = ("last", "lately", "message", "others", "series")
+
+    def __init__(self, message: str, now: float) -> None:
+        self.message: str | None = message
+        self.series = Series(now)
+        self.others: dict[str | None, Series] | None = None
+        self.lately: set[str] | None = None  # the messages of the last ten minutes
+        self.last = now
+
+    def combines(self, message: str, now: float) -> bool:
+        """Whether there have been so many different messages lately that they are one from now on."""
+        silent, self.last = now - self.last > SIMILAR_SECONDS, now
+        if self.lately is None:
+            if message == self.message:
+                return False
+            self.lately = set() if silent or self.message is None else {self.message}
+        elif silent:
+            self.lately.clear()
+        if len(self.lately) < SIMILAR:
+            self.lately.add(message)
+        return len(self.lately) >= SIMILAR
+
+    def series_of(self, message: str | None, now: float) -> Series:
+        """The event that says this; None stands for the one that is combined of many."""
+        if message == self.message:
+            return self.series
+        if self.others is None:
+            self.others = {}
+        found = self.others.pop(message, None) or Series(now)
+        self.others[message] = found
+        if len(self.others) > MESSAGES:
+            del self.others[next(iter(self.others))]
+        return found
+
+
+class _Object:
+    """What was said about one object."""
+
+    __slots__ = ("left", "since", "topics")
+
+    def __init__(self, now: float) -> None:
+        self.left: float = BURST
+        self.since = now
+        self.topics: dict[Hashable, _Topic] = {}
+
+    def allows(self, now: float) -> bool:
+        """Whether something more may be written about it."""
+        self.left = min(BURST, self.left + (now - self.since) / REFILL_SECONDS)
+        self.since = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
 class Correlator:
     """Remembers what a source has said lately."""
 
     def __init__(self, limit: int = REMEMBERED) -> None:
-        self._similar: _Recent[_Similar] = _Recent(limit)
-        self._series: _Recent[Series] = _Recent(limit)
-        self._tokens: _Recent[_Tokens] = _Recent(limit)
+        self._limit = limit
+        self._objects: OrderedDict[Hashable, _Object] = OrderedDict()
 
     def observe(self, about: Hashable, reason: Hashable, message: str, now: float) -> Seen | None:
         """Somebody says ``message`` about an object (``about``: all that identifies it). None: drop it.
 
         ``reason`` is type and reason, which tell events of different kinds apart.
         """
-        alike = self._similar.get((about, reason))
-        if alike is None or now - alike.last > SIMILAR_SECONDS:
-            alike = self._similar.put((about, reason), _Similar(set(), now))
-        alike.messages.add(message)
-        alike.last = now
-        if len(alike.messages) < SIMILAR:
-            key: Hashable = (about, reason, message)
-        else:
-            # Any would do to keep the set from growing; the newest is what the real one keeps, too.
-            alike.messages.discard(next(iter(alike.messages - {message}), ""))
-            key, message = (about, reason, None), COMBINED + message
-        series = self._series.get(key)
-        if series is None:
-            series = self._series.put(key, Series(now))
+        known = self._about(about, now)
+        topic = known.topics.get(reason)
+        if topic is None:
+            topic = known.topics[reason] = _Topic(message, now)
+        combined = topic.combines(message, now)
+        series = topic.series_of(None if combined else message, now)
         series.count += 1
-        return Seen(message, series, series.count) if self._allowed(about, now) else None
+        if not known.allows(now):
+            return None
+        return Seen(COMBINED + message if combined else message, series, series.count)
 
-    def _allowed(self, about: Hashable, now: float) -> bool:
-        tokens = self._tokens.get(about)
-        if tokens is None:
-            tokens = self._tokens.put(about, _Tokens(BURST, now))
-        tokens.left = min(BURST, tokens.left + (now - tokens.since) / REFILL_SECONDS)
-        tokens.since = now
-        if tokens.left < 1:
-            return False
-        tokens.left -= 1
-        return True
+    def _about(self, about: Hashable, now: float) -> _Object:
+        known = self._objects.get(about)
+        if known is None:
+            known = self._objects[about] = _Object(now)
+            if len(self._objects) > self._limit:
+                self._objects.popitem(last=False)
+        else:
+            self._objects.move_to_end(about)
+        return known

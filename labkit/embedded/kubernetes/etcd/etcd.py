@@ -24,13 +24,16 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, Key, version_of
 from labkit.embedded.runtime.storage import Storage
 
-HISTORY_BYTES = 8 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
+HISTORY_BYTES = 4 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
 
 HISTORY_SECONDS = 300.0  # of the wall clock: the API server has etcd compacted every five minutes
 
 # Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is often
 # created, bound and started, which then is one row instead of five.
 WRITE_BEHIND = 0.1
+
+# What is written once and read seldom, but there are five of them for every pod.
+_COOL = frozenset((kinds.EVENTS,))
 
 _ROWS = "kubernetes/"  # followed by the kind's resource; the key of a row is namespace/name, or the name
 _REVISIONS = "kubernetes"  # resource -> revision of the last change of that kind
@@ -228,6 +231,8 @@ class Etcd:
                     storage.delete(_ROWS + kind.resource, row)
                 else:
                     storage.put(_ROWS + kind.resource, row, orjson.Fragment(record.json))
+                    if kind in _COOL:
+                        record.cool()
             for kind in touched:
                 storage.put(_REVISIONS, kind.resource, self._tables[kind].revision)
         self._pending.clear()
@@ -273,6 +278,9 @@ class Etcd:
         for kind, table in self._tables.items():
             for row, obj in self._storage.all(_ROWS + kind.resource).items():
                 namespace, _, name = row.rpartition("/")
-                table.set((namespace, name), None, Record(obj, version_of(obj)))
+                record = Record(obj, version_of(obj))
+                table.set((namespace, name), None, record)
+                if kind in _COOL and record.json:
+                    record.cool()
             # Nothing is known of how it came to this. But nothing of this kind has changed since its last revision.
             self._hubs[kind].since = table.revision

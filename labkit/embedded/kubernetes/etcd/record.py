@@ -16,7 +16,7 @@ class Record:
     __slots__ = ("_json", "obj", "revision")
 
     def __init__(self, obj: Json, revision: int) -> None:
-        self.obj = obj
+        self.obj: Json = obj
         self.revision = revision
         self._json: bytes | None = None
 
@@ -33,9 +33,34 @@ class Record:
         """It has been overtaken: hardly anybody will ask for its JSON again, and the history keeps it for minutes."""
         self._json = None
 
+    def cool(self) -> None:
+        """Keep the JSON only, which takes a third of the memory; the object is made of it whenever somebody asks."""
+        if self._json is not None:
+            del self.obj
+            self.__class__ = _Cool
+
     def __repr__(self) -> str:
         metadata = self.obj["metadata"]
         return f"<Record {self.obj.get('kind')} {metadata.get('namespace', '')}/{metadata.get('name')} {self.revision}>"
+
+
+class _Cool(Record):
+    """A record without its object."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Json:
+        """Called for what is not there."""
+        if name != "obj" or self._json is None:
+            raise AttributeError(name)
+        obj: Json = orjson.loads(self._json)
+        return obj
+
+    def forget_json(self) -> None:
+        """It is all there is."""
+
+    def cool(self) -> None:
+        """It is."""
 
 
 class Event:

@@ -18,7 +18,9 @@ Node = dict[str, Any]
 
 LEAF: Node = {}
 _HERE = "."
-_LIMIT = 20_000  # nodes in the table; then it is forgotten (what is in use lives on in the objects)
+# Nodes in the table; then it is forgotten (what is in use lives on in the objects). Every pod adds three that are its
+# own, since its address is in them; what is shared is made anew soon.
+_LIMIT = 4_000
 _nodes: dict[tuple[Any, ...], tuple[Node, tuple[Node, ...]]] = {}
 
 

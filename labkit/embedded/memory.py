@@ -1,0 +1,52 @@
+"""The memory of a sandbox's process: when garbage is looked for, and how free memory goes back to the system.
+
+A sandbox is quiet most of the time, and busy for seconds when somebody scales a workload to a thousand. Python's own
+thresholds would look through everything that there is again and again in those seconds, a third of all processor time
+with ten thousand pods, to find next to nothing. So it is done afterwards, when nobody waits; and then the C library is
+asked to give back what is free, which it does not do by itself for memory in the middle of its heap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+
+log = logging.getLogger(__name__)
+
+YOUNG, MIDDLE, OLD = 20_000, 20, 50  # gc.set_threshold
+EVERY = 5.0  # seconds of the wall clock between two looks
+CALM = 0.2  # of a processor; who uses less has nothing to do at the moment
+GROWN = 2  # times YOUNG objects that were made and kept since the last time: then it is worth while
+
+
+def settle() -> None:
+    """The sandbox is up: what is there now stays, and no collection needs to walk over it."""
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLE, OLD)
+    gc.enable()
+
+
+async def keep_tidy() -> None:
+    """Tidy up after each burst of work, once it is calm again. Ends when it is cancelled."""
+    used, fresh = time.process_time(), 0
+    while True:
+        await asyncio.sleep(EVERY)
+        before, used = used, time.process_time()
+        _, young, middle = gc.get_count()
+        fresh = max(fresh, young + middle * MIDDLE)
+        if fresh >= GROWN and used - before < CALM * EVERY:
+            tidy()
+            used, fresh = time.process_time(), 0
+
+
+def tidy() -> None:
+    """Collect all garbage and give back what is free."""
+    gc.collect()
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError, TypeError):
+        pass  # only glibc has it; the others give memory back by themselves, or not at all
