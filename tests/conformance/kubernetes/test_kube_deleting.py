@@ -222,12 +222,11 @@ def test_a_running_pod_is_given_its_grace(kube: KubeCluster, home: str) -> None:
         assert told["kind"] == "Pod"
         assert told["metadata"]["deletionGracePeriodSeconds"] == 40
         assert is_ready(told)
-        kind, last = events.next()
-        while kind != "DELETED":
-            kind, last = events.next()
+        last = told
+        while "terminated" not in last["status"]["containerStatuses"][0]["state"]:
+            _, last = events.next()
     # It was waited for: killed it would have ended with 137.
-    [status] = last["status"]["containerStatuses"]
-    assert status["state"]["terminated"]["exitCode"] == 7
+    assert last["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
     assert not is_ready(last)
 
 

@@ -17,9 +17,11 @@ from labkit.embedded.kubernetes.errors import BadRequest, Forbidden, StatusError
 
 def refuse(headers: CIMultiDictProxy[str], names: frozenset[str]) -> StatusError | None:
     """The answer to a request that is not let in. ``names`` are what the API server is called besides addresses."""
-    if headers.get("Origin"):
-        return Forbidden("", "", "", "a sandbox does not answer web pages (the request has an Origin header)")
     host = headers.get("Host")
+    origin = headers.get("Origin")
+    # The Python client's WebSockets name the server itself, which has no pages.
+    if origin and origin != f"https://{host}":
+        return Forbidden("", "", "", "a sandbox does not answer web pages (the request has an Origin header)")
     if host is None:
         return BadRequest("missing required Host header")
     if not _is_local(host, names):

@@ -341,6 +341,12 @@ async def stat(ctx: Context) -> int:
     return int(ctx.failed)
 
 
+async def pwd(ctx: Context) -> int:
+    """For who runs it without a shell (``kubectl exec POD -- pwd``); within one it is built in."""
+    await ctx.out(f"{ctx.cwd}\n")
+    return 0
+
+
 async def mount(ctx: Context) -> int:
     await ctx.out(
         "overlay on / type overlay (rw,relatime)\nproc on /proc type proc (rw,nosuid,nodev,noexec,relatime)\n"
@@ -366,6 +372,7 @@ TABLE: dict[str, Applet] = {
     "mktemp": mktemp,
     "mount": mount,
     "mv": mv,
+    "pwd": pwd,
     "readlink": realpath,
     "realpath": realpath,
     "rm": rm,
