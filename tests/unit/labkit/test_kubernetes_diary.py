@@ -48,7 +48,12 @@ CASES = {
         thing(7, "m", spec={"replicas": 2}, status={"replicas": 2, "readyReplicas": 1}),
         "counts 2 pods, 1 ready",
     ),
-    "it runs": ("Pod", thing(6, "m", status={"phase": "Pending"}), thing(7, "m", status=READY), "Running, 10.1.1.1, ready"),
+    "it runs": (
+        "Pod",
+        thing(6, "m", status={"phase": "Pending"}),
+        thing(7, "m", status=READY),
+        "Running, 10.1.1.1, ready",
+    ),
     "no longer ready": (
         "Pod",
         thing(6, "m", status=READY),
@@ -57,7 +62,7 @@ CASES = {
     ),
     "told to go": ("Pod", thing(6, "m"), thing(7, "m", deletionTimestamp="2026-01-01T00:00:00Z"), "is to go"),
     "other labels": ("Pod", thing(6, "m", labels={"a": "1"}), thing(7, "m", labels={"a": "2"}), "other labels"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
