@@ -278,14 +278,17 @@ class Kubelet:
         self.chores.start(self._mirrors.ensure(self._workers[pod["metadata"]["uid"]]))
 
     def _end_static(self, name: str) -> None:
-        uid = staticpods.from_manifest(self.static[name], self.name, 0)["metadata"]["uid"]
-        worker = self._workers.get(uid)
+        worker = self._workers.get(staticpods.uid_of(self.static[name], self.name))
         if worker is not None:
             self.chores.start(self._take_down(worker))
 
     async def _take_down(self, worker: Worker) -> None:
         pod = worker.pod
         await worker.remove()
+        for name, manifest in self.static.items():  # has it been put back while its pod was ending?
+            if staticpods.uid_of(manifest, self.name) == worker.uid:
+                self._run_static(name)
+                return
         await self._mirrors.remove(pod)
 
     def _static_of(self, mirror: Json) -> Worker | None:
@@ -299,6 +302,8 @@ class Kubelet:
         if "deletionTimestamp" in mirror["metadata"]:  # somebody deletes it: let it go, a new one comes
             namespace, name = key_of(mirror)
             self.statuses.submit(namespace, name, worker.mirror_uid, mirror.get("status") or {}, final=True)
+        else:
+            worker.heard(mirror.get("status"))
 
     def _lost_mirror(self, mirror: Json) -> None:
         worker = self._static_of(mirror)

@@ -26,10 +26,15 @@ SEEN = "kubernetes.io/config.seen"
 RETRY = 1.0
 
 
+def uid_of(manifest: Json, node: str) -> str:
+    """The same manifest on the same node gives the same pod."""
+    return hashlib.md5(orjson.dumps([node, manifest], option=orjson.OPT_SORT_KEYS), usedforsecurity=False).hexdigest()
+
+
 def from_manifest(manifest: Json, node: str, now: float) -> Json:
     """The pod that a manifest in ``/etc/kubernetes/manifests`` stands for on that node."""
     metadata, spec = manifest["metadata"], manifest["spec"]
-    digest = hashlib.md5(orjson.dumps([node, manifest], option=orjson.OPT_SORT_KEYS), usedforsecurity=False).hexdigest()
+    digest = uid_of(manifest, node)
     stamp = rfc3339(now)
     return {
         "apiVersion": "v1",

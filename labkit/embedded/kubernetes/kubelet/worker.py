@@ -102,9 +102,10 @@ class Worker:
         if "deletionTimestamp" in new and "deletionTimestamp" not in old:
             self.interrupt()
         elif _matters(before, pod):
+            self.making.refresh()  # as every sync of a pod does
             self.poke()
-        elif self._told is not None and readiness(pod.get("status")) != readiness(self._told):
-            self.republish()  # the node's controller had given it up, or somebody has meddled
+        else:
+            self.heard(pod.get("status"))
 
     def poke(self) -> None:
         """Look again."""
@@ -259,6 +260,11 @@ class Worker:
         """Whoever is asked about it does not know: tell again."""
         self._told = None
         self.publish()
+
+    def heard(self, status: Json | None) -> None:
+        """What the API server has of it: not so, if the node's controller had given it up, or somebody has meddled."""
+        if self._told is not None and readiness(status) != readiness(self._told):
+            self.republish()
 
     def _gone(self) -> None:
         """The API server has let go of it."""

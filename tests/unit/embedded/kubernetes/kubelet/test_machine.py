@@ -6,7 +6,7 @@ from support.kubelets import Cluster, pod_of, shell
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kubelet import Kubelet
-from labkit.embedded.kubernetes.objects import Json, condition_of
+from labkit.embedded.kubernetes.objects import Json, condition_of, has_condition
 from labkit.embedded.kubernetes.registry import DeleteOptions
 
 
@@ -237,12 +237,32 @@ async def test_static_pods(cluster: Cluster) -> None:
     assert mirror["metadata"]["uid"] != uid
     assert mirror["status"]["phase"] == "Running"
     assert fake.said == ["start"]
+    given_up = {"type": "Ready", "status": "False"}  # as the node's controller does when it has not heard of it
+    cluster.registry.modify(
+        kinds.PODS, "kube-system", NAME,
+        lambda pod: {**pod, "status": {**pod["status"], "conditions": [given_up]}}, subresource="status",
+    )  # fmt: skip
+    await cluster.clock.advance(1)
+    assert has_condition(cluster.pod(NAME, "kube-system"), "Ready")
     kubelet.remove_static("kube-scheduler")
     await cluster.clock.advance(5)
     assert fake.said == ["start", "stop"]
     assert not any(
         record.obj["metadata"]["name"] == NAME for record in cluster.registry.list(kinds.PODS, "kube-system").records
     )
+
+
+async def test_a_static_pod_that_is_put_back_while_it_ends(cluster: Cluster) -> None:
+    fake = Fake()
+    cluster.parts.component = lambda name, machine, pod, ip: fake if name == "kube-scheduler" else None
+    kubelet = await cluster.kubelet("control-plane", control_plane=True)
+    kubelet.set_static("kube-scheduler", MANIFEST)
+    await cluster.clock.advance(5)
+    kubelet.remove_static("kube-scheduler")
+    kubelet.set_static("kube-scheduler", MANIFEST)
+    await cluster.clock.advance(60)
+    assert fake.said == ["start", "stop", "start"]
+    assert has_condition(cluster.pod(NAME, "kube-system"), "Ready")
 
 
 async def test_a_component_that_is_killed_is_started_again(cluster: Cluster) -> None:
