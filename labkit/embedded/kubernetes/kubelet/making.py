@@ -47,7 +47,7 @@ class Making:
         except MountFailed as error:
             worker.say("Warning", "FailedMount", str(error))
             if worker.sandbox is not None and worker.sandbox.ready:  # it runs on with what it had
-                self._again = worker.kubelet.clock.call_later(max(self._pause, RESYNC), self._look_again)
+                self._again = worker.kubelet.clock.call_later(max(self._pause, RESYNC), self.refresh)
             else:
                 worker.poke_in(self._pause)
             self._pause = min(self._pause * 2, MOUNT_LAST)
@@ -55,11 +55,11 @@ class Making:
         self._pause = MOUNT_FIRST
         if changing:
             self.halt()
-            self._again = worker.kubelet.clock.call_later(RESYNC, self._look_again)
+            self._again = worker.kubelet.clock.call_later(RESYNC, self.refresh)
         return True
 
-    def _look_again(self) -> None:
-        """ConfigMaps and Secrets may have changed."""
+    def refresh(self) -> None:
+        """ConfigMaps and Secrets may have changed, or what the pod is told of itself."""
         worker = self._worker
         if not worker.over and worker.sandbox is not None and worker.sandbox.ready:
             worker.kubelet.chores.start(self.mount(worker.sandbox.volumes))
