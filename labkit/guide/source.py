@@ -8,13 +8,17 @@ import textwrap
 from collections.abc import Callable
 from typing import Any
 
+# What the notebooks call their sandbox, by orchestrator; any other is called as its orchestrator is.
+VARIABLES = {"": "sandbox", "kubernetes": "kube"}
 
-def solution_text(solution: Callable[..., Any], variable: str = "sandbox") -> str:
+
+def solution_text(solution: Callable[..., Any], orchestrator: str = "") -> str:
     """The body of a solution function, dedented, without its signature: what one would type in a cell.
 
-    ``variable`` is what the notebook calls its sandbox: ``context.sandbox`` reads ``swarm`` and ``context.client``
-    reads ``swarm.client``, for a cell has no context; a final ``return`` is the last line's value.
+    A cell has no context: in a lab about Swarm ``context.sandbox`` reads ``swarm`` and ``context.client`` reads
+    ``swarm.client``; about Kubernetes ``kube`` and ``kube.client``. A final ``return`` is the last line's value.
     """
+    variable = VARIABLES.get(orchestrator, orchestrator)
     lines = inspect.getsource(solution).splitlines()
     start = next(number for number, line in enumerate(lines) if line.rstrip().endswith(":")) + 1
     body = textwrap.dedent("\n".join(lines[start:])).strip()

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
-from support.present import node_image, requires
+from support import present, workloads
 
 import labkit
 from labkit.guide import find_labs, load_lab
@@ -61,22 +61,41 @@ def with_proofs(lab_id: str) -> tuple[nbformat.NotebookNode, list[str]]:
     return notebook, shown
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("docker", marks=requires("docker"))])
+@pytest.fixture(scope="module", params=["embedded", "docker"])
 def engine(request: pytest.FixtureRequest) -> Iterator[str]:
-    """One sandbox serves all labs of an engine, as with a learner who does one after the other; then it goes."""
     yield request.param
+    take_down()
+
+
+def take_down(except_for: str = "") -> None:
+    """One sandbox serves all labs of an orchestrator and engine, as with a learner who does one after the other."""
     for sandbox in labkit.sandboxes():
-        sandbox.down()
+        if sandbox.orchestrator != except_for:
+            sandbox.down()
+
+
+# What an orchestrator's labs need of this machine to run on the real thing.
+NEEDS = {"swarm": "docker", "kubernetes": "kind"}
+KUBERNETES_IMAGES = (workloads.WHOAMI, "traefik/whoami:v1.10.1", "busybox:1.36")
+
+
+def real_engine(orchestrator: str) -> dict[str, str]:
+    present.demand(NEEDS[orchestrator])
+    if orchestrator == "swarm":
+        return {"LABKIT_SWARM_NODE_IMAGE": present.node_image()}
+    for image in KUBERNETES_IMAGES:
+        workloads.provide(image)
+    return {"LABKIT_KIND_NODE_IMAGE": present.kind_image(), "LABKIT_KIND_IMAGES": " ".join(KUBERNETES_IMAGES)}
 
 
 @pytest.mark.parametrize("lab_id", LABS)
 def test_notebook(lab_id: str, engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    orchestrator = load_lab(lab_id).orchestrator
+    take_down(except_for=orchestrator)
     monkeypatch.setenv("LABKIT_ENGINE", engine)
     monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.json"))
-    if engine == "docker":
-        monkeypatch.setenv("LABKIT_SWARM_NODE_IMAGE", node_image())
-    else:
-        monkeypatch.setenv("LABKIT_SPEED", "4")
+    for name, value in (real_engine(orchestrator) if engine == "docker" else {"LABKIT_SPEED": "4"}).items():
+        monkeypatch.setenv(name, value)
     notebook, shown = with_proofs(lab_id)
     assert shown == [step.id for step in load_lab(lab_id).steps], "the notebook shows every step once, in order"
     folder = (labs_folder() / f"{lab_id}.ipynb").parent
@@ -111,7 +130,7 @@ def test_links_lead_somewhere(lab_id: str) -> None:
 
 
 def test_the_course_keeps_its_promises() -> None:
-    """Every statement about Swarm that the course makes is shown by some step (labs/course.toml is the list)."""
+    """Every statement about what is built is shown by some step; labs/course.toml is the list."""
     import tomllib
 
     course = tomllib.loads((labs_folder() / "course.toml").read_text())
