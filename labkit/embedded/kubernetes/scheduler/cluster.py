@@ -29,6 +29,7 @@ class Cluster:
         self.assumed: set[Key] = set()
         self.sociable: Counter[str] = Counter()  # node → its pods with terms of pod (anti-)affinity
         self.image_nodes: Counter[str] = Counter()  # image name → nodes that have it
+        self.image_bytes: dict[str, int] = {}  # image name → its size, the biggest that was ever seen
         self.namespaces: dict[str, Mapping[str, str]] = {}  # name → labels
         self.nominated: dict[str, dict[Key, PodInfo]] = {}  # node → pods that others made room for there
         self.epoch = 0
@@ -58,8 +59,8 @@ class Cluster:
         self._count_images(before, -1)
         self._count_images(facts, 1)
         info.describe(facts)
-        if before._replace(allocatable=facts.allocatable) == facts:
-            self._note(name)
+        if before._replace(allocatable=facts.allocatable, images=facts.images) == facts:
+            self._note(name)  # who cares how far an image has spread asks for that
         else:
             self._sweep()
         return before, facts
@@ -75,8 +76,10 @@ class Cluster:
         self._sweep()
 
     def _count_images(self, facts: NodeFacts, sign: int) -> None:
-        for image in facts.images:
+        for image, size in facts.images.items():
             self.image_nodes[image] += sign
+            if size > self.image_bytes.get(image, 0):
+                self.image_bytes[image] = size
 
     # -- pods
 

@@ -89,8 +89,8 @@ class Ranking:
         if any(pod.shape.sociable for pods in cluster.nominated.values() for pod in pods.values()):
             return None
         checks = prepare(shape, cluster)
-        if isinstance(checks, Refusal):
-            return None
+        if isinstance(checks, Refusal) or any(check is not None and check.names is not None for check in checks):
+            return None  # a DaemonSet's pod has one node to look at
         return cls(shape, cluster, rng, checks)
 
     def __init__(self, shape: Shape, cluster: Cluster, rng: random.Random, checks: Sequence[Check | None]) -> None:
@@ -116,6 +116,7 @@ class Ranking:
             elif (scoring := score.prepare(shape, cluster, nodes)) is not None:
                 (self._local if score.plugin in LOCAL else self._normalized).append((score.weight, scoring))
         self._epoch = cluster.epoch
+        self._images = images.spreads(shape, cluster)
         self._read = len(cluster.journal)
         self._groups: dict[_Traits, _Group] = {}
         self._standings: dict[str, tuple[_Group, _Standing]] = {}
@@ -131,6 +132,8 @@ class Ranking:
         """False: throw it away, for what it took for granted has changed."""
         cluster = self._cluster
         if self._epoch != cluster.epoch or cluster.owner_selector(self._shape) is not self._owner:
+            return False
+        if self._images != images.spreads(self._shape, cluster):
             return False
         return not (self._hard and cluster.nominated)
 

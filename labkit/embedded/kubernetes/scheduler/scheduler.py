@@ -33,8 +33,9 @@ log = logging.getLogger("labkit.kubernetes.scheduler")
 TURN = 0.005
 """Seconds of the wall clock for which pods are scheduled before others get to run."""
 
-SMALL = 500
-"""Waiting pods times nodes up to which each pod is decided on by itself, which leaves a table to explain it."""
+SMALL = 400
+"""Waiting pods times nodes up to which each pod is decided on by itself, which leaves a table to explain it. In a big
+cluster even pods that come one by one have a ranking made for them."""
 
 RANKINGS = 64  # workloads that are kept ranked at a time
 
@@ -161,10 +162,12 @@ class Scheduler:
 
     def _ranking(self, pod: PodInfo) -> Ranking | None:
         """One for its shape, if it is worth it and possible."""
-        if (self.queue.waiting + 1) * len(self.cluster.nodes) <= SMALL or self.cluster.nomination(pod.key):
+        if self.cluster.nomination(pod.key):
             return None
         ranking = self._rankings.pop(pod.shape, None)
-        if ranking is None or not ranking.current:
+        if ranking is None or not ranking.current:  # one that is there is used to the end, it costs next to nothing
+            if (self.queue.waiting + 1) * len(self.cluster.nodes) <= SMALL:
+                return None
             ranking = Ranking.of(pod.shape, self.cluster, self._rng)
         if ranking is not None:
             self._rankings[pod.shape] = ranking  # the one used last is last

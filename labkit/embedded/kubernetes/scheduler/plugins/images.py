@@ -34,3 +34,13 @@ class _Scoring(Scoring):
 
 def scoring(shape: Shape, cluster: Cluster, feasible: Sequence[NodeInfo]) -> Scoring | None:
     return _Scoring(shape.images, cluster) if shape.images else None
+
+
+def spreads(shape: Shape, cluster: Cluster) -> tuple[int, ...]:
+    """How many nodes have each of its images; as long as that stays, a node's score depends on the node alone.
+
+    Empty for images so small that no node gets a point for them, however far they have spread.
+    """
+    if sum(cluster.image_bytes.get(image, 0) for image in shape.images) <= LEAST:
+        return ()
+    return tuple(cluster.image_nodes[image] for image in shape.images)
