@@ -170,6 +170,15 @@ def test_a_change_reaches_the_files(kube: KubeCluster, ns: str) -> None:
     assert kube.exec(ns, "reader", "sh", "-c", "echo $WORD").text == "before"  # and variables never change
 
 
+def test_a_new_label_reaches_the_file(kube: KubeCluster, home: str, told: Json) -> None:
+    kube.patch(kube.path("pods", home, "told"), {"metadata": {"labels": {"tier": "front"}}})
+    until(
+        lambda: 'tier="front"' in kube.exec(home, "told", "cat", "/downward/labels").text.splitlines(),
+        120, "the file tells the label", every=0.3,
+    )  # fmt: skip
+    assert kube.exec(home, "told", "sh", "-c", "echo $LABEL").text == "told"
+
+
 def test_what_a_pod_waits_for(kube: KubeCluster, home: str) -> None:
     first, second = kube.name("p"), kube.name("p")
     body = pod(first, BUSYBOX, "sleep", "1000")

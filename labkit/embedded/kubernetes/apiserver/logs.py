@@ -72,7 +72,7 @@ async def serve(call: Call) -> Any:
     pod = server.nodes.pod(target.namespace, target.name)
     container = container_name(pod, call.query.get("container"))
     if not spec_of(pod).get("nodeName"):
-        return Answer(200, b"", TEXT)  # a pod that is nowhere yet has written nothing
+        return Answer(204, b"", TEXT)  # a pod that is nowhere yet has written nothing
     address = f"/containerLogs/{target.namespace}/{target.name}/{container}"
     api = await server.nodes.of(pod, f'Get "https://{spec_of(pod)["nodeName"]}:10250{address}": ')
     lines = api.logs(target.namespace, target.name, container, wanted)

@@ -1,0 +1,163 @@
+"""Probes: readiness keeps traffic away, liveness starts a container anew, startup holds both back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.kube_cluster import BUSYBOX, WHOAMI, Json, KubeCluster, condition, is_ready, pod, service
+from support.until import until
+
+FAST = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 5}
+SHELL = ("sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.2; done")
+
+
+def probed(name: str, *command: str, image: str = BUSYBOX, **probes: Json) -> Json:
+    body = pod(name, image, *command)
+    body["spec"]["containers"][0].update({f"{kind}Probe": FAST | probe for kind, probe in probes.items()})
+    return body
+
+
+def runs(*command: str) -> Json:
+    return {"exec": {"command": list(command)}}
+
+
+def restarts(found: Json) -> int:
+    return sum(status["restartCount"] for status in found["status"].get("containerStatuses") or ())
+
+
+def test_a_pod_is_ready_when_its_probe_says_so(kube: KubeCluster, home: str) -> None:
+    name = kube.name("p")
+    kube.create(home, probed(name, *SHELL, readiness=runs("cat", "/tmp/ready")))
+    kube.create(home, service(name))
+    path = kube.path("pods", home, name)
+    kube.object(path, lambda p: p["status"].get("phase") == "Running", 30)
+    told = until(lambda: dict(kube.events(home, name)).get("Unhealthy"), 30)
+    assert told.startswith("Readiness probe failed: cat: ")
+    found = kube.get(path)
+    assert not is_ready(found)
+    assert condition(found, "ContainersReady")["reason"] == "ContainersNotReady"
+
+    def endpoints() -> tuple[int, int]:
+        subsets = kube.get(kube.path("endpoints", home, name)).get("subsets") or [{}]
+        return len(subsets[0].get("addresses", [])), len(subsets[0].get("notReadyAddresses", []))
+
+    until(lambda: endpoints() == (0, 1), 20, "it is an endpoint that is not ready")
+    kube.exec(home, name, "touch", "/tmp/ready")
+    kube.object(path, is_ready, 20)
+    until(lambda: endpoints() == (1, 0), 20, "it is a ready endpoint")
+    kube.exec(home, name, "rm", "/tmp/ready")
+    kube.object(path, lambda p: not is_ready(p), 20)
+    until(lambda: endpoints() == (0, 1), 20, "it is one no more")
+    assert restarts(kube.get(path)) == 0
+
+
+def test_a_container_whose_liveness_fails_starts_anew(kube: KubeCluster, home: str) -> None:
+    name = kube.name("p")
+    body = probed(name, *SHELL, liveness=runs("sh", "-c", "! test -e /tmp/sick"))
+    kube.run(home, body)
+    kube.exec(home, name, "touch", "/tmp/sick")
+    path = kube.path("pods", home, name)
+    found = kube.object(path, lambda p: restarts(p) == 1 and is_ready(p), 40)
+    [told] = found["status"]["containerStatuses"]
+    assert told["lastState"]["terminated"]["exitCode"] in (0, 137)
+    assert kube.exec(home, name, "ls", "/tmp").text == ""  # its files are new as well
+    messages = until(lambda: (e := dict(kube.events(home, name))).get("Killing") and e, 20)
+    assert messages["Killing"] == "Container c failed liveness probe, will be restarted"
+    assert messages["Unhealthy"].startswith("Liveness probe failed")
+
+
+def test_a_startup_probe_holds_the_others_back(kube: KubeCluster, home: str) -> None:
+    name = kube.name("p")
+    slow = FAST | {"failureThreshold": 60} | runs("cat", "/tmp/started")
+    body = probed(name, *SHELL, startup=slow, liveness=runs("cat", "/tmp/started"), readiness=runs("true"))
+    kube.create(home, body)
+    path = kube.path("pods", home, name)
+    kube.object(path, lambda p: p["status"].get("phase") == "Running", 30)
+    until(lambda: "Unhealthy" in dict(kube.events(home, name)), 30)
+    found = kube.get(path)
+    assert found["status"]["containerStatuses"][0]["started"] is False
+    assert not is_ready(found)
+    assert restarts(found) == 0
+    kube.exec(home, name, "touch", "/tmp/started")
+    found = kube.object(path, is_ready, 30)
+    assert found["status"]["containerStatuses"][0]["started"] is True
+    assert restarts(found) == 0
+
+
+def test_a_start_that_takes_too_long(kube: KubeCluster, home: str) -> None:
+    name = kube.name("p")
+    kube.create(home, probed(name, *SHELL, startup=FAST | {"failureThreshold": 2} | runs("false")))
+    until(lambda: "Unhealthy" in dict(kube.events(home, name)), 30)
+    # 1.20 looks at what a startup probe has found only when it looks at the pod for another reason.
+    path = kube.path("pods", home, name)
+    until(
+        lambda: kube.patch(path, {"metadata": {"annotations": {"look": kube.name()}}}) and restarts(kube.get(path)), 40
+    )
+    assert dict(kube.events(home, name))["Killing"] == "Container c failed startup probe, will be restarted"
+
+
+@pytest.mark.parametrize(
+    ("probe", "works"),
+    [
+        ({"httpGet": {"path": "/health", "port": 80}}, True),
+        ({"httpGet": {"path": "/health", "port": "web"}}, True),
+        ({"tcpSocket": {"port": 80}}, True),
+        ({"tcpSocket": {"port": "web"}}, True),
+        ({"httpGet": {"path": "/no/such/page", "port": 80}}, None),
+        ({"httpGet": {"path": "/", "port": 81}}, False),
+        ({"tcpSocket": {"port": 81}}, False),
+    ],
+    ids=["http", "http by name", "tcp", "tcp by name", "http 404", "http nowhere", "tcp nowhere"],
+)
+def test_what_a_probe_asks(kube: KubeCluster, home: str, probe: Json, works: bool | None) -> None:
+    if works is None:
+        # whoami answers on every path; busybox's web server does not.
+        name, body = kube.name("p"), None
+        text = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www"
+        body = probed(name, "sh", "-c", text, readiness=probe)
+        words = "Readiness probe failed: HTTP probe failed with statuscode: 404"
+    else:
+        name = kube.name("p")
+        body = probed(name, image=WHOAMI, readiness=probe)
+        words = "Readiness probe failed: "
+    body["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "name": "web"}]
+    kube.create(home, body)
+    path = kube.path("pods", home, name)
+    if works:
+        kube.object(path, is_ready, 30)
+        return
+    told: Any = until(lambda: dict(kube.events(home, name)).get("Unhealthy"), 30)
+    assert told.startswith(words)
+    if works is False:
+        assert "connection refused" in told
+    assert not is_ready(kube.get(path))
+
+
+def test_a_probe_that_takes_too_long(kube: KubeCluster, home: str) -> None:
+    kube.needs((1, 22), "a time limit for exec probes with containerd")
+    name = kube.name("p")
+    kube.create(home, probed(name, *SHELL, readiness=FAST | {"timeoutSeconds": 1} | runs("sleep", "60")))
+    told = until(lambda: dict(kube.events(home, name)).get("Unhealthy"), 30)
+    assert "timed out" in told
+
+
+def test_probes_wait_until_they_may(kube: KubeCluster, home: str) -> None:
+    name = kube.name("p")
+    kube.create(home, probed(name, *SHELL, readiness=FAST | {"initialDelaySeconds": 300} | runs("true")))
+    path = kube.path("pods", home, name)
+    found = kube.object(path, lambda p: p["status"].get("phase") == "Running", 30)
+    assert not is_ready(found)
+    assert condition(found, "Ready")["message"] == "containers with unready status: [c]"
+
+
+def test_readiness_gates(kube: KubeCluster, home: str) -> None:
+    name = kube.name("p")
+    kube.create(home, pod(name, WHOAMI, readinessGates=[{"conditionType": "example.com/open"}]))
+    path = kube.path("pods", home, name)
+    found = kube.object(path, lambda p: condition(p, "ContainersReady").get("status") == "True", 30)
+    told = condition(found, "Ready")
+    assert (told["status"], told["reason"]) == ("False", "ReadinessGatesNotReady")
+    gate = {"status": {"conditions": [{"type": "example.com/open", "status": "True"}]}}
+    kube.patch(f"{path}/status", gate, "strategic")
+    kube.object(path, is_ready, 20)
