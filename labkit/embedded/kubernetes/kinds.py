@@ -26,7 +26,7 @@ class Subresource:
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is one of a kind, and the key of dictionaries on every path
 class Kind:
     """A resource: its names, where it lives and what may be done with it."""
 
@@ -38,7 +38,7 @@ class Kind:
     short: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL
-    subresources: Mapping[str, Subresource] = field(default_factory=dict, hash=False, compare=False)
+    subresources: Mapping[str, Subresource] = field(default_factory=dict)
     stored: bool = True  # False: computed when asked (reviews, component statuses)
 
     @property
