@@ -10,14 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
-import time
-
-log = logging.getLogger(__name__)
 
 YOUNG, MIDDLE, OLD = 20_000, 20, 50  # gc.set_threshold
 EVERY = 5.0  # seconds of the wall clock between two looks
-CALM = 0.2  # of a processor; who uses less has nothing to do at the moment
 GROWN = 2  # times YOUNG objects that were made and kept since the last time: then it is worth while
 
 
@@ -29,16 +24,21 @@ def settle() -> None:
 
 
 async def keep_tidy() -> None:
-    """Tidy up after each burst of work, once it is calm again. Ends when it is cancelled."""
-    used, fresh = time.process_time(), 0
+    """Tidy up after each burst of work, once hardly anything new is made any more. Ends when it is cancelled."""
+    before = 0
     while True:
         await asyncio.sleep(EVERY)
-        before, used = used, time.process_time()
-        _, young, middle = gc.get_count()
-        fresh = max(fresh, young + middle * MIDDLE)
-        if fresh >= GROWN and used - before < CALM * EVERY:
+        grown = _grown()
+        if grown >= GROWN and grown == before:
             tidy()
-            used, fresh = time.process_time(), 0
+            grown = _grown()
+        before = grown
+
+
+def _grown() -> int:
+    """How often YOUNG more objects were there, since everything was last looked through."""
+    _, young, middle = gc.get_count()
+    return young + middle * MIDDLE
 
 
 def tidy() -> None:

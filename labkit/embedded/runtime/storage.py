@@ -51,8 +51,8 @@ class Storage:
 
     def _prepare(self) -> None:
         existed = self._path is not None and Path(self._path).stat().st_size > 0
-        # Rows of some kilobytes: with pages of 8 KB they mostly fit, and writing them costs a tenth less. A file that is
-        # there already keeps the pages that it has.
+        # Rows of some kilobytes: with pages of 8 KB they mostly fit, and writing them costs a tenth less. A file that
+        # is there already keeps the pages that it has.
         self._db.execute("PRAGMA page_size=8192")
         # Folding the log into the file waits for the disk: a burst of writes shall see that seldom.
         self._db.execute(f"PRAGMA wal_autocheckpoint={_LOG_BYTES // 8192}")
