@@ -30,7 +30,7 @@ class Place:
         return " + ".join(told)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Why:
     """Why a task is on its node, or on none. ``print`` it, or make it the last line of a cell."""
 
@@ -60,6 +60,8 @@ class Why:
             line = f"  {SIGNS[place.verdict]} {place.node:<{width}}  {verdict:<18}{score:>5}  {place.words}"
             lines.append(line.rstrip())
         return "\n".join([*lines, f"  ({self.source})"] if self.source else lines)
+
+    __repr__ = __str__
 
     def _repr_html_(self) -> str:
         rows = "".join(

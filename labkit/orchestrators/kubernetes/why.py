@@ -31,7 +31,8 @@ def explain(
     here = pod["spec"].get("nodeName") or ""
     against = {name: refusals(pod, node, around) for name, node in around.nodes.items()}
     if table is not None and table.get("nodes"):
-        places = [_from_table(row, here, against.get(row["name"], [])) for row in table["nodes"]]
+        alone = _ALONE if all(map(_was_asked, table["nodes"])) else _NOMINATED
+        places = [_from_table(row, here, against.get(row["name"], []), alone) for row in table["nodes"]]
         source = _source(table)
     else:
         places = [_from_objects(name, here, found) for name, found in against.items()]
@@ -58,12 +59,21 @@ def _since(against: list[Refusal]) -> str:
     return f"it would not come here today: {against[0].reason}" if against else ""
 
 
-def _from_table(row: Json, here: str, against: list[Refusal]) -> Place:
+_ALONE = "the only one that fits: there is nothing to compare"
+_NOMINATED = "room had been made for it here, at the cost of others"
+
+
+def _was_asked(row: Json) -> bool:
+    return bool(row["feasible"]) or any(verdict["passed"] is False for verdict in row["filters"])
+
+
+def _from_table(row: Json, here: str, against: list[Refusal], alone: str) -> Place:
+    """``alone``: what it means when a node passed and yet has no score."""
     name = row["name"]
     if row["feasible"]:
         scores = {score["plugin"]: score["weighted"] for score in row["scores"]}
         verdict = "chosen" if name == here else "fits"
-        reason = "" if row["total"] is not None else "the only one that fits: there is nothing to compare"
+        reason = "" if row["total"] is not None else alone
         return Place(name, verdict, reason=reason, score=row["total"], scores=scores)
     refused = next((verdict for verdict in row["filters"] if verdict["passed"] is False), None)
     if name == here:

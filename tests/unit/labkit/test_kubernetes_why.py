@@ -234,6 +234,13 @@ def test_the_only_one_that_fits_has_no_score() -> None:
     assert why.place("worker-1").words == "the only one that fits: there is nothing to compare"
 
 
+def test_room_that_was_made_for_it_is_no_choice_among_equals() -> None:
+    unasked = {**row("worker-2"), "feasible": False}
+    why = explain(pod(at="worker-1"), [node(), node("worker-2")], [], table=table(row("worker-1"), unasked))
+    assert why.place("worker-1").words == "room had been made for it here, at the cost of others"
+    assert why.place("worker-2").verdict == "not asked"
+
+
 def test_the_rules_are_those_of_the_embedded_scheduler() -> None:
     """Under the same names and in the same order, so that both kinds of table can be read alike."""
     from labkit.embedded.kubernetes.scheduler.profile import FILTERS as THEIRS
