@@ -125,6 +125,10 @@ def _changed_fields(
         before = old.get(key, _MISSING)
         if before is value or key in skip:
             continue
+        if type(value) is str and type(before) is str:  # most are
+            if value != before:
+                gained[f"f:{key}"] = LEAF
+            continue
         below = shape.field(key) or ANYTHING
         zero = ground.get(key, _MISSING)
         if before is _MISSING:

@@ -28,18 +28,26 @@ def node(member: bool, children: Mapping[str, Node]) -> Node | None:
     """The node with these children, the same object for the same content; None when it would be nothing."""
     if not children:
         return LEAF if member else None
+    key = (member, *children, *map(id, children.values()))
+    found = _nodes.get(key)
+    if found is None:
+        found = _nodes[key] = _ordered(member, children)
+    return found[0]
+
+
+def _ordered(member: bool, children: Mapping[str, Node]) -> tuple[Node, tuple[Node, ...]]:
+    """The node with its children in order. They may come in any: then it is in the table under each that has come."""
     names = sorted(children)
-    parts = tuple(children[name] for name in names)
+    parts = tuple([children[name] for name in names])
     key = (member, *names, *map(id, parts))
     found = _nodes.get(key)
     if found is None:
         if len(_nodes) >= _LIMIT:
             _nodes.clear()
         made: Node = {_HERE: LEAF} if member else {}
-        for name, part in zip(names, parts, strict=True):
-            made[name] = part
+        made.update(zip(names, parts, strict=True))
         found = _nodes[key] = made, parts  # parts: their ids must not be given to others meanwhile
-    return found[0]
+    return found
 
 
 def is_member(one: Node) -> bool:
