@@ -97,40 +97,39 @@ def test_a_start_that_takes_too_long(kube: KubeCluster, home: str) -> None:
     assert dict(kube.events(home, name))["Killing"] == "Container c failed startup probe, will be restarted"
 
 
-@pytest.mark.parametrize(
-    ("probe", "works"),
-    [
-        ({"httpGet": {"path": "/health", "port": 80}}, True),
-        ({"httpGet": {"path": "/health", "port": "web"}}, True),
-        ({"tcpSocket": {"port": 80}}, True),
-        ({"tcpSocket": {"port": "web"}}, True),
-        ({"httpGet": {"path": "/no/such/page", "port": 80}}, None),
-        ({"httpGet": {"path": "/", "port": 81}}, False),
-        ({"tcpSocket": {"port": 81}}, False),
-    ],
-    ids=["http", "http by name", "tcp", "tcp by name", "http 404", "http nowhere", "tcp nowhere"],
-)
-def test_what_a_probe_asks(kube: KubeCluster, home: str, probe: Json, works: bool | None) -> None:
-    if works is None:
-        # whoami answers on every path; busybox's web server does not.
-        name, body = kube.name("p"), None
-        text = "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www"
-        body = probed(name, "sh", "-c", text, readiness=probe)
-        words = "Readiness probe failed: HTTP probe failed with statuscode: 404"
-    else:
-        name = kube.name("p")
-        body = probed(name, image=WHOAMI, readiness=probe)
-        words = "Readiness probe failed: "
-    body["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "name": "web"}]
-    kube.create(home, body)
-    path = kube.path("pods", home, name)
-    if works:
-        kube.object(path, is_ready, 30)
+# what is asked → what it says when it fails; "" when it does not
+ASKED: dict[str, tuple[Json, str]] = {
+    "http": ({"httpGet": {"path": "/health", "port": 80}}, ""),
+    "http-by-name": ({"httpGet": {"path": "/health", "port": "web"}}, ""),
+    "tcp": ({"tcpSocket": {"port": 80}}, ""),
+    "tcp-by-name": ({"tcpSocket": {"port": "web"}}, ""),
+    "http-404": ({"httpGet": {"path": "/no/such/page", "port": 80}}, "HTTP probe failed with statuscode: 404"),
+    "http-nowhere": ({"httpGet": {"path": "/", "port": 81}}, "connection refused"),
+    "tcp-nowhere": ({"tcpSocket": {"port": 81}}, "connection refused"),
+}
+
+
+@pytest.fixture(scope="module")
+def asked(cluster: KubeCluster, home: str) -> str:
+    """A pod with a web server for each."""
+    # whoami answers on every path; busybox's web server does not.
+    files = ("sh", "-c", "mkdir /www; echo hello > /www/index.html; exec httpd -f -p 80 -h /www")
+    for name, (probe, _) in ASKED.items():
+        body = probed(name, *files, readiness=probe) if "404" in name else probed(name, image=WHOAMI, readiness=probe)
+        body["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "name": "web"}]
+        cluster.create(home, body)
+    return home
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_probe_asks(kube: KubeCluster, asked: str, name: str) -> None:
+    path, words = kube.path("pods", asked, name), ASKED[name][1]
+    if not words:
+        kube.object(path, is_ready, 60)
         return
-    told: Any = until(lambda: dict(kube.events(home, name)).get("Unhealthy"), 30)
-    assert told.startswith(words)
-    if works is False:
-        assert "connection refused" in told
+    told: Any = until(lambda: dict(kube.events(asked, name)).get("Unhealthy"), 60)
+    assert told.startswith("Readiness probe failed: ")
+    assert words in told
     assert not is_ready(kube.get(path))
 
 
