@@ -52,6 +52,8 @@ class Lent:
             raise Refused(f"{self.name} was stopped on {self.machine}")
         try:
             await self.begin()
+        except Refused:
+            raise
         except Exception:
             log.exception("%s on %s does not start", self.name, self.machine)
             raise
@@ -225,9 +227,12 @@ def _etcd(world: World, machine: str, pod: Json, address: str) -> tuple[Step, St
 
 def _api_server(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
     async def begin() -> None:
-        async with world.clock.timeout(ETCD_PATIENCE):
-            while not world.etcd.running:
-                await world.clock.sleep(0.01)
+        try:
+            async with world.clock.timeout(ETCD_PATIENCE):
+                while not world.etcd.running:
+                    await world.clock.sleep(0.01)
+        except TimeoutError:
+            raise Refused("error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused") from None
         await world.serve()
 
     async def end() -> None:
