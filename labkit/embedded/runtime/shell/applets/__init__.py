@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labkit.embedded.runtime.shell.applets import (
+    archives,
     conditions,
     files,
     net,
@@ -25,4 +26,5 @@ APPLETS: dict[str, Applet] = {
     **net.TABLE,
     **conditions.TABLE,
     **webserver.TABLE,
+    **archives.TABLE,
 }
