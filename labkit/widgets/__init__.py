@@ -1,7 +1,7 @@
 """What shows a sandbox in a notebook: :func:`graph` (the live picture) and :func:`dashboard` (picture and controls).
 
-Both give the same widget for the same sandbox each time: a figure sends 5 MB of JavaScript to the page, so one is
-shown in several places rather than made again.
+:func:`rollout` has the knobs of one Deployment. The other two give the same widget for the same sandbox each time: a
+figure sends 5 MB of JavaScript to the page, so one is shown in several places rather than made again.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from .board import Dashboard
     from .figurewidget import GraphWidget
+    from .knobs import Rollout
     from .protocol import SandboxLike
     from .view import GraphView
 
-__all__ = ["dashboard", "graph"]
+__all__ = ["dashboard", "graph", "rollout"]
 
 _lock = threading.Lock()
 _views: WeakKeyDictionary[SandboxLike, GraphView] = WeakKeyDictionary()
@@ -37,6 +38,13 @@ def dashboard(sandbox: SandboxLike) -> Dashboard:
         if sandbox not in _dashboards:
             _dashboards[sandbox] = Dashboard(sandbox, view)
         return _dashboards[sandbox]
+
+
+def rollout(sandbox: SandboxLike, workload: str) -> Rollout:
+    """Sliders for ``maxSurge`` and ``maxUnavailable`` of a Deployment, and a button that rolls out another image."""
+    from .knobs import Rollout
+
+    return Rollout(sandbox, workload)
 
 
 def _view(sandbox: SandboxLike) -> GraphView:

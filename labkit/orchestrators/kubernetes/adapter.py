@@ -107,6 +107,12 @@ class Kubernetes:
         """New pods from the same template, by and by, as ``kubectl rollout restart``."""
         self._actor.patch(_path(self._workload(workload)), restarted(time.time()))
 
+    def limit_rollout(self, workload: str, surge: int | str, unavailable: int | str) -> None:
+        """How many pods a rollout may have above, and how many ready ones below what is wanted: ``2``, ``"25%"``."""
+        limits = {"maxSurge": surge, "maxUnavailable": unavailable}
+        found = self._deployment(workload)
+        self._actor.patch(_path(found), {"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": limits}}})
+
     def pause_rollout(self, workload: str) -> None:
         """As ``kubectl rollout pause``."""
         self._actor.patch(_path(self._deployment(workload)), {"spec": {"paused": True}})
