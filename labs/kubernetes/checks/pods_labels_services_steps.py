@@ -1,0 +1,334 @@
+"""What labs/kubernetes/07-pods-labels-services checks, and how each step is solved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labkit.guide import Context, NotYet, Passed, Verdict
+
+from .common import (
+    BUSYBOX,
+    NAMESPACE,
+    TIMEOUT,
+    asks,
+    behind,
+    core,
+    deployment,
+    found,
+    going,
+    heal_everything,
+    living,
+    names,
+    not_ready_yet,
+    owner,
+    pods,
+    quietly,
+    ready,
+    ready_pods,
+    sweep,
+    waiting,
+)
+
+WEB = "app=web"
+ASIDE = "app=aside"
+ITS_OWN = "The Service's own address, which never changes"
+
+
+def pod(context: Context, name: str) -> Any | None:
+    return found(core(context).read_namespaced_pod, name)
+
+
+# -- a pod of two --------------------------------------------------------------------------------------------------
+
+
+@asks
+def two_in_one(context: Context) -> Verdict:
+    twins = pod(context, "twins")
+    if twins is None or going(twins):
+        return NotYet("there is no pod `twins`", "Run the cell above.")
+    if not ready(twins):
+        return NotYet(f"`twins` is not ready: {waiting(twins) or 'starting'}", "A moment.")
+    log = core(context).read_namespaced_pod_log(
+        "twins", NAMESPACE, container="helper", tail_lines=5, _request_timeout=TIMEOUT
+    )
+    if "Hostname: twins" not in log:
+        return NotYet("`helper` has not heard from its twin yet", "It asks every second.")
+    return Passed(f"two containers, one address ({twins.status.pod_ip}): `helper` hears `web` at localhost")
+
+
+def create_twins(context: Context) -> None:
+    from kubernetes import client
+
+    ask = "while sleep 1; do wget -qO- http://localhost | grep Hostname; done"
+    twins = {
+        "metadata": {"name": "twins", "labels": {"app": "twins"}},
+        "spec": {
+            "containers": [
+                {"name": "web", "image": "traefik/whoami:v1.10"},
+                {"name": "helper", "image": "busybox:1.36", "command": ["sh", "-c", ask]},
+            ]
+        },
+    }
+    client.CoreV1Api(context.client).create_namespaced_pod("default", twins)
+
+
+# -- two who want the same port ------------------------------------------------------------------------------------
+
+
+def status_of(quarrel: Any) -> tuple[list[str], list[str]]:
+    """Names of its containers that run, and of those that have ended at least once."""
+    statuses = quarrel.status.container_statuses or []
+    runs = [s.name for s in statuses if s.ready]
+    fell = [s.name for s in statuses if not s.ready and (s.restart_count or (s.state and s.state.terminated))]
+    return runs, fell
+
+
+@asks
+def one_of_two(context: Context) -> Verdict:
+    quarrel = pod(context, "quarrel")
+    if quarrel is None or going(quarrel):
+        return NotYet("there is no pod `quarrel`", "`core.create_namespaced_pod('default', quarrel)`")
+    if len(quarrel.spec.containers) < 2:
+        return NotYet("`quarrel` has one container", "Nobody quarrels alone: give it two.")
+    runs, fell = status_of(quarrel)
+    if not runs or not fell:
+        return NotYet("both are starting", "Watch the READY column of `kubectl get pods`.")
+    return Passed(f"`{runs[0]}` has port 80; `{fell[0]}` ends again and again")
+
+
+@quietly(None)
+def who_gets_the_port(context: Context) -> str | None:
+    quarrel = pod(context, "quarrel")
+    return "The first to start; the other fails" if quarrel and all(status_of(quarrel)) else None
+
+
+def create_quarrel(context: Context) -> None:
+    from kubernetes import client
+
+    containers = [{"name": name, "image": "traefik/whoami:v1.10"} for name in ("one", "two")]
+    quarrel = {"metadata": {"name": "quarrel", "labels": {"app": "quarrel"}}, "spec": {"containers": containers}}
+    client.CoreV1Api(context.client).create_namespaced_pod("default", quarrel)
+
+
+# -- a Service in front of three -----------------------------------------------------------------------------------
+
+
+@asks
+def three_ready(context: Context) -> Verdict:
+    if (amiss := not_ready_yet(context, "web", 3)) is not None:
+        return amiss
+    web = deployment(context, "web")
+    assert web is not None
+    container = web.spec.template.spec.containers[0]
+    if container.readiness_probe is None or container.image != BUSYBOX:
+        return NotYet("`web` is not the one of this lab", "Delete it, and run the cell above.")
+    return Passed(f"{names(ready_pods(context, WEB))} are ready")
+
+
+def create_web(context: Context) -> None:
+    from kubernetes import client
+
+    script = "mkdir /www && hostname > /www/index.html && touch /www/ready && httpd -f -p 80 -h /www"
+    container = {
+        "name": "web",
+        "image": "busybox:1.36",
+        "command": ["sh", "-c", script],
+        "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}, "periodSeconds": 1},
+    }
+    web = {
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": 3,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {
+                "metadata": {"labels": {"app": "web"}},
+                "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+            },
+        },
+    }
+    client.AppsV1Api(context.client).create_namespaced_deployment("default", web)
+
+
+@asks
+def service_sends(context: Context) -> Verdict:
+    service = found(core(context).read_namespaced_service, "web")
+    if service is None:
+        return NotYet("there is no Service `web`", "`kubectl expose deployment web --port=80`")
+    if service.spec.selector != {"app": "web"}:
+        return NotYet(f"`web` selects {service.spec.selector}", "It should select `app: web`.")
+    serving, _ = behind(context, "web")
+    if len(serving) < 3:
+        return NotYet(f"it sends to {len(serving)} pods", "Whoever keeps the list has not looked yet.")
+    return Passed(f"{service.spec.cluster_ip} stands in front of {len(serving)} pods")
+
+
+def expose_web(context: Context) -> None:
+    from kubernetes import client
+
+    service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}
+    client.CoreV1Api(context.client).create_namespaced_service("default", service)
+
+
+@asks
+def name_known(context: Context) -> Verdict:
+    if context.answer is None:
+        return NotYet("no answer yet", "The last line of the answer above.")
+    service = found(core(context).read_namespaced_service, "web")
+    if service is None:
+        return NotYet("there is no Service `web`", "Make it again.")
+    if context.answer != ITS_OWN:
+        return NotYet("that is not the address above", "Compare it with `kubectl get service,pods -o wide`.")
+    return Passed(f"`web` means {service.spec.cluster_ip}, whoever stands behind it")
+
+
+def answer_name(context: Context) -> str:
+    return "The Service's own address, which never changes"
+
+
+# -- out, and back -------------------------------------------------------------------------------------------------
+
+
+@asks
+def put_aside(context: Context) -> Verdict:
+    aside = [p for p in living(context) if owner(p) is None and p.metadata.name.startswith("web-")]
+    if not aside:
+        return NotYet("every pod of `web` still belongs to it", "`kubectl label pod NAME app=aside --overwrite`")
+    if (amiss := not_ready_yet(context, "web", 3)) is not None:
+        return amiss
+    serving, others = behind(context, "web")
+    name = aside[0].metadata.name
+    if name in serving | others:
+        return NotYet(f"the Service still knows `{name}`", "A moment.")
+    context.memory["aside"] = name
+    newest = max(ready_pods(context, WEB), key=lambda p: p.metadata.creation_timestamp)
+    return Passed(f"`{name}` runs on, nobody's; `{newest.metadata.name}` took its place")
+
+
+@quietly(None)
+def how_many(context: Context) -> str | None:
+    return {3: "Three", 4: "Four", 2: "Two"}.get(
+        len([p for p in living(context) if p.metadata.name.startswith("web-")])
+    )
+
+
+def label_aside(context: Context) -> None:
+    from kubernetes import client
+
+    core = client.CoreV1Api(context.client)
+    name = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    core.patch_namespaced_pod(name, "default", {"metadata": {"labels": {"app": "aside"}}})
+
+
+@asks
+def put_back(context: Context) -> Verdict:
+    name = context.memory.get("aside", "")
+    here = pod(context, name)
+    alive = here is not None and not going(here)
+    if alive and owner(here) is None:
+        return NotYet(f"`{name}` is still outside", f"`kubectl label pod {name} app=web --overwrite`")
+    if (amiss := not_ready_yet(context, "web", 3)) is not None:
+        return amiss
+    if len(there := living(context, WEB)) != 3:
+        return NotYet(f"{len(there)} pods carry `app=web`", "One too many: its controller is about to notice.")
+    return Passed(f"three again; `{name}` {'was taken back, another one had to go' if alive else 'itself had to go'}")
+
+
+@quietly(None)
+def what_came_of_four(context: Context) -> str | None:
+    count = len(living(context, "app in (web,aside)"))
+    return {3: "The ReplicaSet takes it in, and deletes one", 4: "Four stay: more is better"}.get(count)
+
+
+def label_back(context: Context) -> None:
+    from kubernetes import client
+
+    core = client.CoreV1Api(context.client)
+    name = core.list_namespaced_pod("default", label_selector="app=aside").items[0].metadata.name
+    core.patch_namespaced_pod(name, "default", {"metadata": {"labels": {"app": "web"}}})
+
+
+# -- ready, or not ---------------------------------------------------------------------------------------------------
+
+
+def sulking(context: Context) -> list[Any]:
+    return [p for p in living(context, WEB) if not ready(p) and p.status.phase == "Running"]
+
+
+@asks
+def unready(context: Context) -> Verdict:
+    if not (found_some := sulking(context)):
+        return NotYet("every pod of `web` is ready", "Remove `/www/ready` in one of them.")
+    name = found_some[0].metadata.name
+    serving, _ = behind(context, "web")
+    if name in serving:
+        return NotYet(f"the Service still sends to `{name}`", "A moment.")
+    context.memory["unready"] = name
+    return Passed(f"`{name}` runs, gets no traffic, and was not replaced: {len(serving)} pods serve")
+
+
+@quietly(None)
+def what_of_it(context: Context) -> str | None:
+    return "It gets no traffic, and stays" if sulking(context) and len(living(context, WEB)) == 3 else None
+
+
+def remove_ready(context: Context) -> None:
+    from kubernetes import client, config
+    from kubernetes.stream import stream
+
+    # `stream` turns the client that it is given into one for streams, so it gets one of its own.
+    core = client.CoreV1Api(config.new_client_from_config(context.sandbox.env["KUBECONFIG"]))
+    name = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    command = ["rm", "/www/ready"]
+    stream(core.connect_get_namespaced_pod_exec, name, "default", command=command, stdout=True, stderr=True)
+
+
+@asks
+def well_again(context: Context) -> Verdict:
+    if grumpy := sulking(context):
+        name = grumpy[0].metadata.name
+        return NotYet(f"`{name}` is not ready", f"`kubectl exec {name} -- touch /www/ready`")
+    serving, _ = behind(context, "web")
+    if len(serving) != 3:
+        return NotYet(f"the Service sends to {len(serving)} pods", "The probe looks every second.")
+    kept = context.memory.get("unready") in serving
+    return Passed(f"the Service sends to three pods again{', the same ones' if kept else ''}")
+
+
+def touch_ready(context: Context) -> None:
+    from kubernetes import client, config
+    from kubernetes.stream import stream
+
+    core = client.CoreV1Api(config.new_client_from_config(context.sandbox.env["KUBECONFIG"]))
+    there = core.list_namespaced_pod("default", label_selector="app=web").items
+    for pod in [pod for pod in there if not pod.metadata.deletion_timestamp]:
+        command = ["touch", "/www/ready"]
+        stream(core.connect_get_namespaced_pod_exec, pod.metadata.name, "default", command=command, stdout=True)
+
+
+# -- clean up ----------------------------------------------------------------------------------------------------
+
+
+@asks
+def gone(context: Context) -> Verdict:
+    left = [f"Deployment `{d}`" for d in ("web",) if deployment(context, d) is not None]
+    left += ["Service `web`"] if found(core(context).read_namespaced_service, "web") is not None else []
+    mine = [p for p in pods(context, "app in (web,aside,twins,quarrel)") if not going(p)]
+    left += [f"pod `{p.metadata.name}`" for p in mine]
+    if left:
+        return NotYet(f"still there: {', '.join(left[:4])}", "The cell above, or `kubectl delete`.")
+    return Passed("all of it is gone")
+
+
+def remove_all(context: Context) -> None:
+    from kubernetes import client
+
+    core = client.CoreV1Api(context.client)
+    client.AppsV1Api(context.client).delete_namespaced_deployment("web", "default")
+    core.delete_namespaced_service("web", "default", _preload_content=False)
+    for name in ("twins", "quarrel"):
+        core.delete_namespaced_pod(name, "default", grace_period_seconds=1)
+
+
+def reset(context: Context) -> None:
+    heal_everything(context)
+    sweep(context, "web", "aside", "twins", "quarrel")
