@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `support`
@@ -23,6 +24,13 @@ _WISHES = ("LABKIT_CALLED_AS", "LABKIT_ENGINE", "LABKIT_SPEED", "LABKIT_PROGRESS
 
 # The markers that pyproject.toml declares stand for a need, too.
 _MARKS = {"docker": "docker", "browser": "browser"}
+
+
+# The same examples each time: a suite that guards changes must not fail by chance. Whoever hunts for more sets
+# HYPOTHESIS_PROFILE=hunt.
+hypothesis.settings.register_profile("suite", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("hunt", deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ Paths are plain strings (``spec.containers[0].name``): building one costs less t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,10 @@ def shown(value: Any) -> str:
     """
     if type(value) is str:
         return quoted(value)
-    return orjson.dumps(_ordered(value)).decode()
+    try:
+        return orjson.dumps(_ordered(value)).decode()
+    except TypeError:  # a number that 64 bits cannot hold
+        return json.dumps(_ordered(value), separators=(",", ":"))
 
 
 def _ordered(value: Any) -> Any:
