@@ -24,7 +24,7 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, Key, version_of
 from labkit.embedded.runtime.storage import Storage
 
-HISTORY_BYTES = 4 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
+HISTORY_BYTES = 2 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
 
 HISTORY_SECONDS = 300.0  # of the wall clock: the API server has etcd compacted every five minutes
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from labkit.embedded.kubernetes.patch.apply import fieldsets
 from labkit.embedded.kubernetes.patch.apply.elements import elements_of
 from labkit.embedded.kubernetes.patch.apply.fieldsets import LEAF, Node, node
 from labkit.embedded.kubernetes.patch.shapes import ANYTHING, MAP, STRUCT, Shape
@@ -28,7 +29,7 @@ _NONE: frozenset[str] = frozenset()
 class _Plan:
     """What is known of values with certain keys: the keys that have more below them, and sets made before."""
 
-    __slots__ = ("deep", "known", "leaves", "whole")
+    __slots__ = ("_member", "deep", "era", "known", "leaves", "whole")
 
     def __init__(
         self, keys: tuple[str, ...], shape: Shape, ground: dict[str, Any] | None, skip: frozenset[str]
@@ -44,8 +45,14 @@ class _Plan:
                 self.deep.append((key, f"f:{key}", below, zero))
             else:
                 self.leaves[f"f:{key}"] = LEAF
+        self._member = ground is None
+        self.begin()
+
+    def begin(self) -> None:
+        """The table of nodes has been forgotten, and so are the sets made before."""
         self.known: dict[tuple[int, ...], Node | None] = {}
-        self.whole: Node | None = None if self.deep else node(ground is None, self.leaves)
+        self.whole: Node | None = None if self.deep else node(self._member, self.leaves)
+        self.era = fieldsets.era
 
 
 def added(value: Any, shape: Shape) -> Node:
@@ -70,6 +77,8 @@ def _added_fields(
         if len(shape.plans) >= _PLANS:
             shape.plans.clear()
         plan = shape.plans[keys, id(ground), skip] = _Plan(keys, shape, ground, skip)
+    if plan.era != fieldsets.era:
+        plan.begin()
     if not plan.deep:
         whole: Node | None = plan.whole
         return whole

@@ -22,6 +22,7 @@ _HERE = "."
 # own, since its address is in them; what is shared is made anew soon.
 _LIMIT = 4_000
 _nodes: dict[tuple[Any, ...], tuple[Node, tuple[Node, ...]]] = {}
+era = 0  # how often it has been: who keeps nodes to save work does not carry them over into the next
 
 
 def node(member: bool, children: Mapping[str, Node]) -> Node | None:
@@ -43,11 +44,18 @@ def _ordered(member: bool, children: Mapping[str, Node]) -> tuple[Node, tuple[No
     found = _nodes.get(key)
     if found is None:
         if len(_nodes) >= _LIMIT:
-            _nodes.clear()
+            forget()
         made: Node = {_HERE: LEAF} if member else {}
         made.update(zip(names, parts, strict=True))
         found = _nodes[key] = made, parts  # parts: their ids must not be given to others meanwhile
     return found
+
+
+def forget() -> None:
+    """Begin a new table."""
+    global era
+    era += 1
+    _nodes.clear()
 
 
 def is_member(one: Node) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from labkit.embedded.kubernetes.patch.apply import fieldsets
+from labkit.embedded.kubernetes.patch.apply import fieldsets, managed
 
 
 @pytest.fixture(autouse=True)
 def _no_sets_of_others() -> None:
-    fieldsets._nodes.clear()
+    fieldsets.forget()
+    managed._FIRST.clear()
+    fieldsets.era += 1
