@@ -62,6 +62,49 @@ TABLE: dict[str, dict[Version, str]] = {
     },
 }
 
+# Why a pod is left without a node: the control plane keeps to itself, and then each reason with its nodes.
+_MASTER_1_20 = (
+    r"0/3 nodes are available: 1 node\(s\) had taint \{{node-role.kubernetes.io/master: \}}, "
+    "that the pod didn't tolerate, {}."
+)
+_MASTER = (
+    r"0/3 nodes are available: 1 node\(s\) had untolerated "
+    r"taint(\(s\)| \{{node-role.kubernetes.io/control-plane: \}}), {}."
+)
+_PREEMPTION = r"( no new claims to deallocate,)? preemption: 0/3 nodes are available: {}."
+_HELPS_NOT = _PREEMPTION.format("3 Preemption is not helpful for scheduling")
+_NO_VICTIMS = _PREEMPTION.format(
+    "1 Preemption is not helpful for scheduling, 2 No preemption victims found for incoming pod"
+)
+_UNTOLERATED = (
+    r"0/3 nodes are available: (3 node\(s\) had untolerated taint\(s\)|1 node\(s\) had untolerated taint \{.*\}, "
+    r"2 node\(s\) had untolerated taint \{lab: x\})."
+)
+TABLE |= {
+    "no node fits the selector": {
+        (1, 20): _MASTER_1_20.format(r"2 node\(s\) didn't match Pod's node affinity"),
+        (1, 25): _MASTER.format(r"2 node\(s\) didn't match Pod's node affinity/selector") + _HELPS_NOT,
+    },
+    "too little cpu": {
+        (1, 20): _MASTER_1_20.format("2 Insufficient cpu"),
+        (1, 25): _MASTER.format("2 Insufficient cpu") + f"({_HELPS_NOT}|{_NO_VICTIMS})",
+    },
+    "all nodes are tainted": {
+        (1, 20): _MASTER_1_20.format(r"2 node\(s\) had taint \{lab: x\}, that the pod didn't tolerate"),
+        (1, 25): _UNTOLERATED + _HELPS_NOT,
+    },
+    "pods keep apart": {
+        (1, 20): _MASTER_1_20.format(
+            r"2 node\(s\) didn't match pod affinity/anti-affinity, 2 node\(s\) didn't match pod anti-affinity rules"
+        ),
+        (1, 25): _MASTER.format(r"2 node\(s\) didn't match pod anti-affinity rules") + _NO_VICTIMS,
+    },
+    "host ports are taken": {
+        (1, 20): _MASTER_1_20.format(r"2 node\(s\) didn't have free ports for the requested pod ports"),
+        (1, 25): _MASTER.format(r"2 node\(s\) didn't have free ports for the requested pod ports") + _NO_VICTIMS,
+    },
+}
+
 
 class Words:
     """The words of one version."""
