@@ -48,3 +48,12 @@ def test_it_forgets_what_was_used_longest_ago() -> None:
     again = correlator.observe("a", "Failed", "no", 1)
     assert again is not None
     assert again.count == 1
+
+
+def test_what_was_combined_stands_beside_what_was_said_before() -> None:
+    correlator = Correlator()
+    said = [correlator.observe("web", "Failed", text, 0) for text in ("a", "b", "a", "b", "c")]
+    assert [one and (one.message, one.count) for one in said] == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("c", 1)]
+    assert said[0] is not None
+    assert said[2] is not None
+    assert said[2].series is said[0].series

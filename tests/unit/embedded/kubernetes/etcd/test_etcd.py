@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sqlite3
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -365,3 +366,45 @@ class TestDisk:
         storage.full = False
         await etcd.durable()
         assert storage.get("kubernetes/pods", "default/a")["metadata"]["name"] == "a"
+
+
+def test_events_rest_as_json_and_are_what_they_were() -> None:
+    storage = Storage()
+    etcd = Etcd(storage)
+    put(etcd, pod("said"), kinds.EVENTS)
+    key = ("default", "said")
+    said = etcd.get(kinds.EVENTS, key)
+    assert said is not None
+    warm, line = said.obj, said.json
+    etcd.flush()
+    assert said.obj is not warm  # made anew for each who asks
+    assert (said.obj, said.json) == (warm, line)
+    put(etcd, pod("said", again="1"), kinds.EVENTS)
+    [*_, change] = etcd.changes(kinds.EVENTS, 0)
+    assert change.old is said
+    assert (said.obj, said.json) == (warm, line)  # also when it has been overtaken
+    etcd.flush()
+    etcd.delete(kinds.EVENTS, key)
+    assert etcd.changes(kinds.EVENTS, 0)[-1].deleted.obj["metadata"]["labels"] == {"again": "1"}
+    put(etcd, pod("other"), kinds.EVENTS)
+    etcd.flush()
+    again = Etcd(storage).get(kinds.EVENTS, ("default", "other"))
+    assert again is not None
+    assert again.obj == pod("other") | {"metadata": {**pod("other")["metadata"], "resourceVersion": "5"}}
+
+
+def test_an_encoded_object_takes_no_more_than_its_length() -> None:
+    etcd = Etcd()
+    put(etcd, pod("a"))
+    record = etcd.get(PODS, ("default", "a"))
+    assert record is not None
+    tracemalloc.start()
+    try:
+        kept = record.json
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert taken < len(kept) + 200
+    assert record.json is kept
+    put(etcd, pod("a", node="n"))
+    assert record.json == kept  # encoded once more, should anybody ask

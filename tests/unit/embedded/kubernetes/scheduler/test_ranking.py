@@ -93,3 +93,17 @@ def test_equals_have_equal_chances() -> None:
         assert ranking is not None
         chosen.add(ranking.best())
     assert chosen == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize(("megabytes", "lives"), [(7, True), (500, False)])
+def test_a_small_image_that_arrives_on_a_node_changes_nothing(megabytes: int, lives: bool) -> None:
+    cluster = a_cluster([a_node(f"n{number}") for number in range(4)])
+    pod = info(a_pod(labels=WEB))
+    ranking = Ranking.of(pod.shape, cluster, random.Random(1))
+    assert ranking is not None
+    cluster.put_node(a_node("n1", images={pod.shape.images[0]: megabytes * 1024 * 1024}))
+    assert ranking.current is lives  # a big one counts the more the more nodes have it
+    if not lives:
+        ranking = Ranking.of(pod.shape, cluster, random.Random(1))
+        assert ranking is not None
+        assert ranking.best() == "n1"
