@@ -168,7 +168,7 @@ class _Plug:
         ``others`` are the machines on the same side of the cut.
         """
         together = [self.machine, *(others or ())]
-        away = [self._address(m.name) for m in self.record.machines if m.name not in together]
+        away = [address for m in self.record.machines if m.name not in together for address in self._addresses(m.name)]
         if not away:
             raise UsageError("a partition has two sides: name some of the machines, not all")
         for machine in together:
@@ -212,10 +212,11 @@ class _Plug:
         form = "{{if .State.Paused}}paused{{else if .State.Running}}up{{else}}down{{end}}"
         return self._docker("inspect", "-f", form, self.machine).strip()
 
-    def _address(self, container: str) -> str:
-        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        address = self._docker("inspect", "-f", form, container).strip()
-        return address or self.record.machine(container).address  # one that is off has none
+    def _addresses(self, container: str) -> list[str]:
+        """Of both families: kind's network has IPv6 too, and a kubelet takes what answers."""
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}} {{end}}"
+        addresses = self._docker("inspect", "-f", form, container).split()
+        return addresses or [self.record.machine(container).address]  # one that is off has none
 
     def _inside(self, *command: str, hint: str) -> str:
         try:

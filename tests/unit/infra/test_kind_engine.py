@@ -123,6 +123,14 @@ def test_those_cut_off_together_still_reach_each_other(tmp_path: Path, commands)
     assert commands() == [f"exec {node} ip route replace blackhole 172.18.0.2" for node in (WORKER, f"{WORKER}2")]
 
 
+def test_a_partition_cuts_both_families_of_addresses(tmp_path: Path, commands) -> None:
+    commands.prepare(docker='inspect*worker2) echo "172.18.0.4 fc00::4 " ;;\ninspect*) echo "172.18.0.2  " ;;')
+    engine, sandbox = KindEngine(), record(tmp_path)
+    engine.plug(sandbox, WORKER, "partition")
+    cut = [call.rpartition(" ")[2] for call in commands()]
+    assert cut == ["172.18.0.2", "172.18.0.4", "fc00::4"]
+
+
 def test_a_partition_has_two_sides(tmp_path: Path, commands) -> None:
     with pytest.raises(UsageError, match="a partition has two sides"):
         KindEngine().plug(record(tmp_path), WORKER, "partition", others=[CONTROL, f"{WORKER}2"])
