@@ -324,7 +324,8 @@ def _kinds(context: Context) -> list[tuple[Callable[..., Any], Callable[..., Any
             plain.list_namespaced_replication_controller,
             functools.partial(plain.delete_namespaced_replication_controller, **now),
         ),
-        (plain.list_namespaced_service, plain.delete_namespaced_service),
+        # An old server answers with a Status, which the client would take for a Service.
+        (plain.list_namespaced_service, functools.partial(plain.delete_namespaced_service, _preload_content=False)),
         (plain.list_namespaced_pod, functools.partial(plain.delete_namespaced_pod, grace_period_seconds=0)),
     ]
 

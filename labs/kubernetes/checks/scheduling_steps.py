@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 from kubernetes import client
-from kubernetes.utils import parse_quantity
 
 from labkit.guide import Context, NotYet, Passed, Verdict
 
@@ -66,6 +65,7 @@ def how_many_run(context: Context) -> str | None:
 
 def deploy_hungry(context: Context) -> None:
     from kubernetes import client
+    from kubernetes.utils import parse_quantity
 
     workers = [machine.name for machine in context.sandbox.machines if machine.role == "worker"]
     worker = client.CoreV1Api(context.client).read_node(workers[0])
@@ -117,6 +117,7 @@ def asks_for_less(context: Context) -> Verdict:
 
 def ask_for_less(context: Context) -> None:
     from kubernetes import client
+    from kubernetes.utils import parse_quantity
 
     apps = client.AppsV1Api(context.client)
     hungry = apps.read_namespaced_deployment("hungry", "default")
@@ -415,6 +416,7 @@ def how_vip_got_in(context: Context) -> str | None:
 
 def let_vip_in(context: Context) -> None:
     from kubernetes import client
+    from kubernetes.utils import parse_quantity
 
     client.SchedulingV1Api(context.client).create_priority_class({"metadata": {"name": "urgent"}, "value": 1000})
     worker = next(machine.name for machine in context.sandbox.machines if machine.role == "worker")

@@ -16,6 +16,7 @@ from .self_healing_steps import (
     cut_it_off,
     cut_off,
     deploy_crashy,
+    deploy_shop,
     drained,
     effects,
     everybody_back,
@@ -37,6 +38,7 @@ from .self_healing_steps import (
     restarted,
     reunited,
     setup,
+    shop_is_open,
     silent,
     tidy,
     tidy_up,
@@ -56,8 +58,19 @@ LAB = Lab(
     reset=reset,
     steps=(
         Step(
+            id="shop",
+            title="Open the shop",
+            task="Run the cell above: the Deployment `shop`, three replicas, and its Service.",
+            check=shop_is_open,
+            solution=deploy_shop,
+            why="A pod counts as *ready* once its readiness probe has been answered, and not before: until then the "
+            "Service does not send anybody there.",
+            patience=120,
+        ),
+        Step(
             id="ill",
             title="Make one ill",
+            needs=("shop",),
             task="The *liveness* probe of `shop` asks every two seconds for the file `/tmp/alive`. Take it away from "
             "one of the pods: `kubectl exec POD -- rm /tmp/alive`, or `execute(POD, 'rm', '/tmp/alive')`.",
             prediction=Prediction(

@@ -64,6 +64,31 @@ def open_shop() -> NotYet:
     return missing(SHOP, "Run the cell that makes it.")
 
 
+@asks
+def shop_is_open(context: Context) -> Verdict:
+    if (amiss := all_ready(context, SHOP, REPLICAS)) is not None:
+        return amiss
+    if found(core(context).read_namespaced_service, SHOP) is None:
+        return NotYet("nobody sends customers there: there is no Service `shop`", "Run the cell that makes both.")
+    serving, _ = behind(context, SHOP)
+    if len(serving) != REPLICAS:
+        return NotYet(f"the Service knows {len(serving)} of {REPLICAS} pods", "A moment.")
+    return Passed(f"the Service sends to {REPLICAS} pods: {counted(per_node(context, SHOP))}")
+
+
+def deploy_shop(context: Context) -> None:
+    command = "echo $HOSTNAME > /tmp/index.html; touch /tmp/alive /tmp/open; exec httpd -f -p 8080 -h /tmp"
+    container = {
+        "command": ["sh", "-c", command],
+        "livenessProbe": {"httpGet": {"path": "/alive", "port": 8080}, "periodSeconds": 2, "failureThreshold": 2},
+        "readinessProbe": {"httpGet": {"path": "/open", "port": 8080}, "periodSeconds": 2, "failureThreshold": 1},
+    }
+    ten_seconds = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 10}
+    silences = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
+    pod = {"tolerations": [{"key": key, **ten_seconds} for key in silences], "terminationGracePeriodSeconds": 1}
+    context.sandbox.actions.deploy("shop", "busybox:1.36", 3, {80: 8080}, pod=pod, container=container)
+
+
 # -- probes ----------------------------------------------------------------------------------------------------------
 
 
@@ -433,7 +458,7 @@ def tidy_up(context: Context) -> None:
 
     for name in ("shop", "steady", "crashy"):
         context.sandbox.actions.remove(name)
-    client.CoreV1Api(context.client).delete_namespaced_service("shop", "default")
+    client.CoreV1Api(context.client).delete_namespaced_service("shop", "default", _preload_content=False)
     groups = client.ApisApi(context.client).get_api_versions().groups
     version = next(group.preferred_version.version for group in groups if group.name == "policy")
     api = client.CustomObjectsApi(context.client)
