@@ -16,7 +16,7 @@ from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import Listing
 from labkit.embedded.kubernetes.users import User
 
-_META: Json = {"metadata": {"creationTimestamp": None}}
+_META: Json = {"metadata": {}}
 
 
 async def answer(call: Call) -> Answer:
@@ -188,6 +188,6 @@ def _component(kind: Kind, name: str, problem: str) -> Json:
     return {
         "kind": kind.kind,
         "apiVersion": kind.api_version,
-        "metadata": {"name": name, "creationTimestamp": None},
+        "metadata": {"name": name},
         "conditions": [condition],
     }

@@ -47,7 +47,7 @@ class Watch:
 
     def bookmark(self, revision: int, *, initial: bool = False) -> None:
         """Say that everything up to ``revision`` has been told; ``initial`` ends the initial events."""
-        metadata: Json = {"resourceVersion": str(revision), "creationTimestamp": None}
+        metadata: Json = {"resourceVersion": str(revision)}
         if initial:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         obj: Json = {"kind": self.kind.kind, "apiVersion": self.kind.api_version, "metadata": metadata}
