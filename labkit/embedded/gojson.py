@@ -70,13 +70,19 @@ class _End(Exception):
     pass
 
 
+# Go quotes the byte as if it were a character, so that what is no UTF-8 reads like Latin-1.
+_NAMED = {ord("'"): r"\'", ord('"'): '"', 0x07: r"\a", 0x08: r"\b", 0x0B: r"\v", 0x0C: r"\f"}
+
+
 def _quoted(byte: int) -> str:
-    if byte == ord("'"):
-        return r"'\''"
-    if byte == ord('"'):
-        return "'\"'"
     char = chr(byte)
-    return f"'{char}'" if char.isprintable() else "'" + repr(char)[1:-1] + "'"
+    if byte in _NAMED:
+        shown = _NAMED[byte]
+    elif char.isprintable():
+        shown = char
+    else:
+        shown = f"\\u{byte:04x}" if byte >= 0x80 else repr(char)[1:-1]
+    return f"'{shown}'"
 
 
 def _invalid(data: bytes, at: int, context: str) -> str:

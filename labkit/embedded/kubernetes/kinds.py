@@ -141,6 +141,11 @@ LEASES = Kind("Lease", "leases", "coordination.k8s.io")
 POD_DISRUPTION_BUDGETS = Kind(
     "PodDisruptionBudget", "poddisruptionbudgets", "policy", short=("pdb",), subresources=_subresources(_STATUS)
 )
+# None can be made yet, and kubectl asks for them whenever it meets a kind that it does not know.
+CUSTOM_RESOURCE_DEFINITIONS = Kind(
+    "CustomResourceDefinition", "customresourcedefinitions", "apiextensions.k8s.io", namespaced=False,
+    short=("crd", "crds"), categories=("api-extensions",), verbs=("get", "list", "watch"),
+)  # fmt: skip
 PRIORITY_CLASSES = Kind("PriorityClass", "priorityclasses", "scheduling.k8s.io", namespaced=False, short=("pc",))
 
 
@@ -162,6 +167,7 @@ KINDS: tuple[Kind, ...] = (
     TOKEN_REVIEWS, SELF_SUBJECT_REVIEWS,
     SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS, LOCAL_SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_RULES_REVIEWS,
     JOBS, LEASES, ENDPOINT_SLICES, POD_DISRUPTION_BUDGETS, PRIORITY_CLASSES,
+    CUSTOM_RESOURCE_DEFINITIONS,
 )  # fmt: skip
 
 _BY_PATH = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}

@@ -34,6 +34,13 @@ def test_says_what_go_says(text: str, words: str) -> None:
     assert str(caught.value) == words
 
 
+def test_what_is_no_text_is_named_by_its_byte() -> None:
+    # What a real API server says of a list's continue=nonsense, which is base64 of these.
+    assert gojson.explain(b"\x9e\x89\xec") == r"invalid character '\u009e' looking for beginning of value"
+    assert gojson.explain(b"\xc3") == "invalid character 'Ã' looking for beginning of value"
+    assert gojson.explain(b"\x07") == r"invalid character '\a' looking for beginning of value"
+
+
 @pytest.mark.parametrize("text", ["{}", "[]", "null", "1.5e3", '{"a":[true,false,null,"x\\u00e9"]}', " [ 1 , 2 ] "])
 def test_finds_nothing_wrong_with_json(text: str) -> None:
     assert gojson.explain(text.encode()) == ""

@@ -32,6 +32,7 @@ CONTROLLERS: tuple[tuple[str, str], ...] = (
     ("endpointslices", "EndpointSliceMirroringController"),
     ("nodelifecycle", "NodeLifecycleController"),
     ("nodelifecycle", "TaintEvictionController"),
+    ("nodettl", "TTLController"),
     ("podgc", "PodGarbageCollector"),
     ("disruption.controller", "DisruptionController"),
     ("namespaces", "NamespaceController"),

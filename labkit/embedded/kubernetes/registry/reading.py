@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from labkit.embedded import gojson
 from labkit.embedded.kubernetes.errors import BadRequest, Cause, Expired, Invalid, StatusError, Timeout
 from labkit.embedded.kubernetes.etcd import Etcd, Record
 from labkit.embedded.kubernetes.etcd.table import INDEXED, Table
@@ -237,8 +238,8 @@ def _decode(token: str, namespace: str) -> tuple[int, Key]:
         place = strange.start() if strange else len(token) - 1
         raise BadRequest(f"{problem}: illegal base64 data at input byte {place}")
     try:
-        found = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except ValueError as error:
+        found = gojson.decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+    except gojson.JsonError as error:
         raise BadRequest(f"{problem}: {error}") from None
     found = found if isinstance(found, dict) else {}
     if found.get("v") != "meta.k8s.io/v1":

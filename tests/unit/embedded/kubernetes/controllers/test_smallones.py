@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.controllers.controller import Config
+from labkit.embedded.kubernetes.controllers.nodettl import TTL, TTLController, step_for
 from labkit.embedded.kubernetes.controllers.podgc import PodGarbageCollector, surplus
 from labkit.embedded.kubernetes.controllers.rootcacertpublisher import RootCACertPublisher
 from labkit.embedded.kubernetes.controllers.serviceaccounts import ServiceAccountsController
@@ -126,3 +127,26 @@ def test_finished_pods_beyond_the_threshold_go_oldest_first() -> None:
     ]
     assert [name_of(found) for found in surplus(pods, 1)] == ["c", "b"]
     assert surplus(pods, 3) == []
+
+
+def test_the_more_nodes_the_longer_secrets_may_be_kept_and_no_jumping() -> None:
+    assert [step_for(0, nodes) for nodes in (0, 100, 101, 501, 5000)] == [0, 0, 1, 2, 4]
+    assert [step_for(1, nodes) for nodes in (95, 90, 89)] == [1, 1, 0]
+    assert step_for(4, 3) == 0
+
+
+async def test_nodes_are_told_how_long_secrets_may_be_kept() -> None:
+    async with Stage(TTLController) as stage:
+        for number in range(3):
+            stage.node(f"n{number}")
+        await stage.settle(1)
+
+        def told() -> set[str]:
+            nodes = (stage.get(kinds.NODES, name) for name in stage.names(kinds.NODES))
+            return {((node or {})["metadata"].get("annotations") or {}).get(TTL) for node in nodes}
+
+        assert told() == {"0"}
+        for number in range(3, 102):
+            stage.node(f"n{number}")
+        await stage.settle(1)
+        assert told() >= {"15"}
