@@ -97,7 +97,6 @@ class TestInitialEvents:
                 "apiVersion": "v1",
                 "metadata": {
                     "resourceVersion": str(etcd.revision),
-                    "creationTimestamp": None,
                     "annotations": {"k8s.io/initial-events-end": "true"},
                 },
             },
