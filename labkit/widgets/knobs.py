@@ -31,11 +31,11 @@ class Rollout(ipywidgets.VBox):
         self._sandbox = sandbox
         self._workload = workload
         surge, unavailable = limits(sandbox, workload)
-        slider = {"min": 0, "max": most, "continuous_update": False, "style": _WIDE}
+        slider = {"min": 0, "max": most, "continuous_update": False, "style": _WIDE, "layout": {"width": "28em"}}
         self.surge = ipywidgets.IntSlider(min(surge, most), description="maxSurge", **slider)
         self.unavailable = ipywidgets.IntSlider(min(unavailable, most), description="maxUnavailable", **slider)
         self.image = ipywidgets.Combobox(
-            value=images[-1], options=list(images), description="image", style=_WIDE, ensure_option=False
+            value=images[-1], options=list(images), description="image", style=_WIDE, layout={"width": "28em"}
         )
         self.go = ipywidgets.Button(description="Roll out", button_style="primary", icon="play")
         self.told = ipywidgets.HTML()
