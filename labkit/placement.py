@@ -55,26 +55,27 @@ class Why:
         width = max((len(place.node) for place in self.places), default=0)
         lines = [f"{self.title}: {self.message}" if self.message else self.title]
         for place in self.places:
-            verdict = place.filter or place.verdict
-            score = "" if place.score is None else f"{place.score:>5}"
-            line = f"  {SIGNS[place.verdict]} {place.node:<{width}}  {verdict:<18}{score:>5}  {place.words}"
-            lines.append(line.rstrip())
+            sign, node, verdict, score, words = _columns(place)
+            lines.append(f"  {sign} {node:<{width}}  {verdict:<18}{score:>5}  {words}".rstrip())
         return "\n".join([*lines, f"  ({self.source})"] if self.source else lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{SIGNS[place.verdict]}</td><td>{escape(place.node)}</td>"
-            f"<td>{escape(place.filter or place.verdict)}</td>"
-            f"<td>{'' if place.score is None else place.score}</td>"
-            f'<td style="text-align:left">{escape(place.words)}</td></tr>'
-            for place in self.places
-        )
+        head = "".join(_cell("th", text) for text in ("", "node", "verdict", "score", "why"))
+        rows = "".join(f"<tr>{''.join(_cell('td', text) for text in _columns(place))}</tr>" for place in self.places)
         said = f"<div><i>{escape(self.message)}</i></div>" if self.message else ""
         source = f'<div style="opacity:.7">{escape(self.source)}</div>' if self.source else ""
         return (
-            f"<div><b>{escape(self.title)}</b>{said}<table>"
-            '<thead><tr><th></th><th>node</th><th>verdict</th><th>score</th><th style="text-align:left">why</th></tr>'
-            f"</thead><tbody>{rows}</tbody></table>{source}</div>"
+            f"<div><b>{escape(self.title)}</b>{said}"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{source}</div>"
         )
+
+
+def _columns(place: Place) -> tuple[str, ...]:
+    score = "" if place.score is None else str(place.score)
+    return SIGNS[place.verdict], place.node, place.filter or place.verdict, score, place.words
+
+
+def _cell(tag: str, text: str) -> str:
+    return f'<{tag} style="text-align:left">{escape(text)}</{tag}>'

@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.events import reasons, why
 from labkit.model import Event, Node, Resources, Snapshot, Task, Workload
-from labkit.placement import SIGNS, Why
+from labkit.placement import SIGNS, Place, Why
 from labkit.topology import style, words
 from labkit.topology.families import Families, Service
 from labkit.topology.scene import Scene
@@ -207,9 +207,14 @@ def _places(why: Why | None) -> Row:
                 "words": place.words or ("it would have done as well" if place.verdict == "fits" else ""),
                 "filter": place.filter,
             }
-            for place in why.places[:MOST_ROWS]
+            for place in sorted(why.places, key=_interest)[:MOST_ROWS]
         ],
     }
+
+
+def _interest(place: Place) -> tuple[int, int, str]:
+    """Where it is, then where it could have been, the best first; then the others."""
+    return list(SIGNS).index(place.verdict), -(place.score or 0), place.node
 
 
 def _owners(snapshot: Snapshot, task: Task) -> str:

@@ -89,7 +89,9 @@ def _source(table: Json) -> str:
     if table.get("asOf") != "decision":
         return "worked out by the scheduler from the cluster as it is now"
     decided = datetime.fromisoformat(str(table["decidedAt"]).replace("Z", "+00:00")).astimezone()
-    return f"as the scheduler decided at {decided:%H:%M:%S}"
+    totals = [row["total"] for row in table["nodes"] if row["total"] is not None]
+    lot = "; the best were equal, so the lot decided" if totals and totals.count(max(totals)) > 1 else ""
+    return f"as the scheduler decided at {decided:%H:%M:%S}{lot}"
 
 
 def _message(pod: Json, events: Iterable[Json]) -> str:

@@ -347,10 +347,10 @@ function fillDetail(section, detail, send, actions) {
       type: "button", title: "Close", "aria-label": "close details",
       onclick: () => send("select", { kind: "", id: "" }),
     }, "×")),
+    ...(detail.places?.rows ? [placesTable(detail.places)] : []),
     ...(detail.reasons.length
       ? [h("div.reasons", {}, h("b", {}, detail.heading),
         h("ul", {}, ...detail.reasons.map((reason) => h("li", {}, reason))))] : []),
-    ...(detail.places?.rows ? [placesTable(detail.places)] : []),
     h("dl", {}, ...detail.fields.flatMap(([name, value]) => [h("dt", {}, name), h("dd", { title: value }, value)])),
     h("div.buttons", {}, ...detail.actions.map((action) => actionButton(send, actions, action, more))),
     ...(detail.relabel ? [relabelForm(send, actions, more)] : []),
@@ -362,10 +362,9 @@ function fillDetail(section, detail, send, actions) {
 /** Node by node: who got the task, who could have had it, who could not and why. */
 function placesTable(places) {
   return h("div.places", {}, h("b", {}, places.heading), h("span.muted", {}, ` ${places.source}`),
-    h("table", {}, h("tbody", {}, ...places.rows.map((row) => h(`tr.lk-${row.verdict.replace(" ", "-")}`, {},
+    h("table", {}, h("tbody", {}, ...places.rows.map((row) => h(`tr.${row.verdict.replace(" ", "-")}`, {},
       h("td", { title: row.verdict }, row.sign), h("th", { scope: "row" }, row.node),
-      h("td.score", { title: "score" }, row.score),
-      h("td", { title: row.filter }, row.filter ? `${row.filter}: ${row.words}` : row.words))))));
+      h("td.score", { title: "score" }, row.score), h("td", { title: row.filter }, row.words))))));
 }
 
 /** A part of the orchestrator that runs on the node, and the button that stops or starts it. */

@@ -203,8 +203,8 @@ LAB = Lab(
             title="Reserved for guests",
             needs=("cordon",),
             task="Uncordon it, and reserve a worker: `kubectl taint node NODE dedicated=guests:NoSchedule`. Then "
-            "create `guest`, two replicas that *tolerate* the taint **and** select the node (the cell below shows "
-            "how a toleration is written).",
+            "create `guest`, two replicas that *tolerate* the taint **and** select the node (how a "
+            "toleration is written stands above).",
             check=guests_at_home,
             solution=invite_guests,
             hints=(

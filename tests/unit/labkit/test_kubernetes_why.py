@@ -218,7 +218,7 @@ def test_what_a_scheduler_kept_comes_with_scores() -> None:
     )
     assert why.place("worker-2").verdict == "fits"
     assert why.source.startswith("as the scheduler decided at ")
-    assert "<td>190</td>" in why._repr_html_()
+    assert ">190</td>" in why._repr_html_()
 
 
 def test_our_words_stand_for_its_own_while_they_are_about_the_same_thing() -> None:
@@ -227,6 +227,11 @@ def test_our_words_stand_for_its_own_while_they_are_about_the_same_thing() -> No
     why = explain(pod(), nodes, [], table=kept)
     assert why.place("worker-1").reason == "taint a:NoSchedule is not tolerated"
     assert why.place("worker-2").reason == "node(s) were unkind"
+
+
+def test_among_equals_the_lot_decides() -> None:
+    equal = table(row("worker-1", total=80), row("worker-2", total=80))
+    assert explain(pod(at="worker-1"), [node(), node("worker-2")], [], table=equal).source.endswith("the lot decided")
 
 
 def test_the_only_one_that_fits_has_no_score() -> None:

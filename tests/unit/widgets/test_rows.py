@@ -149,8 +149,8 @@ def test_why_here_is_a_table(kube: Snapshot) -> None:
     told = rows.detail(kube, ("task", "a"), scene, {}, (), Why("web-1-a", "n", places, source="seen"))["places"]
     assert (told["heading"], told["source"]) == ("Why here", "seen")
     assert [(row["sign"], row["score"], row["words"]) for row in told["rows"]] == [
-        ("✗", "", "a taint is not tolerated"),
         ("★", "300", "NodeResourcesFit 100 + PodTopologySpread 200"),
         ("✓", "", "it would have done as well"),
+        ("✗", "", "a taint is not tolerated"),
     ]
     assert rows.detail(kube, ("task", "a"), scene, {})["places"] == {}
