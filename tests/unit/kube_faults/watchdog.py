@@ -89,7 +89,7 @@ class Watchdog:
                 self._take(kind, None, record.obj)
         registry.etcd.subscribe(self._changed)
         self._evict = registry.evict
-        registry.evict = self.evict  # type: ignore[method-assign]
+        registry.evict = self.evict  # type: ignore[assignment,method-assign]
 
     def check(self) -> None:
         """Raises :class:`Broken` if something was wrong since the beginning."""
