@@ -205,8 +205,8 @@ REFUSED: list[tuple[Kind, Json, list[str]]] = [
 ]  # fmt: skip
 
 
-def test_every_kind_that_is_stored_has_rules() -> None:
-    assert set(kinds.stored()) == set(RULES) == set(FINE)
+def test_every_kind_that_can_be_made_has_rules() -> None:
+    assert {kind for kind in kinds.stored() if "create" in kind.verbs} == set(RULES) == set(FINE)
 
 
 @pytest.mark.parametrize("kind", FINE, ids=str)
