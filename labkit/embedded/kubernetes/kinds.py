@@ -141,10 +141,10 @@ LEASES = Kind("Lease", "leases", "coordination.k8s.io")
 POD_DISRUPTION_BUDGETS = Kind(
     "PodDisruptionBudget", "poddisruptionbudgets", "policy", short=("pdb",), subresources=_subresources(_STATUS)
 )
-# None can be made yet, and kubectl asks for them whenever it meets a kind that it does not know.
+# There are none, and kubectl asks for them whenever it meets a kind that it does not know.
 CUSTOM_RESOURCE_DEFINITIONS = Kind(
     "CustomResourceDefinition", "customresourcedefinitions", "apiextensions.k8s.io", namespaced=False,
-    short=("crd", "crds"), categories=("api-extensions",), verbs=("get", "list", "watch"),
+    short=("crd", "crds"), categories=("api-extensions",), verbs=READ_ONLY, stored=False,
 )  # fmt: skip
 PRIORITY_CLASSES = Kind("PriorityClass", "priorityclasses", "scheduling.k8s.io", namespaced=False, short=("pc",))
 

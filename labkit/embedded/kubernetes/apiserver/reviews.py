@@ -24,6 +24,8 @@ async def answer(call: Call) -> Answer:
     kind = call.kind
     if kind is kinds.COMPONENT_STATUSES:
         return _components(call)
+    if kind is kinds.CUSTOM_RESOURCE_DEFINITIONS:
+        return _read(call, [])
     if call.raw.method != "POST":
         raise MethodNotAllowed
     obj = bodies.check_kind(await call.body(kind.kind), kind)
@@ -168,19 +170,22 @@ _REVIEWS: dict[str, Review] = {
 
 def _components(call: Call) -> Answer:
     """``kubectl get componentstatuses``, deprecated since 1.19 and still everybody's first look."""
+    call.warnings.append("v1 ComponentStatus is deprecated in v1.19+")
+    health = call.server.components_health()
+    return _read(call, [_component(call.kind, name, problem) for name, problem in sorted(health.items())])
+
+
+def _read(call: Call, found: list[Json]) -> Answer:
+    """The list of these, or the one that was asked for."""
     kind, target = call.kind, call.target
     assert target is not None
-    call.warnings.append("v1 ComponentStatus is deprecated in v1.19+")
     form = negotiation.accepted(call.raw.headers.get("Accept", ""))
-    found = [_component(kind, name, problem) for name, problem in sorted(call.server.components_health().items())]
-    if target.name:
-        for obj in found:
-            if obj["metadata"]["name"] == target.name:
-                return render.one(call, kind, obj, form)
-        raise NotFound(kind.plural, "", target.name)
-    records = [Record(obj, 0) for obj in found]
-    listing = Listing(kind, records, 0)
-    return render.many(call, listing, form)
+    if not target.name:
+        return render.many(call, Listing(kind, [Record(obj, 0) for obj in found], 0), form)
+    for obj in found:
+        if obj["metadata"]["name"] == target.name:
+            return render.one(call, kind, obj, form)
+    raise NotFound(kind.plural, kind.group, target.name)
 
 
 def _component(kind: Kind, name: str, problem: str) -> Json:
