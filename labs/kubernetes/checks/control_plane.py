@@ -11,10 +11,10 @@ from .control_plane_steps import (
     controllers_back,
     count_static,
     counted_static,
-    create_web,
+    create_hello,
     deleted_without_grace,
     door_shut,
-    expose_web,
+    expose_hello,
     gone,
     kubelets_back,
     nobody_counts,
@@ -71,13 +71,13 @@ LAB = Lab(
             id="one-order",
             title="Give one order",
             task="Open the diary (the cell above), then order **two** pods:\n\n"
-            "`kubectl create deployment web --image=traefik/whoami:v1.10 --replicas=2`\n\n"
+            "`kubectl create deployment hello --image=traefik/whoami:v1.10 --replicas=2`\n\n"
             "or *Deploy another* in the dashboard.",
             check=two_run,
-            solution=create_web,
+            solution=create_hello,
             hints=(
                 Hint("No terminal? The solution does it in Python."),
-                Hint("The name must be `web`, the number 2.", when=quietly(False)(lambda c: bool(living(c)))),
+                Hint("The name must be `hello`, the number 2.", when=quietly(False)(lambda c: bool(living(c)))),
             ),
             why="One `POST` to the API server. It was answered at once, long before a pod ran: what you got back was "
             "*noted*, not *done*.",
@@ -109,7 +109,7 @@ LAB = Lab(
             ),
             check=some_wait,
             solution=stop_scheduler,
-            hints=(Hint("In a terminal: `kubectl scale deployment web --replicas=4`."),),
+            hints=(Hint("In a terminal: `kubectl scale deployment hello --replicas=4`."),),
             engines=DRILL,
             why="The controllers did their part: four pods *exist*. They are **Pending**, and `kubectl describe pod` "
             "gives no reason – there is nobody who would have written one.",
@@ -130,8 +130,8 @@ LAB = Lab(
             id="no-controllers",
             title="Stop the controllers",
             needs=("scheduler-back",),
-            task="`kube.stop('kube-controller-manager')`. Then delete a pod of `web`: click it in the graph and press "
-            "**Delete pod**, or `kubectl delete pod NAME`.",
+            task="`kube.stop('kube-controller-manager')`. Then delete a pod of `hello`: click it in the graph and "
+            "press **Delete pod**, or `kubectl delete pod NAME`.",
             prediction=Prediction(
                 "A pod is deleted. Who makes another?",
                 ("The ReplicaSet, as always", "Its kubelet", "Nobody replaces it"),
@@ -142,7 +142,7 @@ LAB = Lab(
             hints=(Hint("One of the four is enough."),),
             engines=DRILL,
             why="A ReplicaSet does nothing: it is a *note*. The controller that reads it is asleep. So is the one "
-            "that writes the Deployment's status: `kubectl get deployment web` still says 4/4. **Status is what "
+            "that writes the Deployment's status: `kubectl get deployment hello` still says 4/4. **Status is what "
             "somebody saw last**, not what is.",
         ),
         Step(
@@ -161,8 +161,9 @@ LAB = Lab(
             id="no-kubelet",
             title="Stop a kubelet",
             needs=("controllers-back",),
-            task="Choose a pod of `web` and its node (`kubectl get pods -o wide`). Stop that node's kubelet, "
-            "`kube.stop('kubelet', NODE)`, then delete the pod: `kubectl delete pod NAME --wait=false`.",
+            task="Choose a pod and its node from the list above. Stop that node's kubelet: `kube.stop('kubelet', NODE)`. "
+            "Then delete the pod: `kubectl delete pod NAME --wait=false`, or "
+            "`core.delete_namespaced_pod(NAME, 'default')`.",
             prediction=Prediction(
                 "You delete a pod whose kubelet is stopped. What becomes of its container?",
                 ("The API server ends it", "Nothing: it goes on answering", "It ends after 30 seconds of grace"),
@@ -179,7 +180,7 @@ LAB = Lab(
             ),
             engines=DRILL,
             why="Deleting is an order like any other. The pod is **Terminating**: marked, replaced, out of every "
-            "Service – and running, for only its kubelet can end it. The seed's *minion* is a good word: it alone "
+            "Service – and running, for only its kubelet can end it. The old word *minion* is not a bad one: it alone "
             "has hands.",
         ),
         Step(
@@ -199,7 +200,7 @@ LAB = Lab(
             needs=("one-order",),
             task="Run the cell above. It makes a **Service** with a port on every machine.",
             check=way_in,
-            solution=expose_web,
+            solution=expose_hello,
             why="A connection to that port goes from the machine to a pod. No API server is asked on the way: "
             "kube-proxy has written the way down beforehand.",
         ),
@@ -253,7 +254,7 @@ LAB = Lab(
             id="clean-up",
             title="Clean up",
             needs=("one-order",),
-            task="`kubectl delete deployment,service web`",
+            task="`kubectl delete deployment,service hello`",
             check=gone,
             solution=remove_both,
             why="You deleted two notes; the garbage collector followed the owners down to the pods.",

@@ -33,13 +33,13 @@ from .common import (
     sweep,
 )
 
-WEB = "app=web"
+HELLO = "app=hello"
 MIRROR = "kubernetes.io/config.mirror"  # on pods whose kubelet has them from a file
 BY_FILE = "The kubelet of its machine, from a file"
 
 
-def missing_web() -> NotYet:
-    return NotYet("there is no Deployment `web`", "Create it again: step “Give one order”.")
+def missing_hello() -> NotYet:
+    return NotYet("there is no Deployment `hello`", "Create it again: step “Give one order”.")
 
 
 def not_stopped(context: Context, name: str) -> NotYet | None:
@@ -81,24 +81,24 @@ def count_static(context: Context) -> int:
 
 @asks
 def two_run(context: Context) -> Verdict:
-    if (amiss := not_ready_yet(context, "web", 2)) is not None:
+    if (amiss := not_ready_yet(context, "hello", 2)) is not None:
         return amiss
-    return Passed(f"{names(ready_pods(context, WEB))} are ready")
+    return Passed(f"{names(ready_pods(context, HELLO))} are ready")
 
 
-def create_web(context: Context) -> None:
+def create_hello(context: Context) -> None:
     from kubernetes import client
 
     container = {"name": "whoami", "image": "traefik/whoami:v1.10"}
-    web = {
-        "metadata": {"name": "web", "labels": {"app": "web"}},
+    hello = {
+        "metadata": {"name": "hello", "labels": {"app": "hello"}},
         "spec": {
             "replicas": 2,
-            "selector": {"matchLabels": {"app": "web"}},
-            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}},
+            "selector": {"matchLabels": {"app": "hello"}},
+            "template": {"metadata": {"labels": {"app": "hello"}}, "spec": {"containers": [container]}},
         },
     }
-    client.AppsV1Api(context.client).create_namespaced_deployment("default", web)
+    client.AppsV1Api(context.client).create_namespaced_deployment("default", hello)
 
 
 @asks
@@ -107,7 +107,7 @@ def right_hand(context: Context) -> Verdict:
         return NotYet("no answer yet", "Find the line *bound to …* in the diary.")
     bound = [event for event in events(context, "Pod") if event.reason == "Scheduled"]
     if not bound:
-        return NotYet("no pod was given a node in the last hour", "Create `web` again.")
+        return NotYet("no pod was given a node in the last hour", "Create `hello` again.")
     who = (bound[-1].source and bound[-1].source.component) or bound[-1].reporting_component
     if context.answer != who:
         return NotYet(f"{context.answer} did not write it", "The second column of the diary says who.")
@@ -122,19 +122,19 @@ def who_bound(context: Context) -> str:
 
 
 def unbound(context: Context) -> list[Any]:
-    return [pod for pod in living(context, WEB) if not pod.spec.node_name]
+    return [pod for pod in living(context, HELLO) if not pod.spec.node_name]
 
 
 @asks
 def some_wait(context: Context) -> Verdict:
     if (amiss := not_stopped(context, "kube-scheduler")) is not None:
         return amiss
-    web = deployment(context, "web")
-    if web is None:
-        return missing_web()
+    hello = deployment(context, "hello")
+    if hello is None:
+        return missing_hello()
     if not unbound(context):
         return NotYet(
-            f"`web` wants {web.spec.replicas}, and every pod has its node", "Now ask for four: move the slider."
+            f"`hello` wants {hello.spec.replicas}, and every pod has its node", "Now ask for four: move the slider."
         )
     return Passed(f"{len(unbound(context))} pods exist and have no node")
 
@@ -146,14 +146,14 @@ def what_became(context: Context) -> str | None:
 
 def stop_scheduler(context: Context) -> None:
     context.sandbox.stop("kube-scheduler")
-    context.sandbox.actions.scale("web", 4)
+    context.sandbox.actions.scale("hello", 4)
 
 
 @asks
 def scheduler_back(context: Context) -> Verdict:
     if (amiss := not_running(context, "kube-scheduler")) is not None:
         return amiss
-    if (amiss := not_ready_yet(context, "web", 4)) is not None:
+    if (amiss := not_ready_yet(context, "hello", 4)) is not None:
         return amiss
     return Passed("4 of 4 are ready: it found by itself what had waited")
 
@@ -169,21 +169,21 @@ def start_scheduler(context: Context) -> None:
 def nobody_counts(context: Context) -> Verdict:
     if (amiss := not_stopped(context, "kube-controller-manager")) is not None:
         return amiss
-    web = deployment(context, "web")
-    if web is None:
-        return missing_web()
-    left = len(living(context, WEB))
-    if left >= web.spec.replicas:
-        return NotYet(f"{left} of {web.spec.replicas} pods are there", "Delete one of them.")
+    hello = deployment(context, "hello")
+    if hello is None:
+        return missing_hello()
+    left = len(living(context, HELLO))
+    if left >= hello.spec.replicas:
+        return NotYet(f"{left} of {hello.spec.replicas} pods are there", "Delete one of them.")
     return Passed(
-        f"{left} of {web.spec.replicas} are left; the Deployment's status says {web.status.ready_replicas} ready"
+        f"{left} of {hello.spec.replicas} are left; the Deployment's status says {hello.status.ready_replicas} ready"
     )
 
 
 @quietly(None)
 def who_replaces(context: Context) -> str | None:
-    web = deployment(context, "web")
-    return "Nobody replaces it" if web and len(living(context, WEB)) < web.spec.replicas else None
+    hello = deployment(context, "hello")
+    return "Nobody replaces it" if hello and len(living(context, HELLO)) < hello.spec.replicas else None
 
 
 def stop_controllers(context: Context) -> None:
@@ -191,7 +191,7 @@ def stop_controllers(context: Context) -> None:
 
     context.sandbox.stop("kube-controller-manager")
     core = client.CoreV1Api(context.client)
-    name = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    name = core.list_namespaced_pod("default", label_selector="app=hello").items[0].metadata.name
     core.delete_namespaced_pod(name, "default", grace_period_seconds=1)
 
 
@@ -199,7 +199,7 @@ def stop_controllers(context: Context) -> None:
 def controllers_back(context: Context) -> Verdict:
     if (amiss := not_running(context, "kube-controller-manager")) is not None:
         return amiss
-    if (amiss := not_ready_yet(context, "web", 4)) is not None:
+    if (amiss := not_ready_yet(context, "hello", 4)) is not None:
         return amiss
     return Passed("4 of 4 are ready: it counted, and made one")
 
@@ -221,9 +221,9 @@ def deaf(context: Context) -> set[str]:
 def undead(context: Context) -> Verdict:
     machines = deaf(context)
     if not machines:
-        return NotYet("every kubelet runs", "Stop the one of a node that runs a pod of `web`.")
+        return NotYet("every kubelet runs", "Stop the one of a node that runs a pod of `hello`.")
     where = ", ".join(sorted(machines))
-    told = [pod for pod in pods(context, WEB) if going(pod) and pod.spec.node_name in machines]
+    told = [pod for pod in pods(context, HELLO) if going(pod) and pod.spec.node_name in machines]
     if not told:
         return NotYet(f"the kubelet of {where} is stopped; no pod there was told to go", "Delete a pod of that node.")
     name = told[0].metadata.name
@@ -236,19 +236,19 @@ def undead(context: Context) -> Verdict:
 
 @quietly(None)
 def who_ends_it(context: Context) -> str | None:
-    return "Nothing: it goes on answering" if any(going(pod) for pod in pods(context, WEB)) else None
+    return "Nothing: it goes on answering" if any(going(pod) for pod in pods(context, HELLO)) else None
 
 
 @quietly(False)
 def deleted_without_grace(context: Context) -> bool:
-    return bool(deaf(context)) and not any(going(pod) for pod in pods(context, WEB))
+    return bool(deaf(context)) and not any(going(pod) for pod in pods(context, HELLO))
 
 
 def stop_kubelet(context: Context) -> None:
     from kubernetes import client
 
     core = client.CoreV1Api(context.client)
-    there = core.list_namespaced_pod("default", label_selector="app=web").items
+    there = core.list_namespaced_pod("default", label_selector="app=hello").items
     pod = next(pod for pod in there if not pod.metadata.deletion_timestamp)
     context.sandbox.stop("kubelet", pod.spec.node_name)
     core.delete_namespaced_pod(pod.metadata.name, "default", grace_period_seconds=1)
@@ -259,9 +259,9 @@ def kubelets_back(context: Context) -> Verdict:
     if machines := deaf(context):
         name = min(machines)
         return NotYet(f"the kubelet of {name} is stopped", f"`kube.start('kubelet', {name!r})`")
-    if left := [pod for pod in pods(context, WEB) if going(pod)]:
+    if left := [pod for pod in pods(context, HELLO) if going(pod)]:
         return NotYet(f"{names(left)} still there", "Its kubelet reads what it missed, ends it, and reports.")
-    if (amiss := not_ready_yet(context, "web", 4)) is not None:
+    if (amiss := not_ready_yet(context, "hello", 4)) is not None:
         return amiss
     return Passed("it ended what it should have ended; 4 of 4 are ready")
 
@@ -289,25 +289,25 @@ def answering(context: Context) -> list[str]:
 
 @asks
 def way_in(context: Context) -> Verdict:
-    service = found(core(context).read_namespaced_service, "web")
+    service = found(core(context).read_namespaced_service, "hello")
     if service is None or service.spec.type != "NodePort":
-        return NotYet("there is no Service `web` of type NodePort", "Run the cell above.")
-    web = deployment(context, "web")
-    if web is None:
-        return missing_web()
-    context.memory.update(port=service.spec.ports[0].node_port, uid=web.metadata.uid)
+        return NotYet("there is no Service `hello` of type NodePort", "Run the cell above.")
+    hello = deployment(context, "hello")
+    if hello is None:
+        return missing_hello()
+    context.memory.update(port=service.spec.ports[0].node_port, uid=hello.metadata.uid)
     there = answering(context)
     if not there:
         return NotYet(f"nobody answers at port {context.memory['port']} yet", "kube-proxy writes its rules: a moment.")
     return Passed(f"port {context.memory['port']} answers on {', '.join(there)}")
 
 
-def expose_web(context: Context) -> None:
+def expose_hello(context: Context) -> None:
     from kubernetes import client
 
     service = {
-        "metadata": {"name": "web"},
-        "spec": {"type": "NodePort", "selector": {"app": "web"}, "ports": [{"port": 80}]},
+        "metadata": {"name": "hello"},
+        "spec": {"type": "NodePort", "selector": {"app": "hello"}, "ports": [{"port": 80}]},
     }
     client.CoreV1Api(context.client).create_namespaced_service("default", service)
 
@@ -317,7 +317,7 @@ def refusal(context: Context) -> str:
     try:
         core(context).list_namespaced_pod(NAMESPACE, limit=1, _request_timeout=TIMEOUT)
     except client.ApiException as error:
-        return said(error)
+        return said(error).rpartition("desc = ")[2].strip('"')  # without what gRPC puts around it
     except NO_ANSWER as error:
         return "it does not answer" if "timed out" in str(error) else "connection refused"
     return ""
@@ -333,7 +333,7 @@ def store_gone(context: Context) -> Verdict:
     if not there:
         return NotYet("nobody answers at the node port", "Ask again in a moment.")
     context.memory["served"] = True
-    return Passed(f"the API server: “{words[:90]}”; `web` still answers on {len(there)} machines")
+    return Passed(f"the API server: “{words}”; `hello` still answers on {len(there)} machines")
 
 
 def what_lives(context: Context) -> str | None:
@@ -355,7 +355,7 @@ def door_shut(context: Context) -> Verdict:
         return NotYet("that one is told what to do by the API server", "There is one who also reads a folder.")
     if not (there := answering(context)):
         return NotYet("nobody answers at the node port", "Ask again in a moment.")
-    return Passed(f"no API server, no etcd; `web` still answers on {len(there)} machines")
+    return Passed(f"no API server, no etcd; `hello` still answers on {len(there)} machines")
 
 
 def stop_apiserver(context: Context) -> str:
@@ -368,12 +368,12 @@ def all_back(context: Context) -> Verdict:
     for name in ("etcd", "kube-apiserver"):
         if (amiss := not_running(context, name)) is not None:
             return amiss
-    web = deployment(context, "web")
-    if web is None or web.metadata.uid != context.memory.get("uid"):
-        return NotYet("`web` is not what it was", "Was it removed? Create it and its Service again.")
+    hello = deployment(context, "hello")
+    if hello is None or hello.metadata.uid != context.memory.get("uid"):
+        return NotYet("`hello` is not what it was", "Was it removed? Create it and its Service again.")
     if silent := sorted(name for name, node in nodes(context).items() if not ready(node)):
         return NotYet(f"not ready: {', '.join(silent)}", "Their kubelets report every few seconds.")
-    if (amiss := not_ready_yet(context, "web", 4)) is not None:
+    if (amiss := not_ready_yet(context, "hello", 4)) is not None:
         return amiss
     return Passed("the same Deployment (its uid tells), its 4 pods ready, every node ready")
 
@@ -391,23 +391,23 @@ def gone(context: Context) -> Verdict:
     left = [
         what
         for what, thing in (
-            ("Deployment", deployment(context, "web")),
-            ("Service", found(core(context).read_namespaced_service, "web")),
+            ("Deployment", deployment(context, "hello")),
+            ("Service", found(core(context).read_namespaced_service, "hello")),
         )
         if thing is not None
     ]
     if left:
-        return NotYet(f"still there: {' and '.join(left)} `web`", "`kubectl delete deployment,service web`")
+        return NotYet(f"still there: {' and '.join(left)} `hello`", "`kubectl delete deployment,service hello`")
     return Passed("both are gone, and their pods with them")
 
 
 def remove_both(context: Context) -> None:
     from kubernetes import client
 
-    client.AppsV1Api(context.client).delete_namespaced_deployment("web", "default")
-    client.CoreV1Api(context.client).delete_namespaced_service("web", "default", _preload_content=False)
+    client.AppsV1Api(context.client).delete_namespaced_deployment("hello", "default")
+    client.CoreV1Api(context.client).delete_namespaced_service("hello", "default", _preload_content=False)
 
 
 def reset(context: Context) -> None:
     heal_everything(context)
-    sweep(context, "web")
+    sweep(context, "hello")

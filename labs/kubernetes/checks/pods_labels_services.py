@@ -9,9 +9,9 @@ from .pods_labels_services_steps import (
     ITS_OWN,
     answer_name,
     create_quarrel,
+    create_shop,
     create_twins,
-    create_web,
-    expose_web,
+    expose_shop,
     gone,
     how_many,
     label_aside,
@@ -74,30 +74,30 @@ LAB = Lab(
         Step(
             id="three",
             title="Three of a kind",
-            task="Create the Deployment `web` of **three** pods with the cell above. Each serves a page with its own "
+            task="Create the Deployment `shop` of **three** pods with the cell above. Each serves a page with its own "
             "name, and says at `/ready` whether it wants visitors.",
             check=three_ready,
-            solution=create_web,
+            solution=create_shop,
             why="Three addresses, all of which will change. Nobody should ever write one of them down.",
         ),
         Step(
             id="service",
             title="One address in front",
             needs=("three",),
-            task="Put a **Service** in front: `kubectl expose deployment web --port=80`, or the cell above.",
+            task="Put a **Service** in front: `kubectl expose deployment shop --port=80`, or the cell above.",
             check=service_sends,
-            solution=expose_web,
-            hints=(Hint("The Service must be called `web` and select `app=web`."),),
-            why="A Service holds no list of pods. It holds a **selector**, `app=web`, and an address that stays. "
+            solution=expose_shop,
+            hints=(Hint("The Service must be called `shop` and select `app=shop`."),),
+            why="A Service holds no list of pods. It holds a **selector**, `app=shop`, and an address that stays. "
             "Somebody else – a controller, of course – keeps the list of ready pods that carry the label.",
         ),
         Step(
             id="name",
             title="And one name",
             needs=("service", "twins"),
-            task="Every pod asks the cluster's own DNS. The cell above asks it, from inside `twins`, what `web` is.",
+            task="Every pod asks the cluster's own DNS. The cell above asks it, from inside `twins`, what `shop` is.",
             ask=Ask(
-                "Which address does the name `web` stand for?",
+                "Which address does the name `shop` stand for?",
                 ("That of one pod, each time another", ITS_OWN, "That of a node"),
             ),
             check=name_known,
@@ -113,13 +113,13 @@ LAB = Lab(
             task="One of the three behaves oddly, and you want to look at it in peace. Change its label: click it in "
             "the graph and set `app=aside`, or `kubectl label pod NAME app=aside --overwrite`.",
             prediction=Prediction(
-                "Three are wanted, one changes its label. How many of `web`'s pods run afterwards, all in all?",
+                "Three are wanted, one changes its label. How many of `shop`'s pods run afterwards, all in all?",
                 ("Two", "Three", "Four"),
                 how_many,
             ),
             check=put_aside,
             solution=label_aside,
-            hints=(Hint("NAME is one of `kubectl get pods -l app=web`."),),
+            hints=(Hint("NAME is one of `kubectl get pods -l app=shop`."),),
             why="The ReplicaSet counts what carries its labels: two. So it made a **twin**, and let go of the old pod, "
             "which runs on, owned by nobody, reached by nobody but you. The Service counts the same way.",
         ),
@@ -127,7 +127,7 @@ LAB = Lab(
             id="back",
             title="Put it back",
             needs=("aside",),
-            task="You have seen enough. Give it its label back: `app=web`.",
+            task="You have seen enough. Give it its label back: `app=shop`.",
             prediction=Prediction(
                 "Now four carry the label. What happens?",
                 ("The ReplicaSet takes it in, and deletes one", "It is refused", "Four stay: more is better"),
@@ -170,7 +170,7 @@ LAB = Lab(
             id="clean-up",
             title="Clean up",
             needs=("twins", "three"),
-            task="`kubectl delete deployment,service web` and `kubectl delete pod twins quarrel`.",
+            task="`kubectl delete deployment,service shop` and `kubectl delete pod twins quarrel`.",
             check=gone,
             solution=remove_all,
             why="The Deployment took its pods along. The two pods you made by hand had nobody to do that.",

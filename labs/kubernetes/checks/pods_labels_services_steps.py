@@ -29,7 +29,7 @@ from .common import (
     waiting,
 )
 
-WEB = "app=web"
+SHOP = "app=shop"
 ASIDE = "app=aside"
 ITS_OWN = "The Service's own address, which never changes"
 
@@ -53,7 +53,7 @@ def two_in_one(context: Context) -> Verdict:
     )
     if "Hostname: twins" not in log:
         return NotYet("`helper` has not heard from its twin yet", "It asks every second.")
-    return Passed(f"two containers, one address ({twins.status.pod_ip}): `helper` hears `web` at localhost")
+    return Passed(f"two containers, one address ({twins.status.pod_ip}): `helper` hears `server` at localhost")
 
 
 def create_twins(context: Context) -> None:
@@ -64,7 +64,7 @@ def create_twins(context: Context) -> None:
         "metadata": {"name": "twins", "labels": {"app": "twins"}},
         "spec": {
             "containers": [
-                {"name": "web", "image": "traefik/whoami:v1.10"},
+                {"name": "server", "image": "traefik/whoami:v1.10"},
                 {"name": "helper", "image": "busybox:1.36", "command": ["sh", "-c", ask]},
             ]
         },
@@ -115,57 +115,57 @@ def create_quarrel(context: Context) -> None:
 
 @asks
 def three_ready(context: Context) -> Verdict:
-    if (amiss := not_ready_yet(context, "web", 3)) is not None:
+    if (amiss := not_ready_yet(context, "shop", 3)) is not None:
         return amiss
-    web = deployment(context, "web")
-    assert web is not None
-    container = web.spec.template.spec.containers[0]
+    shop = deployment(context, "shop")
+    assert shop is not None
+    container = shop.spec.template.spec.containers[0]
     if container.readiness_probe is None or container.image != BUSYBOX:
-        return NotYet("`web` is not the one of this lab", "Delete it, and run the cell above.")
-    return Passed(f"{names(ready_pods(context, WEB))} are ready")
+        return NotYet("`shop` is not the one of this lab", "Delete it, and run the cell above.")
+    return Passed(f"{names(ready_pods(context, SHOP))} are ready")
 
 
-def create_web(context: Context) -> None:
+def create_shop(context: Context) -> None:
     from kubernetes import client
 
     script = "mkdir /www && hostname > /www/index.html && touch /www/ready && httpd -f -p 80 -h /www"
     container = {
-        "name": "web",
+        "name": "shop",
         "image": "busybox:1.36",
         "command": ["sh", "-c", script],
         "readinessProbe": {"httpGet": {"path": "/ready", "port": 80}, "periodSeconds": 1},
     }
-    web = {
-        "metadata": {"name": "web"},
+    shop = {
+        "metadata": {"name": "shop"},
         "spec": {
             "replicas": 3,
-            "selector": {"matchLabels": {"app": "web"}},
+            "selector": {"matchLabels": {"app": "shop"}},
             "template": {
-                "metadata": {"labels": {"app": "web"}},
+                "metadata": {"labels": {"app": "shop"}},
                 "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
             },
         },
     }
-    client.AppsV1Api(context.client).create_namespaced_deployment("default", web)
+    client.AppsV1Api(context.client).create_namespaced_deployment("default", shop)
 
 
 @asks
 def service_sends(context: Context) -> Verdict:
-    service = found(core(context).read_namespaced_service, "web")
+    service = found(core(context).read_namespaced_service, "shop")
     if service is None:
-        return NotYet("there is no Service `web`", "`kubectl expose deployment web --port=80`")
-    if service.spec.selector != {"app": "web"}:
-        return NotYet(f"`web` selects {service.spec.selector}", "It should select `app: web`.")
-    serving, _ = behind(context, "web")
+        return NotYet("there is no Service `shop`", "`kubectl expose deployment shop --port=80`")
+    if service.spec.selector != {"app": "shop"}:
+        return NotYet(f"`shop` selects {service.spec.selector}", "It should select `app: shop`.")
+    serving, _ = behind(context, "shop")
     if len(serving) < 3:
         return NotYet(f"it sends to {len(serving)} pods", "Whoever keeps the list has not looked yet.")
     return Passed(f"{service.spec.cluster_ip} stands in front of {len(serving)} pods")
 
 
-def expose_web(context: Context) -> None:
+def expose_shop(context: Context) -> None:
     from kubernetes import client
 
-    service = {"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}}
+    service = {"metadata": {"name": "shop"}, "spec": {"selector": {"app": "shop"}, "ports": [{"port": 80}]}}
     client.CoreV1Api(context.client).create_namespaced_service("default", service)
 
 
@@ -173,12 +173,12 @@ def expose_web(context: Context) -> None:
 def name_known(context: Context) -> Verdict:
     if context.answer is None:
         return NotYet("no answer yet", "The last line of the answer above.")
-    service = found(core(context).read_namespaced_service, "web")
+    service = found(core(context).read_namespaced_service, "shop")
     if service is None:
-        return NotYet("there is no Service `web`", "Make it again.")
+        return NotYet("there is no Service `shop`", "Make it again.")
     if context.answer != ITS_OWN:
         return NotYet("that is not the address above", "Compare it with `kubectl get service,pods -o wide`.")
-    return Passed(f"`web` means {service.spec.cluster_ip}, whoever stands behind it")
+    return Passed(f"`shop` means {service.spec.cluster_ip}, whoever stands behind it")
 
 
 def answer_name(context: Context) -> str:
@@ -190,24 +190,24 @@ def answer_name(context: Context) -> str:
 
 @asks
 def put_aside(context: Context) -> Verdict:
-    aside = [p for p in living(context) if owner(p) is None and p.metadata.name.startswith("web-")]
+    aside = [p for p in living(context) if owner(p) is None and p.metadata.name.startswith("shop-")]
     if not aside:
-        return NotYet("every pod of `web` still belongs to it", "`kubectl label pod NAME app=aside --overwrite`")
-    if (amiss := not_ready_yet(context, "web", 3)) is not None:
+        return NotYet("every pod of `shop` still belongs to it", "`kubectl label pod NAME app=aside --overwrite`")
+    if (amiss := not_ready_yet(context, "shop", 3)) is not None:
         return amiss
-    serving, others = behind(context, "web")
+    serving, others = behind(context, "shop")
     name = aside[0].metadata.name
     if name in serving | others:
         return NotYet(f"the Service still knows `{name}`", "A moment.")
     context.memory["aside"] = name
-    newest = max(ready_pods(context, WEB), key=lambda p: p.metadata.creation_timestamp)
+    newest = max(ready_pods(context, SHOP), key=lambda p: p.metadata.creation_timestamp)
     return Passed(f"`{name}` runs on, nobody's; `{newest.metadata.name}` took its place")
 
 
 @quietly(None)
 def how_many(context: Context) -> str | None:
     return {3: "Three", 4: "Four", 2: "Two"}.get(
-        len([p for p in living(context) if p.metadata.name.startswith("web-")])
+        len([p for p in living(context) if p.metadata.name.startswith("shop-")])
     )
 
 
@@ -215,7 +215,7 @@ def label_aside(context: Context) -> None:
     from kubernetes import client
 
     core = client.CoreV1Api(context.client)
-    name = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    name = core.list_namespaced_pod("default", label_selector="app=shop").items[0].metadata.name
     core.patch_namespaced_pod(name, "default", {"metadata": {"labels": {"app": "aside"}}})
 
 
@@ -225,17 +225,17 @@ def put_back(context: Context) -> Verdict:
     here = pod(context, name)
     alive = here is not None and not going(here)
     if alive and owner(here) is None:
-        return NotYet(f"`{name}` is still outside", f"`kubectl label pod {name} app=web --overwrite`")
-    if (amiss := not_ready_yet(context, "web", 3)) is not None:
+        return NotYet(f"`{name}` is still outside", f"`kubectl label pod {name} app=shop --overwrite`")
+    if (amiss := not_ready_yet(context, "shop", 3)) is not None:
         return amiss
-    if len(there := living(context, WEB)) != 3:
-        return NotYet(f"{len(there)} pods carry `app=web`", "One too many: its controller is about to notice.")
+    if len(there := living(context, SHOP)) != 3:
+        return NotYet(f"{len(there)} pods carry `app=shop`", "One too many: its controller is about to notice.")
     return Passed(f"three again; `{name}` {'was taken back, another one had to go' if alive else 'itself had to go'}")
 
 
 @quietly(None)
 def what_came_of_four(context: Context) -> str | None:
-    count = len(living(context, "app in (web,aside)"))
+    count = len(living(context, "app in (shop,aside)"))
     return {3: "The ReplicaSet takes it in, and deletes one", 4: "Four stay: more is better"}.get(count)
 
 
@@ -244,22 +244,22 @@ def label_back(context: Context) -> None:
 
     core = client.CoreV1Api(context.client)
     name = core.list_namespaced_pod("default", label_selector="app=aside").items[0].metadata.name
-    core.patch_namespaced_pod(name, "default", {"metadata": {"labels": {"app": "web"}}})
+    core.patch_namespaced_pod(name, "default", {"metadata": {"labels": {"app": "shop"}}})
 
 
 # -- ready, or not ---------------------------------------------------------------------------------------------------
 
 
 def sulking(context: Context) -> list[Any]:
-    return [p for p in living(context, WEB) if not ready(p) and p.status.phase == "Running"]
+    return [p for p in living(context, SHOP) if not ready(p) and p.status.phase == "Running"]
 
 
 @asks
 def unready(context: Context) -> Verdict:
     if not (found_some := sulking(context)):
-        return NotYet("every pod of `web` is ready", "Remove `/www/ready` in one of them.")
+        return NotYet("every pod of `shop` is ready", "Remove `/www/ready` in one of them.")
     name = found_some[0].metadata.name
-    serving, _ = behind(context, "web")
+    serving, _ = behind(context, "shop")
     if name in serving:
         return NotYet(f"the Service still sends to `{name}`", "A moment.")
     context.memory["unready"] = name
@@ -268,7 +268,7 @@ def unready(context: Context) -> Verdict:
 
 @quietly(None)
 def what_of_it(context: Context) -> str | None:
-    return "It gets no traffic, and stays" if sulking(context) and len(living(context, WEB)) == 3 else None
+    return "It gets no traffic, and stays" if sulking(context) and len(living(context, SHOP)) == 3 else None
 
 
 def remove_ready(context: Context) -> None:
@@ -277,9 +277,10 @@ def remove_ready(context: Context) -> None:
 
     # `stream` turns the client that it is given into one for streams, so it gets one of its own.
     core = client.CoreV1Api(config.new_client_from_config(context.sandbox.env["KUBECONFIG"]))
-    name = core.list_namespaced_pod("default", label_selector="app=web").items[0].metadata.name
+    there = core.list_namespaced_pod("default", label_selector="app=shop").items
+    pod = next(pod for pod in there if not pod.metadata.deletion_timestamp)
     command = ["rm", "/www/ready"]
-    stream(core.connect_get_namespaced_pod_exec, name, "default", command=command, stdout=True, stderr=True)
+    stream(core.connect_get_namespaced_pod_exec, pod.metadata.name, "default", command=command, stdout=True)
 
 
 @asks
@@ -287,7 +288,7 @@ def well_again(context: Context) -> Verdict:
     if grumpy := sulking(context):
         name = grumpy[0].metadata.name
         return NotYet(f"`{name}` is not ready", f"`kubectl exec {name} -- touch /www/ready`")
-    serving, _ = behind(context, "web")
+    serving, _ = behind(context, "shop")
     if len(serving) != 3:
         return NotYet(f"the Service sends to {len(serving)} pods", "The probe looks every second.")
     kept = context.memory.get("unready") in serving
@@ -299,7 +300,7 @@ def touch_ready(context: Context) -> None:
     from kubernetes.stream import stream
 
     core = client.CoreV1Api(config.new_client_from_config(context.sandbox.env["KUBECONFIG"]))
-    there = core.list_namespaced_pod("default", label_selector="app=web").items
+    there = core.list_namespaced_pod("default", label_selector="app=shop").items
     for pod in [pod for pod in there if not pod.metadata.deletion_timestamp]:
         command = ["touch", "/www/ready"]
         stream(core.connect_get_namespaced_pod_exec, pod.metadata.name, "default", command=command, stdout=True)
@@ -310,9 +311,9 @@ def touch_ready(context: Context) -> None:
 
 @asks
 def gone(context: Context) -> Verdict:
-    left = [f"Deployment `{d}`" for d in ("web",) if deployment(context, d) is not None]
-    left += ["Service `web`"] if found(core(context).read_namespaced_service, "web") is not None else []
-    mine = [p for p in pods(context, "app in (web,aside,twins,quarrel)") if not going(p)]
+    left = [f"Deployment `{d}`" for d in ("shop",) if deployment(context, d) is not None]
+    left += ["Service `shop`"] if found(core(context).read_namespaced_service, "shop") is not None else []
+    mine = [p for p in pods(context, "app in (shop,aside,twins,quarrel)") if not going(p)]
     left += [f"pod `{p.metadata.name}`" for p in mine]
     if left:
         return NotYet(f"still there: {', '.join(left[:4])}", "The cell above, or `kubectl delete`.")
@@ -323,12 +324,12 @@ def remove_all(context: Context) -> None:
     from kubernetes import client
 
     core = client.CoreV1Api(context.client)
-    client.AppsV1Api(context.client).delete_namespaced_deployment("web", "default")
-    core.delete_namespaced_service("web", "default", _preload_content=False)
+    client.AppsV1Api(context.client).delete_namespaced_deployment("shop", "default")
+    core.delete_namespaced_service("shop", "default", _preload_content=False)
     for name in ("twins", "quarrel"):
         core.delete_namespaced_pod(name, "default", grace_period_seconds=1)
 
 
 def reset(context: Context) -> None:
     heal_everything(context)
-    sweep(context, "web", "aside", "twins", "quarrel")
+    sweep(context, "shop", "aside", "twins", "quarrel")

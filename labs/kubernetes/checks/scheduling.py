@@ -5,7 +5,22 @@ from __future__ import annotations
 from labkit.guide import Ask, Hint, Lab, Prediction, Recap, Step
 
 from .common import heal_everything, quietly
-from .placing import waiting
+from .placing import (
+    waiting,
+)
+from .scheduling_doors import (
+    cordon_one,
+    evict_strangers,
+    fate_of_the_cordoned,
+    guests_at_home,
+    how_vip_got_in,
+    invite_guests,
+    let_vip_in,
+    nobody_new,
+    only_guests_left,
+    vip_has_room,
+    who_left,
+)
 from .scheduling_steps import (
     A_WORKER,
     THE_MASTER,
@@ -14,33 +29,22 @@ from .scheduling_steps import (
     answer_nodes,
     ask_for_less,
     asks_for_less,
-    cordon_one,
     deploy_fair,
     deploy_fast,
     deploy_hungry,
     deploy_shy,
-    evict_strangers,
     fair_shares,
     fate_of_fast,
-    fate_of_the_cordoned,
-    guests_at_home,
     how_many_run,
-    how_vip_got_in,
-    invite_guests,
     label_gone,
-    let_vip_in,
-    nobody_new,
     on_the_ssd,
     one_stays_alone,
     one_too_many,
-    only_guests_left,
     reset,
     skewed,
     tidy,
     tidy_up,
     unlabel,
-    vip_has_room,
-    who_left,
     why_nowhere,
 )
 
@@ -186,7 +190,7 @@ LAB = Lab(
             title="Closed, please use another",
             needs=("ask-for-less",),
             task="**Cordon** a worker that runs a pod of `hungry`: `kubectl cordon NODE`, or click it and press "
-            "**Pause**. Then `kubectl scale deployment hungry --replicas=6`.",
+            "**Cordon**. Then `kubectl scale deployment hungry --replicas=6`.",
             prediction=Prediction(
                 "What becomes of the pods that run on the cordoned node?",
                 ("They move", "They stay", "They are restarted"),

@@ -5,44 +5,46 @@ from __future__ import annotations
 from labkit.guide import Ask, Hint, Lab, Prediction, Recap, Step
 
 from .common import quietly
+from .self_healing_machines import (
+    at_first,
+    cut_it_off,
+    cut_off,
+    effects,
+    everybody_back,
+    fate_of_the_lost,
+    gone_silent,
+    heal_all,
+    machines,
+    meanwhile,
+    only_wait,
+    pull_the_plug,
+    reunited,
+    silent,
+    twins_elsewhere,
+)
 from .self_healing_steps import (
     REFUSED,
     after_closing,
     after_the_illness,
     answer_refused,
-    at_first,
     backs_off,
+    bakery_is_open,
     close_one,
-    cut_it_off,
-    cut_off,
+    deploy_bakery,
     deploy_crashy,
-    deploy_shop,
     drained,
-    effects,
-    everybody_back,
     eviction_refused,
-    fate_of_the_lost,
-    gone_silent,
-    heal_all,
     how_it_goes_on,
     left_out,
-    machines,
     make_budget,
     make_ill,
-    meanwhile,
     nothing_to_spare,
-    only_wait,
-    pull_the_plug,
     relax_and_drain,
     reset,
     restarted,
-    reunited,
     setup,
-    shop_is_open,
-    silent,
     tidy,
     tidy_up,
-    twins_elsewhere,
 )
 
 NO_PLUG = {"attached": "An attached cluster has no plug: do this on an embedded sandbox."}
@@ -58,11 +60,11 @@ LAB = Lab(
     reset=reset,
     steps=(
         Step(
-            id="shop",
-            title="Open the shop",
-            task="Run the cell above: the Deployment `shop`, three replicas, and its Service.",
-            check=shop_is_open,
-            solution=deploy_shop,
+            id="bakery",
+            title="Open the bakery",
+            task="Run the cell above: the Deployment `bakery`, three replicas, and its Service.",
+            check=bakery_is_open,
+            solution=deploy_bakery,
             why="A pod counts as *ready* once its readiness probe has been answered, and not before: until then the "
             "Service does not send anybody there.",
             patience=120,
@@ -70,8 +72,8 @@ LAB = Lab(
         Step(
             id="ill",
             title="Make one ill",
-            needs=("shop",),
-            task="The *liveness* probe of `shop` asks every two seconds for the file `/tmp/alive`. Take it away from "
+            needs=("bakery",),
+            task="The *liveness* probe of `bakery` asks every two seconds for the file `/tmp/alive`. Take it away from "
             "one of the pods: `kubectl exec POD -- rm /tmp/alive`, or `execute(POD, 'rm', '/tmp/alive')`.",
             prediction=Prediction(
                 "The probe fails twice. What then?",
@@ -103,7 +105,7 @@ LAB = Lab(
             check=left_out,
             solution=close_one,
             hints=(
-                Hint("Click the Service `shop` in the dashboard: *sends to*, and *not ready*."),
+                Hint("Click the Service `bakery` in the dashboard: *sends to*, and *not ready*."),
                 Hint("If the pod was restarted, you took `/tmp/alive`. Its new container has both files again."),
             ),
             why="*Not ready* means “not now”: the pod leaves the Service's endpoints, and nothing else happens, "
@@ -138,7 +140,7 @@ LAB = Lab(
             id="silence",
             title="Pull the plug",
             needs=("closed",),
-            task="Choose a worker that runs a pod of `shop`, and pull its plug: in the dashboard, or "
+            task="Choose a worker that runs a pod of `bakery`, and pull its plug: in the dashboard, or "
             "`kube.fail(NODE)`. Then look at `kubectl get pods` *at once*, and wait.",
             prediction=Prediction(
                 "The machine is dead. In the first seconds its pods are said to be…",
@@ -165,7 +167,7 @@ LAB = Lab(
             id="twin",
             title="A twin elsewhere",
             needs=("silence",),
-            task="Two of three are left. Wait: it is the cluster's turn. The pods of `shop` *tolerate* a dead node "
+            task="Two of three are left. Wait: it is the cluster's turn. The pods of `bakery` *tolerate* a dead node "
             "for 10 seconds; if a manifest says nothing, Kubernetes writes **300** into it.",
             prediction=Prediction(
                 "A new pod will take over. What becomes of the old one, on the dead machine?",
@@ -234,8 +236,8 @@ LAB = Lab(
             check=reunited,
             solution=heal_all,
             engines=DRILL,
-            why="The same pod, not one restart: it never stopped. (The pod of `shop` that was there had a twin after "
-            "ten seconds; for a while *four* ran where three were wanted.) A ReplicaSet promises “at least about "
+            why="The same pod, not one restart: it never stopped. (A pod of `bakery` would have had a twin after ten "
+            "seconds: for a while *four* would have run where three are wanted.) A ReplicaSet promises “at least about "
             "three”, never “at most three”. What must not run twice needs a lock, not a replica count.",
             patience=120,
         ),
@@ -244,8 +246,8 @@ LAB = Lab(
             title="Not below three",
             needs=("back",),
             task="The last disaster is one that you plan: a machine needs a new kernel. First say how many pods of "
-            "`shop` must stay, whatever you do:\n\n"
-            "`kubectl create poddisruptionbudget shop --selector=app=shop --min-available=3`",
+            "`bakery` must stay, whatever you do:\n\n"
+            "`kubectl create poddisruptionbudget bakery --selector=app=bakery --min-available=3`",
             check=nothing_to_spare,
             solution=make_budget,
             engines={
@@ -276,9 +278,9 @@ LAB = Lab(
             id="drained",
             title="Room for one",
             needs=("refused",),
-            task="Give it that room, `minAvailable: 2`, and drain a worker that runs a pod of `shop`:\n\n"
+            task="Give it that room, `minAvailable: 2`, and drain a worker that runs a pod of `bakery`:\n\n"
             "```\n"
-            'kubectl patch pdb shop --type=merge -p \'{"spec": {"minAvailable": 2}}\'\n'
+            'kubectl patch pdb bakery --type=merge -p \'{"spec": {"minAvailable": 2}}\'\n'
             "kubectl drain NODE --ignore-daemonsets --delete-emptydir-data\n"
             "```\n\n"
             "or **Drain** in the dashboard.",
@@ -296,8 +298,8 @@ LAB = Lab(
             task="Open the node again and remove what you made:\n\n"
             "```\n"
             "kubectl uncordon NODE\n"
-            "kubectl delete deployment shop steady crashy\n"
-            "kubectl delete service,pdb shop\n"
+            "kubectl delete deployment bakery steady crashy\n"
+            "kubectl delete service,pdb bakery\n"
             "```",
             check=tidy,
             solution=tidy_up,

@@ -1,4 +1,4 @@
-"""What labs/kubernetes/10-self-healing checks, and how each step is solved."""
+"""What labs/kubernetes/10-self-healing checks of containers, budgets and drains, and how each step is solved."""
 
 from __future__ import annotations
 
@@ -17,66 +17,45 @@ from .common import (
     activate_everything,
     asks,
     behind,
-    condition,
     core,
     deployment,
     found,
     heal_everything,
     living,
-    nodes,
     objects,
-    pods,
     quietly,
     ready,
-    ready_pods,
     sweep,
     version_of,
 )
 from .placing import all_ready, cordoned, counted, missing, per_node, seats
 
-SHOP, STEADY, CRASHY = "shop", "steady", "crashy"
+BAKERY, STEADY, CRASHY = "bakery", "steady", "crashy"
 REPLICAS = 3
 SETTLED = 3.0  # seconds that a state must hold before “nothing happens” counts as seen
-UNREACHABLE = "node.kubernetes.io/unreachable"
 
 
 def restarts(pod: Any) -> int:
     return sum(status.restart_count for status in pod.status.container_statuses or ())
 
 
-def silent(context: Context) -> dict[str, Any]:
-    """Nodes of which nothing has been heard for too long."""
-    there = nodes(context).items()
-    return {name: node for name, node in there if (told := condition(node, "Ready")) and told.status == "Unknown"}
-
-
-def machines(context: Context, *states: str) -> list[str]:
-    """Machines whose plug is in one of these states."""
-    return [machine.name for machine in context.sandbox.machines if machine.state in states]
-
-
-def effects(node: Any, key: str = UNREACHABLE) -> set[str]:
-    """The effects of the taints of that key."""
-    return {taint.effect for taint in node.spec.taints or () if taint.key == key}
-
-
-def open_shop() -> NotYet:
-    return missing(SHOP, "Run the cell that makes it.")
+def no_bakery() -> NotYet:
+    return missing(BAKERY, "Run the cell that makes it.")
 
 
 @asks
-def shop_is_open(context: Context) -> Verdict:
-    if (amiss := all_ready(context, SHOP, REPLICAS)) is not None:
+def bakery_is_open(context: Context) -> Verdict:
+    if (amiss := all_ready(context, BAKERY, REPLICAS)) is not None:
         return amiss
-    if found(core(context).read_namespaced_service, SHOP) is None:
-        return NotYet("nobody sends customers there: there is no Service `shop`", "Run the cell that makes both.")
-    serving, _ = behind(context, SHOP)
+    if found(core(context).read_namespaced_service, BAKERY) is None:
+        return NotYet("nobody sends customers there: there is no Service `bakery`", "Run the cell that makes both.")
+    serving, _ = behind(context, BAKERY)
     if len(serving) != REPLICAS:
         return NotYet(f"the Service knows {len(serving)} of {REPLICAS} pods", "A moment.")
-    return Passed(f"the Service sends to {REPLICAS} pods: {counted(per_node(context, SHOP))}")
+    return Passed(f"the Service sends to {REPLICAS} pods: {counted(per_node(context, BAKERY))}")
 
 
-def deploy_shop(context: Context) -> None:
+def deploy_bakery(context: Context) -> None:
     command = "echo $HOSTNAME > /tmp/index.html; touch /tmp/alive /tmp/open; exec httpd -f -p 8080 -h /tmp"
     container = {
         "command": ["sh", "-c", command],
@@ -86,7 +65,7 @@ def deploy_shop(context: Context) -> None:
     ten_seconds = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 10}
     silences = ("node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready")
     pod = {"tolerations": [{"key": key, **ten_seconds} for key in silences], "terminationGracePeriodSeconds": 1}
-    context.sandbox.actions.deploy("shop", "busybox:1.36", 3, {80: 8080}, pod=pod, container=container)
+    context.sandbox.actions.deploy("bakery", "busybox:1.36", 3, {80: 8080}, pod=pod, container=container)
 
 
 # -- probes ----------------------------------------------------------------------------------------------------------
@@ -94,9 +73,9 @@ def deploy_shop(context: Context) -> None:
 
 @asks
 def restarted(context: Context) -> Verdict:
-    if deployment(context, SHOP) is None:
-        return open_shop()
-    again = [pod for pod in living(context, "app=shop") if restarts(pod)]
+    if deployment(context, BAKERY) is None:
+        return no_bakery()
+    again = [pod for pod in living(context, "app=bakery") if restarts(pod)]
     if not again:
         return NotYet(
             "nothing has been restarted so far", "`kubectl exec POD -- rm /tmp/alive`, then two failures, 2 s apart."
@@ -108,7 +87,7 @@ def restarted(context: Context) -> Verdict:
 
 @quietly(None)
 def after_the_illness(context: Context) -> str | None:
-    again = [pod for pod in living(context, "app=shop") if restarts(pod)]
+    again = [pod for pod in living(context, "app=bakery") if restarts(pod)]
     return "Its container is started again, in the same pod" if again else "A new pod takes its place"
 
 
@@ -118,17 +97,17 @@ def make_ill(context: Context) -> None:
 
     # exec needs a client of its own: for the moment of the call it speaks WebSocket only
     core = client.CoreV1Api(config.new_client_from_config(context.sandbox.env["KUBECONFIG"]))
-    pod = core.list_namespaced_pod("default", label_selector="app=shop").items[0]
-    command = ["rm", "/tmp/alive"]
-    stream(core.connect_get_namespaced_pod_exec, pod.metadata.name, "default", command=command, stdout=True)
+    pod = core.list_namespaced_pod("default", label_selector="app=bakery").items[0]
+    execute = core.connect_get_namespaced_pod_exec
+    stream(execute, pod.metadata.name, "default", command=["rm", "/tmp/alive"], stdout=True)
 
 
 @asks
 def left_out(context: Context) -> Verdict:
-    if deployment(context, SHOP) is None:
-        return open_shop()
-    serving, selected = behind(context, SHOP)
-    there = {pod.metadata.name: pod for pod in living(context, "app=shop")}
+    if deployment(context, BAKERY) is None:
+        return no_bakery()
+    serving, selected = behind(context, BAKERY)
+    there = {pod.metadata.name: pod for pod in living(context, "app=bakery")}
     closed = [there[name] for name in sorted(selected) if name in there and not ready(there[name])]
     if not closed:
         context.memory.pop("closed", None)
@@ -144,7 +123,7 @@ def left_out(context: Context) -> Verdict:
 
 @quietly(None)
 def after_closing(context: Context) -> str | None:
-    _, selected = behind(context, SHOP)
+    _, selected = behind(context, BAKERY)
     return "It gets no traffic, and is left alone" if selected else "It is restarted"
 
 
@@ -153,9 +132,9 @@ def close_one(context: Context) -> None:
     from kubernetes.stream import stream
 
     core = client.CoreV1Api(config.new_client_from_config(context.sandbox.env["KUBECONFIG"]))
-    pod = core.list_namespaced_pod("default", label_selector="app=shop").items[-1]
-    command = ["rm", "/tmp/open"]
-    stream(core.connect_get_namespaced_pod_exec, pod.metadata.name, "default", command=command, stdout=True)
+    pod = core.list_namespaced_pod("default", label_selector="app=bakery").items[-1]
+    execute = core.connect_get_namespaced_pod_exec
+    stream(execute, pod.metadata.name, "default", command=["rm", "/tmp/open"], stdout=True)
 
 
 @asks
@@ -191,166 +170,12 @@ def deploy_crashy(context: Context) -> None:
     context.sandbox.actions.deploy("crashy", "busybox:1.36", command=["sh", "-c", "exit 1"])
 
 
-# -- a machine dies --------------------------------------------------------------------------------------------------
-
-
-@asks
-def gone_silent(context: Context) -> Verdict:
-    off = machines(context, "down")
-    if not off:
-        if (amiss := all_ready(context, SHOP, REPLICAS)) is not None:
-            return amiss
-        return NotYet("every machine has its plug in", "Pull the plug of a worker that runs a pod of `shop`.")
-    since = context.memory.setdefault("pulled", time.time())
-    quiet = silent(context)
-    lost = [pod for pod in pods(context, "app=shop") if pod.spec.node_name in off]
-    if not lost and not quiet:
-        return NotYet(f"{off[0]} runs no pod of `shop`", f"Heal it (`kube.heal({off[0]!r})`), and take one that does.")
-    if off[0] not in quiet:
-        if lost and ready(lost[0]):
-            context.memory["at first"] = "Running and ready, as if nothing had happened"
-        return NotYet(
-            f"{off[0]} is off; its node is still *Ready*", "A node may be silent for 50 s (40 s before 1.32)."
-        )
-    if not effects(quiet[off[0]]):
-        return NotYet(f"{off[0]} is *NotReady*; its taint is about to come", "A moment.")
-    serving, _ = behind(context, SHOP)
-    if any(pod.metadata.name in serving for pod in lost):
-        return NotYet(f"{off[0]} is *NotReady*; the Service still sends there", "A moment.")
-    context.memory["lost"] = {"node": off[0], "pods": [pod.metadata.name for pod in lost]}
-    return Passed(f"{off[0]} is NotReady, {time.time() - since:.0f} s after the plug; the Service sends nothing there")
-
-
-def at_first(context: Context) -> str | None:
-    return context.memory.get("at first")
-
-
-def pull_the_plug(context: Context) -> None:
-    from kubernetes import client
-
-    pods = client.CoreV1Api(context.client).list_namespaced_pod("default", label_selector="app=shop").items
-    context.sandbox.fail(pods[0].spec.node_name)
-
-
-@asks
-def twins_elsewhere(context: Context) -> Verdict:
-    lost = context.memory["lost"]
-    quiet = silent(context)
-    if lost["node"] not in quiet:
-        return NotYet(f"{lost['node']} is back already", "Pull its plug again, and wait.")
-    well = ready_pods(context, "app=shop")
-    if len(well) >= REPLICAS:
-        hanging = [pod for pod in pods(context, "app=shop") if pod.spec.node_name == lost["node"]]
-        left = f"; `{hanging[0].metadata.name}` hangs on {lost['node']}" if hanging else ""
-        return Passed(f"{REPLICAS} pods are ready: {counted(per_node(context, SHOP))}{left}")
-    if "NoExecute" not in effects(quiet[lost["node"]]):
-        return NotYet(f"{lost['node']} has no `NoExecute` taint yet", "It follows the first taint by some seconds.")
-    if any(
-        pod.metadata.deletion_timestamp is None
-        for pod in pods(context, "app=shop")
-        if pod.spec.node_name == lost["node"]
-    ):
-        return NotYet("the taint is there, and still tolerated", "10 s, says the toleration of `shop`.")
-    return NotYet(f"evicted; {len(well)} of {REPLICAS} are ready", "The twin is starting.")
-
-
-@quietly(None)
-def fate_of_the_lost(context: Context) -> str | None:
-    lost = [pod for pod in pods(context, "app=shop") if pod.metadata.name in context.memory["lost"]["pods"]]
-    if not lost:
-        return "It is gone"
-    return "It hangs in Terminating" if lost[0].metadata.deletion_timestamp else "It is still there, not ready"
-
-
-def only_wait(context: Context) -> None:
-    pass  # there is nothing to do: it is the cluster's turn
-
-
-@asks
-def everybody_back(context: Context) -> Verdict:
-    off = machines(context, "down", "paused", "partitioned")
-    if off:
-        return NotYet(
-            f"{off[0]} is {'off' if off[0] in machines(context, 'down') else 'not well'}", f"`kube.heal({off[0]!r})`"
-        )
-    if quiet := [name for name, node in nodes(context).items() if not ready(node)]:
-        return NotYet(f"{quiet[0]} is plugged in; its kubelet has not reported yet", "Give it a moment.")
-    hanging = [pod for pod in pods(context, "app=shop") if pod.metadata.deletion_timestamp]
-    if hanging:
-        return NotYet(
-            f"`{hanging[0].metadata.name}` is still *Terminating*", "Its kubelet is about to say that it is gone."
-        )
-    if (amiss := all_ready(context, SHOP, REPLICAS)) is not None:
-        return amiss
-    return Passed(f"every node is ready; `shop`: {counted(per_node(context, SHOP))}")
-
-
-def heal_all(context: Context) -> None:
-    for machine in context.sandbox.machines:
-        if machine.state != "up":
-            context.sandbox.heal(machine.name)
-
-
-# -- a machine is cut off --------------------------------------------------------------------------------------------
-
-
-@asks
-def cut_off(context: Context) -> Verdict:
-    if deployment(context, STEADY) is None:
-        return missing(STEADY, "Run the cell that makes it.")
-    away = machines(context, "partitioned")
-    if not away:
-        well = ready_pods(context, "app=steady")
-        where = repr(well[0].spec.node_name) if well else "…"
-        return NotYet("every machine is connected", f"`kube.partition({where})`")
-    there = [pod for pod in living(context, "app=steady") if pod.spec.node_name in away]
-    if not there:
-        return NotYet(
-            f"`steady` is not on {away[0]}", f"Heal it, and cut off the node of `steady`: `kube.heal({away[0]!r})`"
-        )
-    if away[0] not in silent(context):
-        return NotYet(f"{away[0]} is cut off; nobody has noticed", "A node may be silent for 50 s (40 s before 1.32).")
-    context.memory["steady"] = {"uid": there[0].metadata.uid, "restarts": restarts(there[0])}
-    return Passed(f"{away[0]} is NotReady: from here, exactly as if it were dead")
-
-
-def cut_it_off(context: Context) -> None:
-    from kubernetes import client
-
-    pods = client.CoreV1Api(context.client).list_namespaced_pod("default", label_selector="app=steady").items
-    context.sandbox.partition(pods[0].spec.node_name)
-
-
-@asks
-def reunited(context: Context) -> Verdict:
-    if isinstance(verdict := everybody_back(context), NotYet):
-        return verdict
-    before = context.memory["steady"]
-    same = [pod for pod in ready_pods(context, "app=steady") if pod.metadata.uid == before["uid"]]
-    if not same:
-        return NotYet(
-            "`steady` is another pod now: the old one had been evicted",
-            "Cut its node off again, for less than five minutes.",
-        )
-    return Passed(
-        f"`{same[0].metadata.name}` is the same pod, restarted {restarts(same[0]) - before['restarts']} times since"
-    )
-
-
-@quietly(None)
-def meanwhile(context: Context) -> str | None:
-    before = context.memory["steady"]
-    same = [pod for pod in ready_pods(context, "app=steady") if pod.metadata.uid == before["uid"]]
-    ran_on = same and restarts(same[0]) == before["restarts"]
-    return "It ran on, unseen" if ran_on else "It was stopped, and started again"
-
-
 # -- on purpose ------------------------------------------------------------------------------------------------------
 
 
 def budget(context: Context) -> dict[str, Any] | None:
     there = objects(context, "policy", "poddisruptionbudgets")
-    return next((b for b in there if (b["spec"].get("selector") or {}).get("matchLabels") == {"app": SHOP}), None)
+    return next((b for b in there if (b["spec"].get("selector") or {}).get("matchLabels") == {"app": BAKERY}), None)
 
 
 @asks
@@ -358,9 +183,9 @@ def nothing_to_spare(context: Context) -> Verdict:
     there = budget(context)
     if there is None:
         return NotYet(
-            "there is no PodDisruptionBudget for `app: shop`", "`minAvailable: 3`, and the selector of `shop`."
+            "there is no PodDisruptionBudget for `app: bakery`", "`minAvailable: 3`, and the selector of `bakery`."
         )
-    if (amiss := all_ready(context, SHOP, REPLICAS)) is not None:
+    if (amiss := all_ready(context, BAKERY, REPLICAS)) is not None:
         return amiss
     status = there.get("status") or {}
     if status.get("observedGeneration") != there["metadata"].get("generation"):
@@ -381,8 +206,8 @@ def make_budget(context: Context) -> None:
     budget = {
         "apiVersion": f"policy/{version}",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": "shop"},
-        "spec": {"minAvailable": 3, "selector": {"matchLabels": {"app": "shop"}}},
+        "metadata": {"name": "bakery"},
+        "spec": {"minAvailable": 3, "selector": {"matchLabels": {"app": "bakery"}}},
     }
     api = client.CustomObjectsApi(context.client)
     api.create_namespaced_custom_object("policy", version, "default", "poddisruptionbudgets", budget)
@@ -399,7 +224,7 @@ def eviction_refused(context: Context) -> Verdict:
         return NotYet("no answer yet", "The cell above asks for an eviction and prints the answer.")
     if context.answer != REFUSED:
         return NotYet("that is not what it says", "Run the cell above, and read its answer to the end.")
-    return Passed(f"refused, and all {REPLICAS} pods of `shop` run on")
+    return Passed(f"refused, and all {REPLICAS} pods of `bakery` run on")
 
 
 def answer_refused(context: Context) -> str:
@@ -418,9 +243,9 @@ def drained(context: Context) -> Verdict:
         allowed = (there.get("status") or {}).get("disruptionsAllowed", 0)
         why = "" if allowed else f"The budget allows none: {there['spec'].get('minAvailable')} of {REPLICAS} must stay."
         return NotYet(f"{shut[0]} is cordoned and still runs `{left[0].metadata.name}`", why or "It is being moved.")
-    if (amiss := all_ready(context, SHOP, REPLICAS)) is not None:
+    if (amiss := all_ready(context, BAKERY, REPLICAS)) is not None:
         return amiss
-    return Passed(f"{shut[0]} is empty; `shop`: {counted(per_node(context, SHOP))}")
+    return Passed(f"{shut[0]} is empty; `bakery`: {counted(per_node(context, BAKERY))}")
 
 
 def relax_and_drain(context: Context) -> None:
@@ -430,9 +255,9 @@ def relax_and_drain(context: Context) -> None:
     version = next(group.preferred_version.version for group in groups if group.name == "policy")
     api = client.CustomObjectsApi(context.client)
     two = {"spec": {"minAvailable": 2}}
-    api.patch_namespaced_custom_object("policy", version, "default", "poddisruptionbudgets", "shop", two)
+    api.patch_namespaced_custom_object("policy", version, "default", "poddisruptionbudgets", "bakery", two)
 
-    pods = client.CoreV1Api(context.client).list_namespaced_pod("default", label_selector="app=shop").items
+    pods = client.CoreV1Api(context.client).list_namespaced_pod("default", label_selector="app=bakery").items
     context.sandbox.actions.drain(pods[0].spec.node_name)
 
 
@@ -441,13 +266,13 @@ def relax_and_drain(context: Context) -> None:
 
 @asks
 def tidy(context: Context) -> Verdict:
-    left = [name for name in (SHOP, STEADY, CRASHY) if deployment(context, name) is not None]
+    left = [name for name in (BAKERY, STEADY, CRASHY) if deployment(context, name) is not None]
     if left:
         return NotYet(f"still there: {', '.join(left)}", f"`kubectl delete deployment {' '.join(left)}`")
-    if found(core(context).read_namespaced_service, SHOP) is not None:
-        return NotYet("the Service `shop` is still there", "`kubectl delete service shop`")
+    if found(core(context).read_namespaced_service, BAKERY) is not None:
+        return NotYet("the Service `bakery` is still there", "`kubectl delete service bakery`")
     if budget(context) is not None:
-        return NotYet("the budget is still there", "`kubectl delete poddisruptionbudget shop`")
+        return NotYet("the budget is still there", "`kubectl delete poddisruptionbudget bakery`")
     if shut := cordoned(context):
         return NotYet(f"{shut[0]} is still cordoned", f"`kubectl uncordon {shut[0]}`")
     return Passed("everything is gone, and every node is open")
@@ -456,13 +281,13 @@ def tidy(context: Context) -> Verdict:
 def tidy_up(context: Context) -> None:
     from kubernetes import client
 
-    for name in ("shop", "steady", "crashy"):
+    for name in ("bakery", "steady", "crashy"):
         context.sandbox.actions.remove(name)
-    client.CoreV1Api(context.client).delete_namespaced_service("shop", "default", _preload_content=False)
+    client.CoreV1Api(context.client).delete_namespaced_service("bakery", "default", _preload_content=False)
     groups = client.ApisApi(context.client).get_api_versions().groups
     version = next(group.preferred_version.version for group in groups if group.name == "policy")
     api = client.CustomObjectsApi(context.client)
-    api.delete_namespaced_custom_object("policy", version, "default", "poddisruptionbudgets", "shop")
+    api.delete_namespaced_custom_object("policy", version, "default", "poddisruptionbudgets", "bakery")
     for machine in context.sandbox.machines:
         if machine.role == "worker":
             context.sandbox.actions.activate(machine.name)
@@ -497,7 +322,7 @@ def refresh_controllers(context: Context) -> None:
 
 def reset(context: Context) -> None:
     heal_everything(context)
-    sweep(context, SHOP, STEADY, CRASHY)
+    sweep(context, BAKERY, STEADY, CRASHY)
     activate_everything(context)
     with contextlib.suppress(*NO_ANSWER, client.ApiException):
         if budget(context) is not None:
@@ -506,6 +331,6 @@ def reset(context: Context) -> None:
                 version_of(context, "policy"),
                 "default",
                 "poddisruptionbudgets",
-                SHOP,
+                BAKERY,
                 _request_timeout=TIMEOUT,
             )
