@@ -174,7 +174,7 @@ class Kubelet:
     def _take(self, pod: Json) -> None:
         old = self._by_key.get(key_of(pod))
         if old is not None and old.uid != pod["metadata"]["uid"]:  # the one of that name before it was forced out
-            self.chores.start(old.remove())
+            self._remove(old)
         worker = Worker(self, pod)
         if worker.sandbox is None and worker.failure is None and "deletionTimestamp" not in pod["metadata"]:
             found = admission.refusal(pod, self._present(), self.machine, self.parts.max_pods)
@@ -219,10 +219,15 @@ class Kubelet:
         if worker.sandbox is None or not worker.sandbox.running():
             self.dismiss(worker)
         else:
-            self.chores.start(worker.remove())
+            self._remove(worker)
+
+    def _remove(self, worker: Worker) -> None:
+        # What it asked for is free at once, as for the scheduler, however long its containers take to end.
+        self.release(worker)
+        self.chores.start(worker.remove())
 
     def release(self, worker: Worker) -> None:
-        """The pod has finished: it stays, but takes nothing from the others any more."""
+        """The pod has finished, or was forced out: it may stay, but takes nothing from the others any more."""
         self._finished.add(worker.uid)
 
     def dismiss(self, worker: Worker) -> None:

@@ -276,6 +276,15 @@ async def test_the_machine_says_no(cluster: Cluster) -> None:
     assert cluster.gone("big")
 
 
+async def test_a_pod_that_was_forced_out_holds_nothing(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    deaf = shell("trap '' TERM; while true; do sleep 1; done", resources={"requests": {"cpu": "3"}})
+    await cluster.run(pod_of("old", deaf), 1)
+    cluster.registry.delete(kinds.PODS, "default", "old", DeleteOptions(grace_period_seconds=0))
+    await cluster.run(pod_of("new", shell("sleep 9", resources={"requests": {"cpu": "3"}})), 1)
+    assert cluster.status("new")["phase"] == "Running"  # the scheduler saw the room; so must the machine
+
+
 async def test_termination_messages(cluster: Cluster) -> None:
     await cluster.kubelet()
     await cluster.run(pod_of("one", shell("echo why > /dev/termination-log; exit 1"), restartPolicy="Never"), 2)
