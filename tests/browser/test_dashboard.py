@@ -78,9 +78,9 @@ def test_every_label_is_drawn_and_the_figure_is_as_wide_as_its_place(shown: LabP
     )
     shown.page.set_viewport_size({"width": 1100, "height": 1000})
     shown.page.wait_for_function(
-        "() => { const g = document.querySelector('.labkit-graph'); return g._fullLayout.width === g.clientWidth; }"
+        "() => { const g = document.querySelector('.labkit-graph');"
+        " return g.clientWidth < 1050 && g._fullLayout.width === g.clientWidth; }"
     )
-    assert graph_data(shown, "plot.clientWidth") < 1050
 
 
 def test_the_slider_scales_and_nothing_else_moves(shown: LabPage) -> None:

@@ -45,8 +45,8 @@ def test_one_that_ends_well(kube: KubeCluster, ns: str) -> None:
     assert p["status"]["phase"] == "Succeeded"
     assert p["metadata"]["name"].startswith("work-")
     assert p["metadata"]["labels"]["job-name"] == "work"
-    told = dict(kube.events(ns, "work"))
-    assert told["SuccessfulCreate"] == f"Created pod: {p['metadata']['name']}"
+    told = until(lambda: dict(kube.events(ns, "work")).get("SuccessfulCreate"), 10)
+    assert told == f"Created pod: {p['metadata']['name']}"
     assert until(lambda: dict(kube.events(ns, "work")).get("Completed"), 10) == "Job completed"
 
 
@@ -72,7 +72,8 @@ def test_failures_are_counted(kube: KubeCluster, ns: str) -> None:
     assert told["message"] == "Job has reached the specified backoff limit"
     assert found["status"]["failed"] == 2
     assert [p["status"]["phase"] for p in kube.pods(ns)] == ["Failed"] * 2
-    assert dict(kube.events(ns, "work"))["BackoffLimitExceeded"] == "Job has reached the specified backoff limit"
+    told = until(lambda: dict(kube.events(ns, "work")).get("BackoffLimitExceeded"), 10)
+    assert told == "Job has reached the specified backoff limit"
 
 
 def test_in_place_when_the_pod_may_restart(kube: KubeCluster, ns: str) -> None:

@@ -140,6 +140,8 @@ def test_the_scale_has_a_path_of_its_own(kube: KubeCluster, home: str) -> None:
     name = kube.name("web")
     made = kube.create(home, deployment(name, 0))
     path = kube.path("deployments", home, name, "scale")
+    # The version of the scale is the Deployment's: wait for its controller to have written what it writes first.
+    kube.object(kube.path("deployments", home, name), lambda d: d["status"].get("observedGeneration"))
     scale = kube.get(path)
     assert scale["apiVersion"] == "autoscaling/v1"
     assert scale["kind"] == "Scale"

@@ -94,7 +94,8 @@ def test_a_start_that_takes_too_long(kube: KubeCluster, home: str) -> None:
     until(
         lambda: kube.patch(path, {"metadata": {"annotations": {"look": kube.name()}}}) and restarts(kube.get(path)), 40
     )
-    assert dict(kube.events(home, name))["Killing"] == "Container c failed startup probe, will be restarted"
+    told = until(lambda: dict(kube.events(home, name)).get("Killing"), 10)
+    assert told == "Container c failed startup probe, will be restarted"
 
 
 # what is asked → what it says when it fails; "" when it does not

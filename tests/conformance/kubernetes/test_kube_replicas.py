@@ -71,7 +71,7 @@ def test_up_and_down(kube: KubeCluster, ns: str) -> None:
     kube.ready_pods(ns, 3, app="web")
     kube.patch(f"{path}/scale", {"spec": {"replicas": 1}})
     kube.ready_pods(ns, 1, app="web")
-    assert "SuccessfulDelete" in dict(kube.events(ns, "web"))
+    until(lambda: "SuccessfulDelete" in dict(kube.events(ns, "web")), 20)
     kube.patch(path, {"spec": {"replicas": 0}})
     until(lambda: not kube.pods(ns, app="web"), 30)
     assert kube.object(path, lambda r: r["status"]["replicas"] == 0, 20)["status"]["observedGeneration"] == 4

@@ -69,7 +69,8 @@ def test_a_node_selector_that_nobody_fits_until_somebody_does(
     name = kube.name("p")
     kube.create(home, pod(name, WHOAMI, nodeSelector={"disk": name}))
     same(pending(kube, home, name), "no node fits the selector")
-    assert dict(kube.events(home, name))["FailedScheduling"].startswith("0/3 nodes are available: ")
+    told = until(lambda: dict(kube.events(home, name)).get("FailedScheduling"), 10)
+    assert told.startswith("0/3 nodes are available: ")
     node(0, disk=name)
     assert scheduled(kube, home, name) == kube.workers[0]
 

@@ -141,16 +141,14 @@ def test_what_a_new_cluster_looks_like(running: Sandbox) -> None:
     nodes = running.get("nodes")["items"]
     assert [node["metadata"]["name"] for node in nodes] == ["control-plane", "worker-1", "worker-2"]
     assert running.kubectl("config", "current-context").strip() == "t"
-    pods = until(
-        lambda: (
-            (found := running.get("pods", "-n", "kube-system")["items"])
-            and all(pod["status"]["phase"] == "Running" for pod in found)
-            and found
-        )
-    )
-    names = sorted(pod["metadata"]["name"] for pod in pods)
-    for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"):
-        assert f"{name}-control-plane" in names
+    static = {f"{name}-control-plane" for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")}
+
+    def all_run() -> list[str] | None:
+        found = running.get("pods", "-n", "kube-system")["items"]
+        names = sorted(pod["metadata"]["name"] for pod in found)
+        return names if static.issubset(names) and all(p["status"]["phase"] == "Running" for p in found) else None
+
+    names = until(all_run)
     assert sum(name.startswith("kube-proxy-") for name in names) == 3
     assert sum(name.startswith("coredns-") for name in names) == 2
     namespaces = {item["metadata"]["name"] for item in running.get("namespaces")["items"]}
