@@ -237,6 +237,7 @@ def _api_server(world: World, machine: str, pod: Json, address: str) -> tuple[St
 
     async def end() -> None:
         await world.api_server.stop()
+        world.etcd.compact()  # its watch cache dies with it: who resumes from before is told that it is too late
         world.cluster.proxies.refresh()  # they go by what they last heard
 
     return begin, end

@@ -155,10 +155,11 @@ def _pod_state(data: Json, node_lost: bool) -> tuple[State, str, str]:
         return State.COMPLETE, reason or "Completed", why
     if phase == "Failed":
         return State.FAILED, reason or _ended(status) or "Error", why
+    if "deletionTimestamp" in data["metadata"]:
+        # On a node that does not answer it stays so: only its kubelet could say that it has ended.
+        return State.STOPPING, "Terminating", "its node does not answer" if node_lost else why
     if node_lost:
         return State.LOST, "Unknown", "its node does not answer"
-    if "deletionTimestamp" in data["metadata"]:
-        return State.STOPPING, "Terminating", why
     if not spec.get("nodeName"):
         scheduled = _condition(status, "PodScheduled")
         return State.PENDING, scheduled.get("reason") or "Pending", scheduled.get("message", "")
