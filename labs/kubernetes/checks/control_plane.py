@@ -161,8 +161,8 @@ LAB = Lab(
             id="no-kubelet",
             title="Stop a kubelet",
             needs=("controllers-back",),
-            task="Choose a pod and its node from the list above. Stop that node's kubelet: `kube.stop('kubelet', NODE)`. "
-            "Then delete the pod: `kubectl delete pod NAME --wait=false`, or "
+            task="Choose a pod and its node from the list above. Stop that node's kubelet: "
+            "`kube.stop('kubelet', NODE)`. Then delete the pod: `kubectl delete pod NAME --wait=false`, or "
             "`core.delete_namespaced_pod(NAME, 'default')`.",
             prediction=Prediction(
                 "You delete a pod whose kubelet is stopped. What becomes of its container?",

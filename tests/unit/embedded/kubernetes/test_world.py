@@ -141,7 +141,9 @@ def test_what_a_new_cluster_looks_like(running: Sandbox) -> None:
     nodes = running.get("nodes")["items"]
     assert [node["metadata"]["name"] for node in nodes] == ["control-plane", "worker-1", "worker-2"]
     assert running.kubectl("config", "current-context").strip() == "t"
-    static = {f"{name}-control-plane" for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")}
+    static = {
+        f"{name}-control-plane" for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+    }
 
     def all_run() -> list[str] | None:
         found = running.get("pods", "-n", "kube-system")["items"]
