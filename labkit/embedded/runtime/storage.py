@@ -14,7 +14,7 @@ The file is locked for as long as it is open, so two engines never share one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 import orjson
 
 _FORMAT = 1  # PRAGMA user_version
+_PUT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body"
 _LOG_BYTES = 16 * 1024 * 1024  # that the write-ahead log may take
 
 
@@ -82,10 +83,11 @@ class Storage:
 
     def put(self, kind: str, key: str, obj: Any) -> None:
         """Write one row. ``obj`` is anything that orjson takes: JSON values and dataclasses."""
-        self._db.execute(
-            "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body",
-            (kind, key, orjson.dumps(obj)),
-        )
+        self._db.execute(_PUT, (kind, key, orjson.dumps(obj)))
+
+    def put_all(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
+        """Write rows of (kind, key, JSON), which is cheaper than one by one. Call it inside a transaction."""
+        self._db.executemany(_PUT, rows)
 
     def delete(self, kind: str, key: str) -> None:
         """Remove one row; a row that is not there is no error."""

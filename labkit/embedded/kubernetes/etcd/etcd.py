@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from time import monotonic
 
-import orjson
-
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import InternalError, StatusError
 from labkit.embedded.kubernetes.etcd.hub import FEWEST_EVENTS, Hub, Watcher
@@ -224,15 +222,17 @@ class Etcd:
         storage = self._storage
         with storage.transaction():
             touched: set[Kind] = set()
+            rows: list[tuple[str, str, bytes]] = []
             for (kind, key), record in self._pending.items():
                 touched.add(kind)
                 row = "/".join(key) if kind.namespaced else key[1]
                 if record is None:
                     storage.delete(_ROWS + kind.resource, row)
                 else:
-                    storage.put(_ROWS + kind.resource, row, orjson.Fragment(record.json))
+                    rows.append((_ROWS + kind.resource, row, record.json))
                     if kind in _COOL:
                         record.cool()
+            storage.put_all(rows)
             for kind in touched:
                 storage.put(_REVISIONS, kind.resource, self._tables[kind].revision)
         self._pending.clear()
