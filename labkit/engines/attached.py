@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -54,11 +55,28 @@ class AttachedEngine(NoComponents):
         return {"notes": [f"attached; allowed: {allowed}"]}
 
 
+# Where each kind is looked for, and by which arguments of `attach`; what to say when it is given another one.
+_HOMES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
+    "swarm": (
+        "labkit.engines.attached_swarm",
+        ("context", "host", "tls"),
+        "a swarm is attached by context= or host=",
+    ),
+    "kubernetes": (
+        "labkit.engines.attached_kubernetes",
+        ("context", "kubeconfig"),
+        "a Kubernetes cluster is attached by a context of your kubeconfig: context=, kubeconfig=",
+    ),
+    "marathon": (
+        "labkit.engines.attached_marathon",
+        ("url", "mesos"),
+        "Marathon is attached by its URL: url=, and mesos= for the Mesos below it",
+    ),
+}
+
+
 def _answers(orchestrator: str) -> Callable[[MachineInfo], bool]:
-    if orchestrator == "kubernetes":
-        from labkit.engines.attached_kubernetes import answers
-    else:
-        from labkit.engines.attached_swarm import answers
+    answers: Callable[[MachineInfo], bool] = importlib.import_module(_HOMES[orchestrator][0]).answers
     return answers
 
 
@@ -106,10 +124,12 @@ def _private(path: str, flags: int) -> int:
 def attachment(
     orchestrator: str,
     *,
-    context: str | None,
-    host: str | None,
-    tls: str | os.PathLike[str] | None,
-    kubeconfig: str | os.PathLike[str] | None,
+    context: str | None = None,
+    host: str | None = None,
+    tls: str | os.PathLike[str] | None = None,
+    kubeconfig: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    mesos: str | None = None,
     allow: str | Iterable[str],
 ) -> Attachment:
     """Looks where the cluster is and asks whether it is one of that kind.
@@ -117,17 +137,14 @@ def attachment(
     Raises UsageError for what makes no sense, ClusterError if nobody answers or it is something else.
     """
     allowed = check_allow(allow)
-    if orchestrator == "kubernetes":
-        if host is not None or tls is not None:
-            raise UsageError("a Kubernetes cluster is attached by a context of your kubeconfig: context=, kubeconfig=")
-        from labkit.engines.attached_kubernetes import attachment as find
-
-        return find(context, kubeconfig, allowed)
-    if kubeconfig is not None:
-        raise UsageError("kubeconfig= is for Kubernetes; a swarm is attached by context= or host=")
-    from labkit.engines.attached_swarm import attachment as find_swarm
-
-    return find_swarm(context, host, tls, allowed)
+    given = {"context": context, "host": host, "tls": tls, "kubeconfig": kubeconfig, "url": url, "mesos": mesos}
+    module, takes, hint = _HOMES[orchestrator]
+    for key, value in given.items():
+        if value is not None and key not in takes:
+            owners = " and ".join(name.capitalize() for name, (_, keys, _) in _HOMES.items() if key in keys)
+            raise UsageError(f"{key}= is for {owners}; {hint}")
+    find: Callable[..., Attachment] = importlib.import_module(module).attachment
+    return find(*(given[key] for key in takes), allowed)
 
 
 def suggested(name: str, otherwise: str) -> str:
