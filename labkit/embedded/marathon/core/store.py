@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from labkit.embedded.runtime.chores import Chores
+from labkit.embedded.zookeeper.ops import Create, Delete, SetData
 
 log = logging.getLogger(__name__)
 
@@ -135,21 +136,22 @@ class Store:
             self._flushing = None
 
     async def _write(self, values: dict[str, bytes | None]) -> None:
-        known, ops = self._known, []
-        gone = []
+        known = self._known
+        ops: list[Create | Delete | SetData] = []
+        gone: list[str] = []
         for path, value in values.items():
             if value is None:
                 if path in known:
-                    ops.append(("delete", path, -1))
+                    ops.append(Delete(path))
                     gone.append(path)
             elif path in known:
-                ops.append(("set", path, value, -1))
+                ops.append(SetData(path, value))
             else:
                 for parent in _parents(path, self._root):
                     if parent not in known:
-                        ops.append(("create", parent, b""))
+                        ops.append(Create(parent))
                         known.add(parent)
-                ops.append(("create", path, value))
+                ops.append(Create(path, value))
                 known.add(path)
         if ops:
             self.transactions += 1
