@@ -39,7 +39,7 @@ def container(app: App, host_ports: Sequence[int | None], task_id: str, bridge: 
     return found
 
 
-Bound = list[tuple[Port, int, int | None]]
+Bound = list[tuple[Port, int, int]]
 
 
 def _docker(app: App, docker: Json, bound: Bound, task_id: str) -> Json:

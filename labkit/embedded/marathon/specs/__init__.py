@@ -1,8 +1,8 @@
 """What an app and a group are, and which ones Marathon takes. Pure.
 
-``read_json`` reads a body; ``parse_app``, ``update_app``, ``update_apps`` and ``update_group`` make of it an ``App`` or a
-new root ``Group``; ``prepare`` gives a changed root group its service ports and versions and sees whether it makes sense
-as a whole. All of them raise ``SpecError``, which knows its status and its answer.
+``read_json`` reads a body; ``parse_app``, ``update_app``, ``update_apps`` and ``update_group`` make of it an ``App``
+or a new root ``Group``; ``prepare`` gives a changed root group its service ports and versions and sees whether it makes
+sense as a whole. All of them raise ``SpecError``, which knows its status and its answer.
 """
 
 from __future__ import annotations

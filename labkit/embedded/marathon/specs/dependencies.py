@@ -12,13 +12,13 @@ def edges(root: Group) -> dict[str, set[str]]:
 
     A group's dependency holds for all apps in it and below, and one on a group means all apps in that one.
     """
-    found: dict[str, set[str]] = {app: set() for app in root.all_apps}
+    found: dict[str, set[str]] = {key: set() for key in root.all_apps}
     for group in root.all_groups():
         for dependency in group.dependencies:
             needed = root.group(dependency)
             if needed is not None:
-                for app in group.all_apps:
-                    found[app].update(needed.all_apps)
+                for key in group.all_apps:
+                    found[key].update(needed.all_apps)
         for app in group.apps.values():
             for dependency in app.dependencies:
                 if dependency in root.all_apps:

@@ -99,9 +99,9 @@ def _errors(update: Json, base: str, work: _Work, services: bool, path: str = ""
     if "id" in update:
         found += [(f"{path}/id", each) for each in paths.errors(update["id"])]
     there = work.root.group(group)
-    if services and there is not None and "enforceRole" in update and paths.is_top_level(group):
-        if update["enforceRole"] != there.enforce_role:
-            found.append((f"{path}/enforceRole", ROLE_AND_SERVICES))
+    told = update.get("enforceRole")
+    if services and there is not None and told not in (None, there.enforce_role) and paths.is_top_level(group):
+        found.append((f"{path}/enforceRole", ROLE_AND_SERVICES))
     for index, app in enumerate(update.get("apps") or ()):
         found += [(f"{path}/apps({index})/id", each) for each in paths.errors_below(app["id"], group)]
     for index, each in enumerate(update.get("groups") or ()):

@@ -146,9 +146,9 @@ def _merged(app_id: str, update: Json, existing: App | None, config: Config, rol
         # What was for the host's network has no meaning on another.
         merged.pop("portDefinitions", None)
     container = merged.get("container")
-    if container is not None and not any(each["mode"] != normalizing.HOST for each in networks):
-        if "container" not in update:
-            merged["container"] = {key: value for key, value in container.items() if key != "portMappings"}
+    on_host = all(each["mode"] == normalizing.HOST for each in networks)
+    if container is not None and on_host and "container" not in update:
+        merged["container"] = {key: value for key, value in container.items() if key != "portMappings"}
     return normalized(merged, config, role, roles)
 
 

@@ -24,6 +24,8 @@ MESOS_PROTOCOLS = ("COMMAND", "MESOS_HTTP", "MESOS_HTTPS", "MESOS_TCP")
 
 BAD_PORT_INDEX = "Health check port indices must address an element of the ports array or container port mappings."
 
+BAD_CHECK_PORT_INDEX = "check port index must address an element of the ports array or container port mappings."
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -117,7 +119,7 @@ def _check(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
             if not (at < ports if at is not None else "port" in check[kind] or ports == 1):
                 yield (
                     "/check",
-                    "check port index must address an element of the ports array or container port mappings.",
+                    BAD_CHECK_PORT_INDEX,
                 )
 
 
