@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from labkit.embedded.marathon.specs.app import App, Port
 
@@ -16,12 +17,12 @@ _FIRST_FREE_PORT, _LAST_PORT = 1025, 65535
 
 def double(value: float) -> str:
     """As Java prints a double: ``0.1``, ``128.0``, ``1.0E7``."""
-    if value and not 1e-3 <= abs(value) < 1e7:
-        digits, exponent = f"{value:.16e}".split("e")
-        short = repr(float(value))
-        digits = short.split("e")[0] if "e" in short else repr(value / 10 ** int(exponent))
-        return f"{digits if '.' in digits else digits + '.0'}E{int(exponent)}"
-    return repr(float(value))
+    if not value or 1e-3 <= abs(value) < 1e7:
+        return repr(float(value))
+    sign, digits, exponent = Decimal(repr(float(value))).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    first, rest = str(digits[0]), "".join(str(each) for each in digits[1:])
+    return f"{'-' if sign else ''}{first}.{rest or '0'}E{len(rest) + exponent}"
 
 
 def of_app(app: App) -> dict[str, str]:

@@ -70,9 +70,7 @@ class Unprocessable(SpecError):
 
 
 class Misnormalized(SpecError):
-    """Deprecated and current fields that contradict each other, which Marathon finds out too late: 500 as there."""
-
-    status = 500
+    """Fields that contradict each other, which Marathon finds out too late: its words, but 422 instead of its 500."""
 
 
 class PortRangeExhausted(SpecError):

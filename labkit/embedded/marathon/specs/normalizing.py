@@ -257,8 +257,9 @@ def _bridged(container: Json | None, networks: list[Json]) -> Json | None:
 def with_defaults(app: Json, config: Config) -> Json:
     """What depends on other fields (``forPostValidation``), and what reading it back would show (``AppConversion``)."""
     networks = _named(app["networks"], config) or [{"mode": HOST}]
-    resident = "residency" in app
     container = _bridged(app.get("container"), networks)
+    volumes = (container or {}).get("volumes", ())
+    resident = any("persistent" in each for each in volumes)
     found = _put(
         dict(app),
         networks=networks,
@@ -269,11 +270,12 @@ def with_defaults(app: Json, config: Config) -> Json:
     found.setdefault(
         "unreachableStrategy", "disabled" if resident else {"inactiveAfterSeconds": 0, "expungeAfterSeconds": 0}
     )
-    external = any("external" in each for each in (container or {}).get("volumes", ()))
+    if not resident:
+        found.pop("residency", None)
     found.setdefault(
         "upgradeStrategy",
         {"maximumOverCapacity": 0.0, "minimumHealthCapacity": 0.5}
-        if resident or external
+        if resident or any("external" in each for each in volumes)
         else {"maximumOverCapacity": 1.0, "minimumHealthCapacity": 1.0},
     )
     if any(each["mode"] != HOST for each in networks):

@@ -106,13 +106,13 @@ def update_app(
     app_id = paths.absolute(app_id)
     role, roles = role_settings(app_id, root, config)
     existing = root.app(app_id)
-    if not partial:
+    if not partial or existing is None:
         # The body need not name the id, the URL does.
         decoded = read(raml.APP, {**data, "id": app_id} if isinstance(data, dict) else data)
         body = normalized(decoded, config, role, roles)
     else:
         update = _update(data, config)
-        if existing is not None and "version" in update:
+        if "version" in update:
             return RollBack(app_id, update["version"])
         body = _merged(app_id, update, existing, config, role, roles)
     if existing is None and not create:
@@ -141,14 +141,6 @@ def _merged(app_id: str, update: Json, existing: App | None, config: Config, rol
         whole = {key: value for key, value in existing.body.items() if key not in _FORGOTTEN}
     merged = {**whole, **update, "id": app_id}
     merged = {key: value for key, value in merged.items() if value or key not in _DROP_EMPTY}
-    networks = merged.get("networks") or []
-    if "portDefinitions" not in update and any(each["mode"] != normalizing.HOST for each in networks):
-        # What was for the host's network has no meaning on another.
-        merged.pop("portDefinitions", None)
-    container = merged.get("container")
-    on_host = all(each["mode"] == normalizing.HOST for each in networks)
-    if container is not None and on_host and "container" not in update:
-        merged["container"] = {key: value for key, value in container.items() if key != "portMappings"}
     return normalized(merged, config, role, roles)
 
 

@@ -99,6 +99,10 @@ def _health_checks(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
             at = check.get("portIndex")
             if not (at < ports if at is not None else "port" in check or ports == 1):
                 yield path, BAD_PORT_INDEX
+        if "command" in check and protocol != "COMMAND":
+            yield path, f"illegal protocol {protocol} specified with command"
+        if "command" not in check and protocol == "COMMAND":
+            yield path, "illegal protocol COMMAND specified without command"
         if check["ipProtocol"] != "IPv4" and not (protocol in MESOS_PROTOCOLS[1:] and docker):
             yield path, "IPv6 can only be used for container type DOCKER and Mesos http/https/tcp health checks"
     commands = sum("command" in check for check in checks)
@@ -111,6 +115,8 @@ def _check(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
     check = app.get("check")
     if check is None:
         return
+    if sum(kind in check for kind in ("http", "tcp", "exec")) != 1:
+        yield "/check", "illegal RAML Check: expected one of http, tcp or exec checks"
     if (app.get("container") or {}).get("type") == "DOCKER":
         yield "/", "AppDefinition must not use 'checks' if using docker"
     for kind in ("http", "tcp"):
@@ -152,7 +158,7 @@ def _secrets(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
     env = app.get("env") or {}
     for index, name in enumerate(env):
         if not name:
-            yield f"/env({index})", "must not be empty"
+            yield f"/env/keys({index})", "must not be empty"
     if disabled and any(isinstance(value, dict) for value in env.values()):
         yield "/env", "use of secret-references in the environment requires the secrets feature to be enabled"
     for name, value in env.items():
@@ -220,7 +226,7 @@ def _migration(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
 def _readiness_checks(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
     checks = app.get("readinessChecks") or ()
     if len(checks) > 1:
-        yield "/readinessChecks", f"has size {len(checks)}, expected 1 or less"
+        yield "/readinessChecks/size", f"got {len(checks)}, expected 1 or less"
     container = app.get("container") or {}
     ports = container["portMappings"] if "portMappings" in container else app.get("portDefinitions") or ()
     names = {each.get("name") for each in ports}
