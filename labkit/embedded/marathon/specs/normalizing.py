@@ -191,7 +191,10 @@ def from_deprecated(app: Json, config: Config) -> Json:
     if container is not None:
         container = _with_port_mappings(container, networks, migrated)
     checks = app.get("healthChecks")
-    if checks and (app.get("portDefinitions") or (container or {}).get("portMappings")):
+    definitions = None if elsewhere else [DEFAULT_PORT_DEFINITION] if migrated is None else migrated
+    if checks and (definitions or (container or {}).get("portMappings")):
+        # Marathon looks at the ports that were given, not at the default one, and then changes its mind when it reads
+        # the app from its store: a mere scaling would replace every task.
         checks = _health_checks(checks)
     residency = app.get("residency")
     if residency is None and any("persistent" in each for each in (app.get("container") or {}).get("volumes", ())):
@@ -203,7 +206,7 @@ def from_deprecated(app: Json, config: Config) -> Json:
         fetch=_fetch(app) or None,
         networks=networks,
         container=container,
-        portDefinitions=None if elsewhere else [DEFAULT_PORT_DEFINITION] if migrated is None else migrated,
+        portDefinitions=definitions,
         healthChecks=checks or None,
         residency=residency,
         readinessChecks=_readiness_checks(readiness) if readiness else None,
