@@ -132,6 +132,7 @@ async def _open_marathon(arguments: argparse.Namespace, storage: Storage, prepar
     options = Options(
         name=arguments.name,
         state=arguments.state.absolute(),
+        run=arguments.run.absolute(),
         masters=arguments.masters,
         agents=arguments.agents,
         speed=arguments.speed,

@@ -102,7 +102,10 @@ class Attachment:
                 state / file, "w", opener=lambda path, flags: os.open(path, flags, 0o600), encoding="utf-8"
             ) as out:
                 out.write(text)
-        env = {key: value.replace("{state}", str(state)) for key, value in self.env.items()}
+
+        def placed(env: Mapping[str, str]) -> dict[str, str]:
+            return {key: value.replace("{state}", str(state)) for key, value in env.items()}
+
         return Record(
             name=name,
             orchestrator=self.orchestrator,
@@ -110,9 +113,9 @@ class Attachment:
             created=time.time(),
             state=str(paths.state_of(name)),
             run=str(paths.run_of(name)),
-            env=env,
+            env=placed(self.env),
             endpoints=dict(self.endpoints),
-            machines=(replace(self.machine, env=env),),
+            machines=(replace(self.machine, env=placed(self.machine.env)),),
             options={**self.source, "allow": list(self.allow)},
         )
 

@@ -25,7 +25,7 @@ def attachment(url: str | None, mesos: str | None, allow: tuple[str, ...]) -> At
     urls = [_checked(one.strip()) for one in url.split(",") if one.strip()]
     if not urls:
         raise UsageError(f"{url!r} names no Marathon")
-    info = _first_that_answers(urls)
+    info = _first_that_answers(urls)  # who is first now
     config = info.get("marathon_config") or {}
     master = _checked(mesos) if mesos else _master(config)
     if mesos:
@@ -38,7 +38,8 @@ def attachment(url: str | None, mesos: str | None, allow: tuple[str, ...]) -> At
         env["ZOOKEEPER"] = zookeeper
     endpoints = {"marathon": plain(urls[0])} | ({"mesos": plain(master)} if master else {})
     name = urlsplit(urls[0]).hostname or "marathon"
-    machine = MachineInfo(name, "master", "up", "", env)
+    # A shell gets the one that answers, and whoever can go on to the next gets all of them.
+    machine = MachineInfo(name, "master", "up", "", {**env, "MARATHON_URL": ",".join(urls)})
     source = {"url": ",".join(map(plain, urls)), "mesos": plain(master)}
     short = name.split(".")[0]
     return Attachment(
@@ -53,12 +54,14 @@ def attachment(url: str | None, mesos: str | None, allow: tuple[str, ...]) -> At
 
 
 def answers(machine: MachineInfo) -> bool:
-    """Whether Marathon does."""
-    try:
-        _get(machine.env["MARATHON_URL"], "/ping", 3.0)
-    except ClusterError:
-        return False
-    return True
+    """Whether any of its Marathons does."""
+    for url in machine.env["MARATHON_URL"].split(","):
+        try:
+            _get(url, "/ping", 3.0)
+        except ClusterError:
+            continue
+        return True
+    return False
 
 
 def plain(url: str) -> str:
@@ -80,8 +83,9 @@ def _checked(url: str) -> str:
 
 
 def _first_that_answers(urls: list[str]) -> Json:
+    """What it says of itself; it is moved to the front of the list."""
     problem: ClusterError | None = None
-    for url in urls:
+    for url in tuple(urls):
         try:
             info = _json(_get(url, "/v2/info"), url)
         except ClusterError as error:
@@ -89,6 +93,7 @@ def _first_that_answers(urls: list[str]) -> Json:
             continue
         if "marathon_config" not in info and "frameworkId" not in info:
             raise ClusterError(f"what answers at {plain(url)} is not Marathon")
+        urls.sort(key=lambda one: one != url)
         return info
     assert problem is not None
     raise problem

@@ -302,7 +302,13 @@ def _machines(report: Mapping[str, Any], state: Path, reachable: bool) -> list[M
 
 # What answers on which port of a machine, and how its URL begins.
 _SERVICES = {"marathon": "8080/tcp", "mesos": "5050/tcp", "mesos-dns": "8123/tcp", "lb": "9090/tcp"}
-_URLS = {"MARATHON_URL": "8080/tcp", "MESOS_URL": "5050/tcp"}
+_URLS = {
+    "MARATHON_URL": "8080/tcp",
+    "MESOS_URL": "5050/tcp",
+    "MARATHON_LB_URL": "9090/tcp",
+    "MESOS_DNS_URL": "8123/tcp",
+}
+_OPEN = frozenset({"MARATHON_LB_URL", "MESOS_DNS_URL"})  # neither starts anything, and neither knows of passwords
 
 
 def _environment(report: Mapping[str, Any], machine: Mapping[str, Any] | None) -> dict[str, str]:
@@ -313,7 +319,7 @@ def _environment(report: Mapping[str, Any], machine: Mapping[str, Any] | None) -
     for variable, port in _URLS.items():
         where = next((one["ports"][port] for one in machines if port in one["ports"]), None)
         if where is not None:
-            env[variable] = f"http://{user}{where}"
+            env[variable] = f"http://{where}" if variable in _OPEN else f"http://{user}{where}"
     if machine is None:
         env["ZOOKEEPER"] = _zookeeper(report)
     return env

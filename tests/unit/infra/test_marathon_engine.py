@@ -110,6 +110,8 @@ def test_up_makes_a_record_that_leads_to_the_cluster(tmp_path: Path, scripts: Pa
         "MARATHON_URL": "http://labkit:pw@127.0.0.1:2",
         "MESOS_URL": "http://labkit:pw@127.0.0.1:1",
         "ZOOKEEPER": "127.0.0.1:3,127.0.0.1:9",
+        "MARATHON_LB_URL": "http://127.0.0.1:4",
+        "MESOS_DNS_URL": "http://127.0.0.1:5",
     }
     assert made.endpoints == {
         "marathon": "http://127.0.0.1:2,http://127.0.0.1:8",

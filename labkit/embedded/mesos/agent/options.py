@@ -46,14 +46,14 @@ class Options:
     rng: random.Random = field(default_factory=random.Random)
 
 
-def for_machine(machine: Machine, number: int, work_dir: Path, **given: Any) -> Options:
+def for_machine(machine: Machine, number: int, work_dir: Path, *, each: int = PORTS, **given: Any) -> Options:
     """The options of the ``number``-th agent (from 1).
 
-    Each agent has ports of its own, since a plain command listens on all addresses of this computer.
+    Each agent has ports of its own, ``each`` of them, since a plain command listens on all addresses of this computer.
     """
-    first = FIRST_PORT + PORTS * (number - 1)
+    first = FIRST_PORT + each * (number - 1)
     memory, disk = machine.memory // MIB, machine.disk // MIB
-    text = f"cpus:{machine.cpus:g};mem:{memory};disk:{disk};ports:[{first}-{first + PORTS - 1}]"
+    text = f"cpus:{machine.cpus:g};mem:{memory};disk:{disk};ports:[{first}-{first + each - 1}]"
     return Options(
         work_dir=work_dir / machine.name,
         resources=Resources.parse(text),

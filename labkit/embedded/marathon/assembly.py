@@ -1,0 +1,285 @@
+"""What a Mesos sandbox is made of, each part given what it needs of the others.
+
+The only place that knows all of them. Between the parts are ZooKeeper, messages and Mesos' scheduler API, as between
+the real ones; Python's own references go from here to each part, and never from one part to another.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.embedded.marathon import components
+from labkit.embedded.marathon.components import Component, Components
+from labkit.embedded.marathon.credentials import Credentials
+from labkit.embedded.marathon.endpoints import MARATHON_PORT, MASTER_PORT
+from labkit.embedded.mesos.libprocess import Post
+from labkit.embedded.runtime.dns import Resolver
+from labkit.embedded.runtime.images.catalogue import Catalogue
+from labkit.embedded.runtime.machines import Fleet, Machine
+from labkit.embedded.runtime.network import Network
+from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.zookeeper import Detector, Ensemble
+
+log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+MESOS_PATH, MARATHON_PATH = "/mesos", "/marathon"
+MESOS_PREFIX = "json.info_"
+LAST_PORT = 65000  # of those that agents offer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Member:
+    """A member of the ensemble, as a component."""
+
+    ensemble: Ensemble
+    machine: str
+
+    @property
+    def running(self) -> bool:
+        return self.ensemble.members[self.machine].running
+
+    async def start(self) -> None:
+        await self.ensemble.start(self.machine)
+
+    async def stop(self) -> None:
+        await self.ensemble.stop(self.machine)
+
+
+class Assembly:
+    """All parts of one sandbox, made and not started."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        state: Path,
+        run: Path,
+        storage: Storage,
+        credentials: Credentials,
+        fleet: Fleet,
+        network: Network,
+        rng: random.Random,
+        masters: list[Machine],
+        agents: list[Machine],
+        marathons: list[Machine],
+    ) -> None:
+        self.name = name
+        self.state = state
+        self.run = run
+        self.storage = storage
+        self.credentials = credentials
+        self.fleet = fleet
+        self.clock = fleet.clock
+        self.network = network
+        self.rng = rng
+        self.catalogue = Catalogue()
+        self.post = Post(fleet, self.clock)
+        self.ensemble = Ensemble(
+            fleet, self.clock, storage, [machine.name for machine in masters], self._random(), network=network
+        )
+        self.guard = self._make_guard(masters, agents)
+        self.masters = {machine.name: self._make_master(machine, len(masters)) for machine in masters}
+        self.dns = self._make_dns(masters)
+        each = min(1000, (LAST_PORT - 31000) // len(agents))
+        self.agents = {
+            machine.name: self._make_agent(machine, number, each) for number, machine in enumerate(agents, 1)
+        }
+        self.marathons = {machine.name: self._make_marathon(machine) for machine in marathons}
+        self.lb = self._make_lb(masters[0], marathons)
+
+    def _random(self) -> random.Random:
+        """One for each part, so that none depends on how often another draws."""
+        return random.Random(self.rng.getrandbits(64))
+
+    @property
+    def zookeepers(self) -> str:
+        """``zk://…`` without a path."""
+        return f"zk://{self.ensemble.hosts()}"
+
+    # -- each part
+
+    def _make_guard(self, masters: list[Machine], agents: list[Machine]) -> Any:
+        from labkit.embedded.guard import Guard
+
+        return Guard({self.credentials.user: self.credentials.password})
+
+    def _make_master(self, machine: Machine, masters: int) -> Any:
+        from labkit.embedded.mesos.master import Master, Options
+
+        options = Options(
+            cluster=self.name,
+            quorum=masters // 2 + 1,
+            zk=f"{self.zookeepers}{MESOS_PATH}",
+            zk_path=MESOS_PATH,
+        )
+        return Master(
+            machine.name,
+            self.post,
+            self.fleet,
+            self.clock,
+            self.storage,
+            self.ensemble,
+            options,
+            self._random(),
+        )
+
+    def _make_agent(self, machine: Machine, number: int, each: int) -> Any:
+        from labkit.embedded.mesos.agent import Agent
+        from labkit.embedded.mesos.agent.options import for_machine
+
+        options = for_machine(
+            machine,
+            number,
+            self.state / "agents",
+            each=each,
+            guard=self.guard,
+            resolver=lambda name: Resolver([self.dns.scope()]),
+            rng=self._random(),
+        )
+        return Agent(
+            machine.name,
+            self.post,
+            self.fleet,
+            self.clock,
+            self.network,
+            self.catalogue,
+            self.storage,
+            self.ensemble,
+            options,
+        )
+
+    def _make_marathon(self, machine: Machine) -> Any:
+        from labkit.embedded.marathon.core.marathon import Marathon, Options
+
+        session = self.ensemble.session(machine.name)
+        options = Options(
+            credentials=(self.credentials.user, self.credentials.password),
+            guard=self.guard,
+            master=f"{self.zookeepers}{MESOS_PATH}",
+            zk=f"{self.zookeepers}{MARATHON_PATH}",
+        )
+        return Marathon(
+            machine,
+            self.fleet,
+            self.clock,
+            self.network,
+            session,
+            lambda **hooks: self._make_driver(machine.name, session, **hooks),
+            options,
+        )
+
+    def _make_driver(self, machine: str, session: Any, **hooks: Any) -> Any:
+        """A framework's line to whichever master leads, from that machine."""
+        from labkit.embedded.mesos.driver import SchedulerDriver
+
+        detector = Detector(session, MESOS_PATH, MESOS_PREFIX)
+        return SchedulerDriver(
+            machine,
+            self.fleet,
+            self.clock,
+            lambda: self.masters,
+            detector,
+            principal=self.credentials.user,
+            **hooks,
+        )
+
+    def _make_dns(self, masters: list[Machine]) -> Any:
+        from labkit.embedded.marathon.discovery.mesosdns import Config, MesosDns
+
+        config = Config(
+            masters=tuple(f"{machine.address}:{MASTER_PORT}" for machine in masters),
+            zk=f"{self.zookeepers}{MESOS_PATH}",
+        )
+        return MesosDns(
+            masters[0],
+            self.fleet,
+            self.clock,
+            self.network,
+            leader=self.leading_machine,
+            state=self._leading_state,
+            config=config,
+            rng=self._random(),
+        )
+
+    def _make_lb(self, machine: Machine, marathons: list[Machine]) -> Any:
+        from labkit.embedded.marathon.discovery.lb import HttpMarathon, MarathonLb
+        from labkit.embedded.marathon.discovery.lb.dial import Dialler
+
+        urls = [f"http://{one.address}:{MARATHON_PORT}" for one in marathons]
+        credentials = (self.credentials.user, self.credentials.password)
+        source = HttpMarathon(urls, Dialler(self.fleet, self.network, machine.name), credentials)
+        return MarathonLb(machine, self.fleet, self.clock, self.network, source, self.run / "lb")
+
+    # -- what is asked of all together
+
+    def components(self) -> Iterator[Component]:
+        """Every part by name and machine."""
+        first = next(iter(self.masters))
+        for machine, master in self.masters.items():
+            yield Component(components.ZOOKEEPER, machine, _Member(self.ensemble, machine))
+            yield Component(components.MASTER, machine, master)
+            if machine in self.marathons:
+                yield Component(components.MARATHON, machine, self.marathons[machine])
+        yield Component(components.MESOS_DNS, first, self.dns)
+        yield Component(components.MARATHON_LB, first, self.lb)
+        for machine, agent in self.agents.items():
+            yield Component(components.AGENT, machine, agent)
+
+    def leading_machine(self) -> str | None:
+        """The machine of the leading master, as it sees itself."""
+        return next((name for name, master in self.masters.items() if master.running and master.leads), None)
+
+    def _leading_state(self) -> Any:
+        leader = self.leading_machine()
+        if leader is None:
+            raise ConnectionError("no master leads")
+        return self.masters[leader].state()
+
+    def leading_marathon(self) -> Any:
+        """The Marathon that leads, None while none does."""
+        return next((one for one in self.marathons.values() if one.running and one.is_leader), None)
+
+    def is_ready(self, there: Components) -> bool:
+        """Does a master lead, has it every agent that runs, and has Marathon subscribed, if one runs?"""
+        if self.leading_machine() is None:
+            return False
+        for name, agent in self.agents.items():
+            if there.is_running(name, components.AGENT) and not agent.registered:
+                return False
+        marathons = [one for one in self.marathons if there.is_running(one, components.MARATHON)]
+        leading = self.leading_marathon()
+        return not marathons or (leading is not None and leading.subscribed)
+
+    def notes(self) -> list[str]:
+        """What is not as one would expect it, in plain words."""
+        return []
+
+    def explain(self, app: str) -> Json | None:
+        """Why instances of the app wait, as the leading Marathon's queue has it; None when none of them does."""
+        marathon = self.leading_marathon()
+        if marathon is None:
+            return None
+        wanted = "/" + app.strip("/")
+        entries: list[Json] = marathon.queue()["queue"]
+        return next((entry for entry in entries if entry.get("app", {}).get("id") == wanted), None)
+
+    # -- the end
+
+    async def close(self) -> None:
+        """End all of it: nobody is told, as after a power cut, so that what is stored says that all of it runs."""
+        ends: list[Callable[[], Any]] = [self.lb.stop, self.dns.stop]
+        for part in (*self.marathons.values(), *self.masters.values(), *self.agents.values()):
+            ends.append(getattr(part, "close", part.stop))
+        ends.append(self.ensemble.close)
+        for end in ends:
+            try:
+                await end()
+            except Exception:  # the others still have to
+                log.exception("%s did not end cleanly", getattr(end, "__qualname__", end))
