@@ -177,6 +177,7 @@ class HaproxyProcess:
             reader, writer = await asyncio.open_unix_connection(str(socket))
             try:
                 writer.write(f"{command}\n".encode())
+                writer.write_eof()  # the master closes after its answer only then
                 return (await reader.read(-1)).decode("utf-8", "replace")
             finally:
                 writer.close()
