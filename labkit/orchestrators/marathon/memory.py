@@ -151,13 +151,11 @@ class Memory:
     def _stores(self, members: Mapping[str, str]) -> dict[str, str]:
         """Node name → what its member of the ensemble is; members on machines of their own go by their address."""
         hosts = {server.host: name for name, server in self._places.masters.items()}
-        alone = list(self._places.masters) if len(members) == 1 and len(hosts) == 1 else []
         found: dict[str, str] = {}
         for member, mode in members.items():
             if mode:
                 host = member.rpartition(":")[0]
-                name = self._places.members.get(member) or hosts.get(host) or (alone[0] if alone else member)
-                found[name] = mode
+                found[self._places.members.get(member) or hosts.get(host) or member] = mode
         return found
 
     def _agents(self, state: Json) -> list[Node]:

@@ -58,18 +58,15 @@ class Places:
             return tuple(dict.fromkeys(text for text in texts if text))
 
         masters: dict[str, Server] = {}
-        members: dict[str, str] = {}
         for machine in machines:
             urls = [part for part in machine.env.get("MESOS_URL", "").split(",") if part.strip()]
             for server in map(Server.of, urls):
                 own = machine.role == "master" and len(urls) == 1
                 if server not in masters.values():
                     masters[machine.name if own else server.netloc] = server
-            for member in machine.env.get("ZOOKEEPER", "").split(","):
-                if member.strip():
-                    members[member.strip()] = machine.name
         if not every("MARATHON_URL") or not masters:
             raise ClusterError("none of the machines leads to Marathon and a Mesos master (MARATHON_URL, MESOS_URL)")
+        members = _members(every("ZOOKEEPER"), masters)
         return cls(every("MARATHON_URL"), masters, every("MARATHON_LB_URL"), every("MESOS_DNS_URL"), members)
 
 
@@ -191,6 +188,21 @@ class Sources:
 
     def _resting(self, key: str) -> bool:
         return self._clock() - self._silent.get(key, -AGAIN) < AGAIN
+
+
+def _members(found: Sequence[str], masters: Mapping[str, Server]) -> dict[str, str]:
+    """Which node each member of the ensemble is on: that of its address; where all share one, the masters in order."""
+    hosts = [server.host for server in masters.values()]
+    names = list(masters)
+    one_host = len({member.rpartition(":")[0] for member in found}) == 1 < len(names)
+    on: dict[str, str] = {}
+    for number, member in enumerate(found):
+        host = member.rpartition(":")[0]
+        if hosts.count(host) == 1:
+            on[member] = names[hosts.index(host)]
+        else:
+            on[member] = names[number] if one_host and number < len(names) else member
+    return on
 
 
 def _maybe(what: str, urls: Sequence[str]) -> Servers | None:
