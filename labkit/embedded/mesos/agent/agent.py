@@ -1,18 +1,47 @@
-"""The agent itself: what it is told by the master, and what it tells."""
+"""The agent itself: what it is told by the master, and what it tells.
+
+``src/slave/slave.cpp``, for tasks of the command and the Docker executor. What it must know after a restart is written
+down before the master hears of it: its id, frameworks that asked for it (``checkpoint``), their tasks and the updates
+that nobody has acknowledged.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Callable
 from typing import Any
 
-from labkit.embedded.mesos.agent.options import Options
+from labkit.embedded.mesos.agent import sandbox, statuses
+from labkit.embedded.mesos.agent.containers import is_image
+from labkit.embedded.mesos.agent.executor import Executor, grace_of
+from labkit.embedded.mesos.agent.host import Host
+from labkit.embedded.mesos.agent.options import VERSION, Options
+from labkit.embedded.mesos.agent.records import Framework, Run
+from labkit.embedded.mesos.agent.registration import LeaderDetector, Registration
+from labkit.embedded.mesos.agent.tally import Tally
+from labkit.embedded.mesos.agent.updates import Updates
+from labkit.embedded.mesos.agent.watcher import end_leftover
+from labkit.embedded.mesos.agent.work import LAUNCH_FAILED, Work
 from labkit.embedded.mesos.libprocess import Pid, Post
-from labkit.embedded.runtime.clock import Clock
+from labkit.embedded.mesos.resources import EMPTY, Resources
+from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.runtime.images.catalogue import Catalogue
+from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.machines import Fleet
 from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.storage import Storage
 
+log = logging.getLogger(__name__)
+
 Json = dict[str, Any]
+
+MASTERS = "/mesos"
+CAPABILITIES = ("MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "AGENT_DRAINING")
+NO_EXECUTORS = (
+    "Failed to launch container: the embedded agent runs commands and container images; "
+    "executors of one's own (TaskInfo.executor) are not simulated"
+)
 
 
 class Agent:
@@ -30,25 +59,593 @@ class Agent:
         ensemble: Any,
         options: Options,
         *,
-        detector: Any = None,
+        detector: LeaderDetector | None = None,
     ) -> None:
-        """``detector`` is given by tests; else it is made of the ensemble's session of this machine."""
+        """``detector`` is given by tests; else it is made of a session of the ensemble (ZooKeeper)."""
         self.machine = machine
         self.options = options
+        self.fleet = fleet
+        self.clock = clock
+        self.network = network
         self.id = ""  # given by the first master that registers it, and kept
         self.running = False
+        self.wanted = False  # whether it comes back with the machine's power
+        self.started_at = 0.0
+        self.frameworks: dict[str, Framework] = {}
+        self.completed: dict[str, Framework] = {}
+        self.tally = Tally()
         self.pid = Pid("slave(1)", machine, fleet.machine(machine).address, options.port)
+        self.host = Host(machine, fleet, clock, network, catalogue, options)
+        self._post = post
+        self._ensemble = ensemble
+        self._given_detector = detector
+        self._end_detection: Callable[[], object] = lambda: None
+        self._keeper = Keeper(storage, machine) if storage is not None else None
+        self.updates = Updates(clock, self._forward, self._keep_stream, self._task_done)
+        self.registration = Registration(
+            self.pid, post, fleet, clock, options.rng, options.registration_backoff, self._greeting, self._disconnected
+        )
+        self._patience: Timer | None = None  # of executors without an agent
+        self._server: Any = None
+        self._restored = False
+        self._handlers: dict[str, Callable[[Pid, Json], object]] = {
+            "SlaveRegisteredMessage": self._registered,
+            "SlaveReregisteredMessage": self._reregistered,
+            "PingSlaveMessage": self.registration.pinged,
+            "ShutdownMessage": self._shut_down,
+            "RunTaskMessage": self._run_task,
+            "RunTaskGroupMessage": self._run_group,
+            "KillTaskMessage": self._kill_task,
+            "StatusUpdateAcknowledgementMessage": self._acknowledged,
+            "ShutdownFrameworkMessage": self._shut_down_framework,
+            "ShutdownExecutorMessage": self._shut_down_executor,
+            "UpdateFrameworkMessage": self._update_framework,
+        }
+        self._forget_fleet = fleet.subscribe(self._plugged)
+        for begin, end in options.resources.spans("ports"):
+            network.lend(self.pid.address, machine, begin, end)
 
     @property
     def registered(self) -> bool:
         """Does the leading master know it?"""
-        return False
+        return self.registration.registered
+
+    @property
+    def hostname(self) -> str:
+        return self.options.hostname or self.pid.address
+
+    def info(self) -> Json:
+        """Its AgentInfo."""
+        made: Json = {
+            "hostname": self.hostname,
+            "port": self.pid.port,
+            "resources": self.options.resources.json(),
+            "attributes": self.options.attributes,
+            "checkpoint": True,
+        }
+        if self.id:
+            made["id"] = {"value": self.id}
+        return made
+
+    def used(self) -> Resources:
+        """What the tasks that have not ended hold."""
+        held = EMPTY
+        for run in self.runs():
+            if not run.ended:
+                held = held + Resources.of(run.task.get("resources") or ())
+        return held
+
+    def runs(self) -> list[Run]:
+        """The tasks it has, also those whose end is not acknowledged yet."""
+        return [run for framework in self.frameworks.values() for run in framework.runs.values()]
+
+    # -- the service
 
     async def start(self) -> None:
         """Start it, or have it start when the machine gets its power back."""
+        self.wanted = True
+        if self.running or self.fleet.machine(self.machine).power == "off":
+            return
+        self.running = True
+        self.started_at = self.clock.time()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._recover()
+        self._post.register(self.pid, self)
+        await self._serve()
+        if self.running:
+            self.registration.start(self._detect())
 
     async def stop(self) -> None:
-        """End the agent, as ``systemctl stop mesos-agent``: executors go on, and are found again by ``start``."""
+        """End the agent, as ``systemctl stop mesos-agent``: executors go on, and are found again by :meth:`start`.
+
+        Those of frameworks that did not ask for checkpoints end with it.
+        """
+        self.wanted = False
+        if not self.running:
+            return
+        self._halt()
+        for framework in list(self.frameworks.values()):
+            if not framework.checkpoint:
+                self._abandon(framework)
+        if self.runs():
+            self._patience = self.clock.call_later(self.options.recovery_timeout, self._too_late)
 
     async def close(self) -> None:
-        """The sandbox goes down: end every task, too."""
+        """The sandbox goes down: end every task, too; records stay as they are."""
+        self.wanted = False
+        self._forget_fleet()
+        if self.running:
+            self._halt()
+        if self._patience is not None:
+            self._patience.cancel()
+        for run in self.runs():
+            if run.executor is not None:
+                run.executor.discard()
+        self.host.chores.cancel()
+        if self._keeper is not None:
+            self._keeper.flush()
+        self.host.watcher.close()
+
+    def _halt(self) -> None:
+        self.running = False
+        self.registration.stop()
+        self.updates.pause()
+        self._end_detection()
+        self._post.unregister(self.pid)
+        server, self._server = self._server, None
+        if server is not None:
+            server.shut()
+
+    def _detect(self) -> LeaderDetector:
+        if self._given_detector is not None:
+            return self._given_detector
+        from labkit.embedded.zookeeper import Detector
+
+        session = self._ensemble.session(self.machine)
+        detector = Detector(session, MASTERS)
+
+        def end() -> None:
+            self._end_detection = lambda: None
+            detector.close()
+            self.host.chores.start(session.close())
+
+        self._end_detection = end
+        found: LeaderDetector = detector
+        return found
+
+    async def _serve(self) -> None:
+        from labkit.embedded.mesos.agent.api.server import serve
+
+        self._server = await serve(self)
+        if not self.running:  # stopped meanwhile
+            self._server.shut()
+
+    # -- the machine
+
+    def _plugged(self, machine: str, what: str) -> None:
+        if machine != self.machine:
+            return
+        if what == "fail":
+            self._lose_power()
+        elif what == "heal" and self.wanted and not self.running and self.fleet.machine(machine).power != "off":
+            asyncio.get_running_loop().create_task(self.start())
+        elif what in ("pause", "unpause"):
+            for run in self.runs():
+                if run.executor is not None and not run.executor.over:
+                    (run.executor.work.freeze if what == "pause" else run.executor.work.thaw)()
+
+    def _lose_power(self) -> None:
+        """Everything on the machine ends; what was written down remains, and is read at the next start."""
+        if self.running:
+            self._halt()
+        if self._patience is not None:
+            self._patience.cancel()
+        for run in self.runs():
+            self.updates_of(run)
+            if run.executor is not None and not run.executor.over:
+                run.executor.discard()
+            if not run.checkpoint:
+                self._drop(run)
+        self.host.lose_power()
+        self._restored = False
+
+    def updates_of(self, run: Run) -> None:
+        """No timer of it is left."""
+        if run.retry is not None:
+            run.retry.cancel()
+            run.retry = None
+
+    def _too_late(self) -> None:
+        """Executors wait so long for their agent and no longer (``--recovery_timeout``)."""
+        self._patience = None
+        for run in self.runs():
+            if run.executor is not None:
+                run.executor.kill(0.0)
+
+    # -- recovery
+
+    def _recover(self) -> None:
+        """What is on record and does not run has ended while nobody looked: its framework is to hear of it."""
+        if not self._restored:
+            self._restored = True
+            self._restore()
+        for run in self.runs():
+            if run.executor is None and not run.ended:
+                self.report(
+                    run,
+                    "TASK_FAILED",
+                    source=statuses.AGENT,
+                    reason="REASON_EXECUTOR_TERMINATED",
+                    message="Abnormal executor termination: unknown container",
+                )
+
+    def _restore(self) -> None:
+        if self._keeper is None:
+            for run in self.runs():
+                if run.executor is not None and not run.ended:
+                    run.executor = None
+            return
+        self._keeper.flush()
+        self.id = str((self._keeper.get("mesos-agent", "agent") or {}).get("id", ""))
+        self.frameworks.clear()
+        for row in self._keeper.all("mesos-framework").values():
+            framework = Framework(row["info"], row["pid"])
+            self.frameworks[framework.id] = framework
+        streams = self._keeper.all("mesos-stream")
+        for key, row in self._keeper.all("mesos-task").items():
+            owner = self.frameworks.get(row["framework_id"])
+            if owner is None:
+                self._keeper.delete("mesos-task", key)
+                continue
+            run = Run.of(row, streams.get(key))
+            owner.runs[run.task_id] = run
+            self.updates.adopt(run)
+            if not run.ended and run.group:
+                end_leftover(run.group, run.started)
+
+    # -- messages
+
+    def receive(self, sender: Pid, message: str, body: Json) -> None:
+        """A message of the master."""
+        handler = self._handlers.get(message)
+        if handler is None:
+            log.warning("%s: nobody knows what to do with %s", self.pid, message)
+            return
+        handler(sender, body)
+
+    def exited(self, pid: Pid) -> None:
+        self.registration.exited(pid)
+
+    def _greeting(self) -> tuple[str, Json]:
+        body: Json = {
+            "agent": self.info(),
+            "version": VERSION,
+            "agent_capabilities": [{"type": name} for name in CAPABILITIES],
+            "checkpointed_resources": [],
+        }
+        if not self.id:
+            return "RegisterSlaveMessage", body
+        body |= {
+            "executor_infos": [],
+            "tasks": [self.task_json(run) for run in self.runs()],
+            "frameworks": [framework.info for framework in self.frameworks.values()],
+            "completed_frameworks": [],
+        }
+        return "ReregisterSlaveMessage", body
+
+    def _registered(self, sender: Pid, body: Json) -> None:
+        if not self.registration.accepted(sender, body):
+            return
+        given = body["agent_id"]["value"]
+        if self.id and self.id != given:
+            log.error("%s: registered as %s, but was %s", self.pid, given, self.id)
+        self.id = given
+        if self._keeper is not None:
+            self._keeper.put("mesos-agent", "agent", lambda: {"id": given})
+        self.updates.resume()
+
+    def _reregistered(self, sender: Pid, body: Json) -> None:
+        if not self.registration.accepted(sender, body):
+            return
+        for reconciliation in body.get("reconciliations") or ():
+            self._reconcile(reconciliation)
+        self.updates.resume()
+
+    def _disconnected(self) -> None:
+        self.updates.pause()
+
+    def _reconcile(self, body: Json) -> None:
+        """The master knows of tasks that this agent has never got: the messages were lost on the way."""
+        framework_id = body["framework_id"]["value"]
+        framework = self.frameworks.get(framework_id)
+        for known in body.get("statuses") or ():
+            task_id = known["task_id"]["value"]
+            if framework is not None and task_id in framework.runs:
+                continue
+            aware = framework is not None and framework.can("PARTITION_AWARE")
+            self._tell_of_unknown(
+                framework_id,
+                task_id,
+                "TASK_DROPPED" if aware else "TASK_LOST",
+                "REASON_RECONCILIATION",
+                "Task is unknown to the agent",
+            )
+
+    def _tell_of_unknown(self, framework_id: str, task_id: str, state: str, reason: str, message: str) -> None:
+        """A status of a task that is not here. It is sent once: nobody has to keep what is not there."""
+        made = statuses.status(
+            task_id,
+            state,
+            agent_id=self.id,
+            now=self.clock.time(),
+            uuid=statuses.new_uuid(self.options.rng),
+            source=statuses.AGENT,
+            reason=reason,
+            message=message,
+        )
+        self._send_update(statuses.update(framework_id, made))
+
+    def _shut_down(self, sender: Pid, body: Json) -> None:
+        """The master wants no more of it: all tasks end, and the agent too. It comes back as a new one."""
+        if self.registration.master is not None and sender != self.registration.master:
+            return
+        log.warning("%s: asked to shut down by %s: %s", self.pid, sender, body.get("message", ""))
+        for run in self.runs():
+            self.updates.forget(run)
+            if run.executor is not None and not run.executor.over:
+                run.executor.discard()
+            self._drop(run)
+        for framework in list(self.frameworks.values()):
+            self._complete(framework)
+        if self._keeper is not None:
+            self._keeper.delete("mesos-agent", "agent")
+        self.id = ""
+        self._halt()
+        if self.wanted:  # whoever supervises the service starts it again
+            self.clock.call_later(1.0, self._restart)
+
+    def _restart(self) -> None:
+        if self.wanted and not self.running:
+            self.host.chores.start(self.start())
+
+    # -- frameworks
+
+    def _framework(self, info: Json, pid: str) -> Framework:
+        framework = self.frameworks.get(info["id"]["value"])
+        if framework is None:
+            framework = Framework(info, pid)
+            before = self.completed.pop(framework.id, None)
+            if before is not None:
+                framework.completed = before.completed
+            self.frameworks[framework.id] = framework
+            self._keep_framework(framework)
+        return framework
+
+    def _update_framework(self, sender: Pid, body: Json) -> None:
+        """It has failed over, or says something else of itself."""
+        framework = self.frameworks.get(body["framework_id"]["value"])
+        if framework is None:
+            return
+        if body.get("framework_info"):
+            framework.info = body["framework_info"]
+        framework.pid = body.get("pid") or framework.pid
+        self._keep_framework(framework)
+
+    def _shut_down_framework(self, sender: Pid, body: Json) -> None:
+        """It is gone for good: its executors end, and nobody asks what became of the tasks."""
+        framework = self.frameworks.get(body["framework_id"]["value"])
+        if framework is None:
+            return
+        for run in list(framework.runs.values()):
+            self.updates.forget(run)
+            if run.executor is None or run.executor.over:
+                self._finish(framework, run)
+            else:
+                run.executor.kill(self.options.executor_shutdown_grace)
+        self._complete(framework)
+
+    def _shut_down_executor(self, sender: Pid, body: Json) -> None:
+        framework = self.frameworks.get(body["framework_id"]["value"])
+        run = framework.runs.get(body["executor_id"]["value"]) if framework is not None else None
+        if run is not None and run.executor is not None:
+            run.executor.kill(self.options.executor_shutdown_grace)
+
+    def _abandon(self, framework: Framework) -> None:
+        """The agent ends, and with it whatever belongs to a framework without checkpoints."""
+        for run in list(framework.runs.values()):
+            self.updates.forget(run)
+            if run.executor is not None and not run.executor.over:
+                run.executor.discard()
+            self._drop(run)
+        del self.frameworks[framework.id]
+
+    def _complete(self, framework: Framework) -> None:
+        """A framework without tasks is remembered among those that are over."""
+        if framework.runs:
+            return
+        self.frameworks.pop(framework.id, None)
+        self.completed[framework.id] = framework
+        if len(self.completed) > 50:
+            del self.completed[next(iter(self.completed))]
+        if self._keeper is not None:
+            self._keeper.delete("mesos-framework", framework.id)
+
+    # -- tasks
+
+    def _run_task(self, sender: Pid, body: Json) -> None:
+        if sender != self.registration.master:
+            log.warning("%s: RunTaskMessage of %s, which does not lead", self.pid, sender)
+            return
+        framework = self._framework(body["framework"], body.get("pid") or "")
+        self._launch(framework, body["task"])
+
+    def _run_group(self, sender: Pid, body: Json) -> None:
+        """Pods: not simulated, and said of every task."""
+        framework = self._framework(body["framework"], body.get("pid") or "")
+        for task in (body.get("task_group") or {}).get("tasks") or ():
+            self._launch(framework, {**task, "executor": body.get("executor") or {}})
+
+    def _launch(self, framework: Framework, task: Json) -> None:
+        task_id = task["task_id"]["value"]
+        if task_id in framework.runs:
+            log.warning("%s: task %s is here already", self.pid, task_id)
+            return
+        container_id = self.host.new_uuid()
+        run = Run(framework.id, task, container_id, "", "image" if is_image(task) else "process")
+        run.checkpoint = framework.checkpoint
+        run.launched = self.clock.time()
+        framework.runs[task_id] = run
+        self.tally.launched += 1
+        try:
+            run.directory = sandbox.run_path(self.options.work_dir, self.id, framework.id, task_id, container_id)
+        except sandbox.BadName as error:
+            self.report(run, "TASK_ERROR", source=statuses.AGENT, reason="REASON_TASK_INVALID", message=str(error))
+            return
+        self._keep_run(run)
+        if "executor" in task:
+            self.report(run, "TASK_FAILED", source=statuses.AGENT, reason=LAUNCH_FAILED, message=NO_EXECUTORS)
+            return
+        run.executor = Executor(self.host, run, self._work(run), self.report)
+        run.executor.begin()
+
+    def _work(self, run: Run) -> Work:
+        if run.kind == "image":
+            from labkit.embedded.mesos.agent.image import ImageWork
+
+            return ImageWork(self.host, run)
+        from labkit.embedded.mesos.agent.command import Command
+
+        return Command(self.host, run, self.id, str(self.pid))
+
+    def _kill_task(self, sender: Pid, body: Json) -> None:
+        framework_id, task_id = body["framework_id"]["value"], body["task_id"]["value"]
+        framework = self.frameworks.get(framework_id)
+        run = framework.runs.get(task_id) if framework is not None else None
+        if framework is None or run is None:
+            self._tell_of_unknown(
+                framework_id,
+                task_id,
+                "TASK_DROPPED" if framework is not None and framework.can("PARTITION_AWARE") else "TASK_LOST",
+                "REASON_EXECUTOR_TERMINATED",
+                "Cannot find executor",
+            )
+        elif run.executor is not None:
+            run.executor.kill(grace_of(body.get("kill_policy")), tell=framework.can("TASK_KILLING_STATE"))
+
+    # -- updates
+
+    def report(
+        self,
+        run: Run,
+        state: str,
+        *,
+        source: str = statuses.EXECUTOR,
+        reason: str = "",
+        message: str = "",
+        healthy: bool | None = None,
+        check: Json | None = None,
+        data: str = "",
+        labels: Json | None = None,
+    ) -> None:
+        """A task is in another state, or there is something new to say of it."""
+        work = run.executor.work if run.executor is not None else None
+        made = statuses.status(
+            run.task_id,
+            state,
+            agent_id=self.id,
+            now=self.clock.time(),
+            uuid=statuses.new_uuid(self.options.rng),
+            source=source,
+            reason=reason,
+            message=message,
+            healthy=healthy,
+            check=check,
+            container=work.container_status() if work is not None else None,
+            data=data,
+            labels=labels,
+        )
+        run.state = state
+        run.statuses = statuses.remember(run.statuses, made)
+        framework = self.frameworks.get(run.framework_id)
+        if run.ended:
+            self.tally.count(state)
+        if framework is None:  # shut down meanwhile
+            return
+        self.updates.add(run, statuses.update(run.framework_id, made))
+
+    def _forward(self, run: Run, update: Json) -> None:
+        self._send_update({**update, "latest_state": run.state})
+
+    def _send_update(self, update: Json) -> None:
+        if self.registration.master is not None:
+            self.tally.updates += 1
+            body = {"update": update, "pid": str(self.pid)}
+            self._post.send(self.pid, self.registration.master, "StatusUpdateMessage", body)
+
+    def _acknowledged(self, sender: Pid, body: Json) -> None:
+        self.updates.acknowledge(body["framework_id"]["value"], body["task_id"]["value"], body["uuid"])
+
+    def _task_done(self, run: Run) -> None:
+        framework = self.frameworks.get(run.framework_id)
+        if framework is not None:
+            self._finish(framework, run)
+
+    def _finish(self, framework: Framework, run: Run) -> None:
+        """A task has ended and the master knows: it is history."""
+        self._drop(run)
+        framework.completed.append(run)
+        while len(framework.completed) > self.options.max_completed:
+            framework.completed.popleft()
+        if not framework.runs:
+            self._complete(framework)
+
+    def _drop(self, run: Run) -> None:
+        framework = self.frameworks.get(run.framework_id)
+        if framework is not None:
+            framework.runs.pop(run.task_id, None)
+        if self._keeper is not None and run.checkpoint:
+            key = _key(run)
+            self._keeper.delete("mesos-task", key)
+            self._keeper.delete("mesos-stream", key)
+
+    # -- records
+
+    def _keep_framework(self, framework: Framework) -> None:
+        if self._keeper is not None and framework.checkpoint:
+            self._keeper.put("mesos-framework", framework.id, framework.row)
+
+    def _keep_run(self, run: Run) -> None:
+        if self._keeper is not None and run.checkpoint:
+            self._keeper.put("mesos-task", _key(run), run.row)
+
+    def _keep_stream(self, run: Run) -> None:
+        if self._keeper is not None and run.checkpoint:
+            self._keeper.put("mesos-stream", _key(run), run.stream_row)
+
+    def task_json(self, run: Run) -> Json:
+        """A run as the Task of ``mesos.proto``."""
+        info = run.task
+        made: Json = {
+            "name": info.get("name", ""),
+            "task_id": info["task_id"],
+            "framework_id": {"value": run.framework_id},
+            "agent_id": {"value": self.id},
+            "state": run.state,
+            "resources": info.get("resources") or [],
+            "statuses": run.statuses,
+        }
+        told = run.waiting[0]["status"] if run.waiting else run.acknowledged
+        if told is not None:
+            made["status_update_state"], made["status_update_uuid"] = told["state"], told["uuid"]
+        if (info.get("command") or {}).get("user"):
+            made["user"] = info["command"]["user"]
+        for key in ("labels", "discovery", "container", "health_check", "check", "kill_policy", "max_completion_time"):
+            if key in info:
+                made[key] = info[key]
+        return made
+
+
+def _key(run: Run) -> str:
+    return f"{run.framework_id}/{run.task_id}"

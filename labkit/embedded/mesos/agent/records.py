@@ -6,16 +6,13 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from labkit.embedded.mesos.tasks import is_terminal
 from labkit.embedded.runtime.clock import Timer
 
 if TYPE_CHECKING:
     from labkit.embedded.mesos.agent.executor import Executor
 
 Json = dict[str, Any]
-
-TERMINAL = frozenset(
-    ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_DROPPED", "TASK_GONE")
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +45,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        return self.state in TERMINAL
+        return is_terminal(self.state)
 
     # rows ------------------------------------------------------------------------------------------------------
 

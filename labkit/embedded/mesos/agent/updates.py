@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from labkit.embedded.mesos.agent.records import TERMINAL, Run
+from labkit.embedded.mesos.agent.records import Run
+from labkit.embedded.mesos.tasks import is_terminal
 from labkit.embedded.runtime.clock import Clock
 
 Json = dict[str, Any]
@@ -75,7 +76,7 @@ class Updates:
         else:
             run.waiting = None
             del self._streams[framework_id, task_id]
-        if taken["status"]["state"] in TERMINAL:
+        if is_terminal(taken["status"]["state"]):
             self.forget(run)
             self._done(run)
         else:
