@@ -47,7 +47,7 @@ class Leadership:
         self._chores = Chores()
         self._stopped = False
         election.on_elected(self._elected)
-        election.on_lost(self.lost)
+        election.on_lost(self._fallen)
 
     @property
     def leader(self) -> str | None:
@@ -56,7 +56,12 @@ class Leadership:
         return data.decode() if data else None
 
     async def contend(self) -> None:
-        await self._election.contend()
+        """Stand for election, again and again while there is no quorum."""
+        try:
+            await self._election.contend()
+        except Exception as error:
+            log.info("%s cannot stand for election yet: %s", self.host_port, error)
+            await self._come_back()
 
     async def withdraw(self) -> None:
         """Stop for good: give up the leadership and the place in the queue."""
@@ -71,9 +76,13 @@ class Leadership:
             return
         self.lost()
         await self._election.withdraw()
-        await self.clock.sleep(RESTART)
-        if not self._stopped:
-            await self._election.contend()
+        await self._come_back()
+
+    def die(self) -> None:
+        """Its process was killed."""
+        self._stopped = True
+        self._chores.cancel()
+        self.lost()
 
     def _elected(self, *_: object) -> None:
         if not self._stopped and not self.is_leader:
@@ -86,6 +95,21 @@ class Leadership:
         except Exception:  # a store that cannot be read: somebody else may have more luck
             log.exception("%s could not take over", self.host_port)
             self._chores.start(self.abdicate())
+
+    def _fallen(self, *_: object) -> None:
+        """ZooKeeper was out of reach for too long: the real one ends, and is started again."""
+        self.lost()
+        if not self._stopped:
+            self._chores.start(self._come_back())
+
+    async def _come_back(self) -> None:
+        while not self._stopped:
+            await self.clock.sleep(RESTART)
+            try:
+                await self._election.contend()
+                return
+            except Exception as error:  # no quorum yet
+                log.debug("%s cannot stand for election: %s", self.host_port, error)
 
     def lost(self, *_: object) -> None:
         """It leads no more: nothing may be written or launched from here on."""

@@ -179,7 +179,7 @@ class HealthChecks:
             self._judge(watched, health, cause)
 
     async def _ask(self, instance: Instance, check: Json) -> str | None:
-        """"" when it is well, else what is wrong; None: this answer does not count."""
+        """ "" when it is well, else what is wrong; None: this answer does not count."""
         timeout = float(check["timeoutSeconds"])
         app = instance.app
         try:

@@ -37,7 +37,13 @@ class Session(Protocol):
     """What the store needs of a ZooKeeper session."""
 
     async def create(
-        self, path: str, data: bytes = b"", *, ephemeral: bool = False, sequence: bool = False, make_parents: bool = False
+        self,
+        path: str,
+        data: bytes = b"",
+        *,
+        ephemeral: bool = False,
+        sequence: bool = False,
+        make_parents: bool = False,
     ) -> str: ...
     async def get(self, path: str, watch: Any = None) -> tuple[bytes, Any]: ...
     async def exists(self, path: str, watch: Any = None) -> Any: ...

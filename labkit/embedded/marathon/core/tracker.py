@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.embedded.marathon.core import conditions as c
 from labkit.embedded.marathon.core.instances import DECOMMISSIONED, RUN, Instance
 from labkit.embedded.marathon.core.store import Change, Store
-from labkit.embedded.marathon.events import EventBus, stamp
+from labkit.embedded.marathon.events import EventBus
 from labkit.embedded.runtime.clock import Clock
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ class InstanceTracker:
         """A new instance that waits for its launch."""
         instance = Instance(id, app, self._clock.time())
         self.add(instance)
-        self._tell(instance, "")
+        self.tell(instance, "")
         return instance
 
-    async def provision(self, instances: Iterable[Instance]) -> None:
-        """These are about to be launched (their task, agent and ports are set already): store them. Raises StoreFailed.
+    def provision(self, instances: Iterable[Instance]) -> asyncio.Future[None]:
+        """These are about to be launched (their task, agent and ports are set already): store them.
 
-        Only when it returns may Mesos be asked to launch them.
+        Only when the future is done may Mesos be asked to launch them.
         """
         now, changes = self._clock.time(), []
         provisioned = list(instances)
@@ -85,15 +85,15 @@ class InstanceTracker:
             instance.condition, instance.since, instance.staged_at = c.PROVISIONED, now, now
             instance.stored = True
             changes.append((KIND, instance.id, instance.as_json()))
-        await self._store.save(changes)
+        stored = self._store.save(changes)
         for instance in provisioned:
-            if instance.condition == c.PROVISIONED:
-                self._tell(instance, c.SCHEDULED)
+            self.tell(instance, c.SCHEDULED)
+        return stored
 
     def change(self, instance: Instance, condition: str, *also: Change) -> asyncio.Future[None] | None:
         """It has another condition. What is stored of it is in the future; None when nothing needs to be stored."""
         before, instance.condition, instance.since = instance.condition, condition, self._clock.time()
-        self._tell(instance, before)
+        self.tell(instance, before)
         return self.save(instance, *also)
 
     def save(self, instance: Instance, *also: Change) -> asyncio.Future[None] | None:
@@ -142,7 +142,7 @@ class InstanceTracker:
         before = instance.condition
         if before not in c.TERMINAL:
             instance.condition, instance.since = c.KILLED, self._clock.time()
-            self._tell(instance, before)
+            self.tell(instance, before)
         else:
             for fn in self._listeners:
                 fn(instance, before)
@@ -172,7 +172,8 @@ class InstanceTracker:
         for fn in self._health_listeners:
             fn(instance)
 
-    def _tell(self, instance: Instance, before: str) -> None:
+    def tell(self, instance: Instance, before: str) -> None:
+        """Its condition has changed: let everybody know."""
         for fn in self._listeners:
             fn(instance, before)
         self._bus.publish(
@@ -206,7 +207,3 @@ def status_fields(instance: Instance, status: Json, now: float) -> None:
         instance.ip_addresses = tuple(addresses)
     if status.get("state") == "TASK_RUNNING" and instance.started_at is None:
         instance.started_at = now
-
-
-def when(seconds: float | None) -> str | None:
-    return None if seconds is None else stamp(seconds)

@@ -117,7 +117,7 @@ class UpdateProcessor:
         if condition in c.WORTH_A_DELAY:
             self._limiter.add(instance.app, self._clock.time())
         before, instance.condition, instance.since = instance.condition, condition, self._clock.time()
-        self._tracker._tell(instance, before)
+        self._tracker.tell(instance, before)
         if instance.id not in self._tracker.by_id:
             return self._tracker.save(instance, *also)
         app = self._app(instance.app_id)
