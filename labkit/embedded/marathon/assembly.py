@@ -7,23 +7,26 @@ the real ones; Python's own references go from here to each part, and never from
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.embedded.guard import Guard
 from labkit.embedded.marathon import components
 from labkit.embedded.marathon.components import Component, Components
 from labkit.embedded.marathon.credentials import Credentials
 from labkit.embedded.marathon.endpoints import MARATHON_PORT, MASTER_PORT
+from labkit.embedded.mesos.driver import SchedulerDriver
 from labkit.embedded.mesos.libprocess import Post
 from labkit.embedded.runtime.dns import Resolver
 from labkit.embedded.runtime.images.catalogue import Catalogue
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.storage import Storage
-from labkit.embedded.zookeeper import Detector, Ensemble
+from labkit.embedded.zookeeper import Detector, Ensemble, Session
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +53,24 @@ class _Member:
 
     async def stop(self) -> None:
         await self.ensemble.stop(self.machine)
+
+
+class _Line(SchedulerDriver):
+    """A driver with a detector of its own."""
+
+    async def stop(self, *, teardown: bool = False) -> None:
+        await super().stop(teardown=teardown)
+        self._detector.close()  # type: ignore[attr-defined]  # of ZooKeeper
+
+
+def _user() -> str:
+    """Who runs the sandbox: commands run as the same."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may run as somebody without a name
+        return str(os.getuid())
 
 
 class Assembly:
@@ -84,7 +105,7 @@ class Assembly:
         self.ensemble = Ensemble(
             fleet, self.clock, storage, [machine.name for machine in masters], self._random(), network=network
         )
-        self.guard = self._make_guard(masters, agents)
+        self.guard = self._make_guard()
         self.masters = {machine.name: self._make_master(machine, len(masters)) for machine in masters}
         self.dns = self._make_dns(masters)
         each = min(1000, (LAST_PORT - 31000) // len(agents))
@@ -105,10 +126,10 @@ class Assembly:
 
     # -- each part
 
-    def _make_guard(self, masters: list[Machine], agents: list[Machine]) -> Any:
-        from labkit.embedded.guard import Guard
-
-        return Guard({self.credentials.user: self.credentials.password})
+    def _make_guard(self) -> Guard:
+        """One for all servers. They are called as Mesos-DNS calls them, and as their machines are."""
+        names = [*self.fleet.machines, *(f"{name}.mesos" for name in ("leader", "master", "marathon"))]
+        return Guard({self.credentials.user: self.credentials.password}, names=names)
 
     def _make_master(self, machine: Machine, masters: int) -> Any:
         from labkit.embedded.mesos.master import Master, Options
@@ -156,38 +177,36 @@ class Assembly:
         )
 
     def _make_marathon(self, machine: Machine) -> Any:
-        from labkit.embedded.marathon.core.marathon import Marathon, Options
+        from labkit.embedded.marathon.core.marathon import Marathon
+        from labkit.embedded.marathon.core.options import Options
 
-        session = self.ensemble.session(machine.name)
-        options = Options(
-            credentials=(self.credentials.user, self.credentials.password),
-            guard=self.guard,
-            master=f"{self.zookeepers}{MESOS_PATH}",
-            zk=f"{self.zookeepers}{MARATHON_PATH}",
-        )
+        options = Options(mesos_user=_user(), principal=self.credentials.user)
         return Marathon(
-            machine,
+            machine.name,
             self.fleet,
             self.clock,
             self.network,
-            session,
-            lambda **hooks: self._make_driver(machine.name, session, **hooks),
+            self.ensemble,
+            self._make_driver,
             options,
+            self._random(),
         )
 
-    def _make_driver(self, machine: str, session: Any, **hooks: Any) -> Any:
+    def _make_driver(
+        self, machine: str, session: Session, framework: Json, received: Any, connected: Any, disconnected: Any
+    ) -> SchedulerDriver:
         """A framework's line to whichever master leads, from that machine."""
-        from labkit.embedded.mesos.driver import SchedulerDriver
-
-        detector = Detector(session, MESOS_PATH, MESOS_PREFIX)
-        return SchedulerDriver(
+        return _Line(
             machine,
             self.fleet,
             self.clock,
             lambda: self.masters,
-            detector,
+            Detector(session, MESOS_PATH, MESOS_PREFIX),
+            framework,
+            received,
+            connected=connected,
+            disconnected=disconnected,
             principal=self.credentials.user,
-            **hooks,
         )
 
     def _make_dns(self, masters: list[Machine]) -> Any:
@@ -234,7 +253,7 @@ class Assembly:
 
     def leading_machine(self) -> str | None:
         """The machine of the leading master, as it sees itself."""
-        return next((name for name, master in self.masters.items() if master.running and master.leads), None)
+        return next((name for name, master in self.masters.items() if master.running and master.elected), None)
 
     def _leading_state(self) -> Any:
         leader = self.leading_machine()
@@ -246,6 +265,14 @@ class Assembly:
         """The Marathon that leads, None while none does."""
         return next((one for one in self.marathons.values() if one.running and one.is_leader), None)
 
+    def has_leader(self, name: str) -> bool:
+        """Is somebody elected among the components of that name, if they elect?"""
+        if name == components.MASTER:
+            return self.leading_machine() is not None
+        if name == components.MARATHON:
+            return self.leading_marathon() is not None
+        return True
+
     def is_ready(self, there: Components) -> bool:
         """Does a master lead, has it every agent that runs, and has Marathon subscribed, if one runs?"""
         if self.leading_machine() is None:
@@ -255,7 +282,7 @@ class Assembly:
                 return False
         marathons = [one for one in self.marathons if there.is_running(one, components.MARATHON)]
         leading = self.leading_marathon()
-        return not marathons or (leading is not None and leading.subscribed)
+        return not marathons or (leading is not None and leading.term.driver.connected)
 
     def notes(self) -> list[str]:
         """What is not as one would expect it, in plain words."""

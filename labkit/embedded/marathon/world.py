@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ READY_TIMEOUT_DAMAGED = 3.0  # when it comes back with plugs pulled or component
 CLOCK_SAVED_EVERY = 2.0  # seconds of the wall clock
 MARATHONS = 2
 ZONES = "abc"
-_LOOK = 0.003
+HEAD_START = 0.3  # seconds of the wall clock that the first of several has to be elected
+_LOOK = 0.002
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ class World:
             async with asyncio.timeout(READY_TIMEOUT if whole else READY_TIMEOUT_DAMAGED):
                 for name in ORDER:
                     await self._boot(name)
-                await self._until_ready()
+                await self._until(lambda: self.assembly.is_ready(self.components))
         except TimeoutError:
             if not self.restored:
                 raise WorldError(f"the cluster was not ready within {READY_TIMEOUT:g} s") from None
@@ -200,15 +202,17 @@ class World:
         self.ready = True
 
     async def _boot(self, name: str) -> None:
-        """One kind of component, everywhere; the first machine's first, so that it leads as one expects."""
-        found = self.components.find(name)
-        if not found:
-            return
-        await self.components.boot(found[0])
-        await asyncio.gather(*(self.components.boot(one) for one in found[1:]))
+        """One kind of component, everywhere; in a new sandbox the first machine's first, so that it leads."""
+        first, *others = self.components.find(name)
+        await self.components.boot(first)
+        if not self.restored:
+            await self._until(lambda: self.assembly.has_leader(name), HEAD_START)
+        await asyncio.gather(*(self.components.boot(one) for one in others))
 
-    async def _until_ready(self) -> None:
-        while not self.assembly.is_ready(self.components):  # noqa: ASYNC110 - many parts decide
+    async def _until(self, condition: Callable[[], bool], seconds: float | None = None) -> None:
+        """Wait for it, for no longer than this (of the wall clock). Many parts decide, so it is looked at."""
+        end = time.monotonic() + (READY_TIMEOUT if seconds is None else seconds)
+        while not condition() and time.monotonic() < end:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK)
 
     # -- what goes on
