@@ -95,7 +95,8 @@ REFUSED: list[tuple[Json, str, str]] = [
     (
         {"container": {"type": "MESOS", "portMappings": [{"hostPort": 0}]}, "networks": [{"name": "a"}, {"name": "b"}]},
         "/container/portMappings(0)",
-        "networkNames must be a single item list when hostPort is specified and more than 1 container network is defined",
+        "networkNames must be a single item list when hostPort is specified and more than 1 container network "
+        "is defined",
     ),
     # networks
     ({"networks": [{"mode": "host", "name": "a"}]}, "/networks", "Host networks may not have names or labels"),
