@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-RETRY = 1.0  # seconds until the next attempt to subscribe
+FIRST_RETRY, RETRY = 0.05, 1.0  # seconds until the next attempt to subscribe: each is twice the one before
 MISSED_HEARTBEATS = 5
 
 
@@ -104,6 +104,8 @@ class SchedulerDriver:
         self._on_disconnected = disconnected
         self._running = False
         self._listening = False
+        self._delay = FIRST_RETRY
+        self._interval = 15.0
         self._epoch = 0  # counts attempts: whatever belongs to an earlier one is stale
         self._master: MasterDoor | None = None
         self._line: Line | None = None
@@ -126,10 +128,13 @@ class SchedulerDriver:
             return
         self._running = True
         self._unsubscribe = self._fleet.subscribe(self._plugged)
-        if not self._listening:
+        if self._listening:
+            self._detected(self._detector.leader)
+        else:
             self._listening = True
             self._detector.on_change(self._detected)
-        self._detected(self._detector.leader)
+            if self.leader is None and self._detector.leader is not None:
+                self._detected(self._detector.leader)
 
     async def stop(self, *, teardown: bool = False) -> None:
         """Hang up. ``teardown`` ends the framework and all its tasks, else its failover timeout begins to run."""
@@ -194,7 +199,8 @@ class SchedulerDriver:
     def _retry(self) -> None:
         if self._again is not None:
             self._again.cancel()
-        self._again = self._clock.call_later(RETRY, self._try, self._epoch)
+        self._again = self._clock.call_later(self._delay, self._try, self._epoch)
+        self._delay = min(2 * self._delay, RETRY)
 
     def _subscribe(self, epoch: int) -> None:
         master = self._master
@@ -239,14 +245,13 @@ class SchedulerDriver:
                 self.framework_id = subscribed["framework_id"]["value"]
                 self._interval = float(subscribed.get("heartbeat_interval_seconds", 15.0))
                 self._subscribed = True
+                self._delay = FIRST_RETRY
                 self._on_connected()
             self._wait_for_heartbeat()
             try:
                 self._received(event)
             except Exception:
                 log.exception("the framework failed on %s", kind)
-
-    _interval = 15.0
 
     def _wait_for_heartbeat(self) -> None:
         if self._patience is not None:

@@ -7,6 +7,7 @@ are exact), so three times ``0.1`` is ``0.3``. What nobody has reserved belongs 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -250,7 +251,7 @@ class Resources:
         if other.ranges:
             ranges = dict(ranges)
             for key, spans in other.ranges.items():
-                ranges[key] = _merge([*ranges[key], *spans]) if key in ranges else spans
+                ranges[key] = _with(ranges[key], spans) if key in ranges else spans
         sets = self.sets
         if other.sets:
             sets = dict(sets)
@@ -387,21 +388,43 @@ def _merge(spans: list[Range]) -> tuple[Range, ...]:
     return tuple(merged)
 
 
+def _with(spans: tuple[Range, ...], added: tuple[Range, ...]) -> tuple[Range, ...]:
+    """Both in one. A few that come to many are put in where they belong, without a look at all the others."""
+    if len(added) > 4:
+        return _merge([*spans, *added])
+    for begin, end in added:
+        low = bisect_left(spans, begin - 1, key=_end)  # the first that could touch it
+        high = bisect_right(spans, end + 1, lo=low, key=_begin)
+        if low < high:
+            begin, end = min(begin, spans[low][0]), max(end, spans[high - 1][1])
+        spans = (*spans[:low], (begin, end), *spans[high:])
+    return spans
+
+
 def _without(spans: tuple[Range, ...], taken: tuple[Range, ...]) -> tuple[Range, ...]:
-    rest = list(spans)
     for begin, end in taken:
-        left: list[Range] = []
-        for span in rest:
-            if span[1] < begin or span[0] > end:
-                left.append(span)
-                continue
-            if span[0] < begin:
-                left.append((span[0], begin - 1))
-            if span[1] > end:
-                left.append((end + 1, span[1]))
-        rest = left
-    return tuple(rest)
+        low = bisect_left(spans, begin, key=_end)
+        high = bisect_right(spans, end, lo=low, key=_begin)
+        if low == high:
+            continue
+        left = [(spans[low][0], begin - 1)] if spans[low][0] < begin else []
+        if spans[high - 1][1] > end:
+            left.append((end + 1, spans[high - 1][1]))
+        spans = (*spans[:low], *left, *spans[high:])
+    return spans
 
 
 def _covers(spans: tuple[Range, ...], wanted: tuple[Range, ...]) -> bool:
-    return all(any(span[0] <= begin and end <= span[1] for span in spans) for begin, end in wanted)
+    for begin, end in wanted:
+        at = bisect_left(spans, end, key=_end)
+        if at == len(spans) or spans[at][0] > begin:
+            return False
+    return True
+
+
+def _begin(span: Range) -> int:
+    return span[0]
+
+
+def _end(span: Range) -> int:
+    return span[1]
