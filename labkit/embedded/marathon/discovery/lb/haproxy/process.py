@@ -20,7 +20,7 @@ _READY = 5.0  # seconds that a new worker gets to take over
 _LOOK = 0.01
 # Waits for the word before it becomes HAProxy, so that the reaper knows the group before there is anything to reap.
 _LAUNCH = 'read go && exec "$0" "$@"'
-_REAP = 'read stop || kill -KILL -- "-$1"'
+_REAP = 'read stop || kill -KILL "-$1"'  # without "--", which dash does not know
 
 
 class HaproxyFailed(Exception):
