@@ -243,19 +243,13 @@ class Agent:
         if self._patience is not None:
             self._patience.cancel()
         for run in self.runs():
-            self.updates_of(run)
+            self.updates.forget(run)
             if run.executor is not None and not run.executor.over:
                 run.executor.discard()
             if not run.checkpoint:
                 self._drop(run)
         self.host.lose_power()
         self._restored = False
-
-    def updates_of(self, run: Run) -> None:
-        """No timer of it is left."""
-        if run.retry is not None:
-            run.retry.cancel()
-            run.retry = None
 
     def _too_late(self) -> None:
         """Executors wait so long for their agent and no longer (``--recovery_timeout``)."""
@@ -438,6 +432,7 @@ class Agent:
         framework = self.frameworks.get(body["framework_id"]["value"])
         if framework is None:
             return
+        framework.terminating = True
         for run in list(framework.runs.values()):
             self.updates.forget(run)
             if run.executor is None or run.executor.over:
@@ -571,7 +566,11 @@ class Agent:
         framework = self.frameworks.get(run.framework_id)
         if run.ended:
             self.tally.count(state)
-        if framework is None:  # shut down meanwhile
+        if framework is None:
+            return
+        if framework.terminating:
+            if run.ended:
+                self._finish(framework, run)
             return
         self.updates.add(run, statuses.update(run.framework_id, made))
 

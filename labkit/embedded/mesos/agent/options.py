@@ -13,6 +13,7 @@ from labkit.embedded.mesos.resources import Resources
 from labkit.embedded.runtime.machines import Machine
 
 if TYPE_CHECKING:
+    from labkit.embedded.guard import Guard
     from labkit.embedded.runtime.dns import Resolver
 
 Json = dict[str, Any]
@@ -27,7 +28,7 @@ FIRST_PORT, PORTS = 31000, 1000
 class Options:
     """An agent's flags; times in sandbox seconds.
 
-    ``guard`` is the middleware of its HTTP server (:mod:`labkit.embedded.guard`), ``resolver`` what the containers of
+    ``guard`` says who may speak to its HTTP server (None: everybody), ``resolver`` what the containers of
     its machine ask for names.
     """
 
@@ -41,7 +42,7 @@ class Options:
     executor_shutdown_grace: float = 5.0
     recovery_timeout: float = 900.0
     max_completed: int = 150  # tasks that have ended and are still shown, of a framework
-    guard: Any = None
+    guard: Guard | None = None
     resolver: Callable[[str], Resolver | None] = lambda machine: None
     rng: random.Random = field(default_factory=random.Random)
 

@@ -89,6 +89,7 @@ class Framework:
 
     info: Json
     pid: str = ""
+    terminating: bool = False  # the master has ended it: nobody hears of its tasks any more
     runs: dict[str, Run] = field(default_factory=dict)  # by task
     completed: deque[Run] = field(default_factory=deque)
 

@@ -25,15 +25,22 @@ JSON_TYPE = "application/json"
 MAX_BODY = 1024 * 1024
 
 
+# What needs no credentials, under each of its names.
+OPEN = [f"{prefix}/{name}" for prefix in ("", "/slave(1)", "/slave") for name in ("health", "version")]
+
+
+def _realm(path: str) -> str:
+    return "mesos-agent-readwrite" if path.endswith("/api/v1") else "mesos-agent-readonly"
+
+
 async def serve(agent: Agent) -> Listener:
     """Listen on the agent's address."""
-    guard = agent.options.guard
+    given = agent.options.guard
+    guard = given.varied(realm=_realm, open_paths=OPEN) if given is not None else None
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        if guard is not None:
-            refused: web.StreamResponse | None = guard(request)
-            if refused is not None:
-                return refused
+        if guard is not None and (refusal := guard.refuse(request)) is not None:
+            return refusal
         return await answer(agent, request)
 
     return await agent.network.listen_http(agent.machine, agent.pid.address, agent.options.port, handle)
