@@ -22,7 +22,7 @@ from labkit.embedded.zookeeper.raft import NOBODY, HardState
 from labkit.embedded.zookeeper.session import Session
 
 if TYPE_CHECKING:
-    from labkit.embedded.runtime.network import Network
+    from labkit.embedded.runtime.network import Listener, Network
 
 VERSION = "3.8.0"
 PORT = 2181
@@ -56,6 +56,7 @@ class Ensemble:
         self.rng = rng
         self.elections = 0
         self._network = network
+        self._listeners: dict[str, Listener] = {}
         self._connections = 0
         self._since = clock.time()
         self._votes: dict[int, tuple[int, int]] = {}
@@ -82,9 +83,17 @@ class Ensemble:
         """The connection string: ``127.S.0.10:2181,127.S.0.11:2181``."""
         return ",".join(f"{self.fleet.machine(machine).address}:{port}" for machine in self.machines)
 
+    def config(self) -> str:
+        """Who takes part, as ``/zookeeper/config`` has it."""
+        rows = (
+            f"server.{id}={self.fleet.machine(machine).address}:2888:3888:participant"
+            for id, machine in enumerate(self.machines, 1)
+        )
+        return "\n".join((*rows, "version=0"))
+
     def negotiated(self, timeout: int) -> int:
         """The session timeout that a client gets: between 2 and 20 ticks. Milliseconds."""
-        return int(min(max(timeout, 2000 * self.tick), 20000 * self.tick))
+        return int(min(max(timeout, 2000 * self.tick), 20_000 * self.tick))
 
     # -- members
 
@@ -93,12 +102,20 @@ class Ensemble:
         member = self.members[machine]
         if member.running:
             return
+        if self._network is not None:
+            from labkit.embedded.zookeeper.wire.server import Wire
+
+            address = self.fleet.machine(machine).address
+            self._listeners[machine] = await self._network.listen_protocol(machine, address, PORT, lambda: Wire(member))
         member.start()
         self._rally()
 
     async def stop(self, machine: str) -> None:
         """End the member's process: its clients lose their connection, the others elect anew if it led."""
         self._halt(self.members[machine])
+        listener = self._listeners.pop(machine, None)
+        if listener is not None:
+            await listener.close()
 
     async def close(self) -> None:
         """End everything, without a word to anybody."""
@@ -107,6 +124,9 @@ class Ensemble:
             session.die()
         for member in self.members.values():
             member.stop()
+        for listener in self._listeners.values():
+            listener.shut()
+        self._listeners.clear()
         self.exchange.close()
 
     def _halt(self, member: Member) -> None:
@@ -158,6 +178,15 @@ class Ensemble:
         self._open[session] = None
         session.begin()
         return session
+
+    def expire_all(self) -> None:
+        """End every session that is stored: of clients that died with an earlier process of this sandbox.
+
+        A real ensemble waits for their timeouts; who restarts a sandbox has waited for long enough.
+        """
+        member = next((member for member in self.members.values() if member.mode == "leading"), None)
+        if member is not None:
+            member.expire(tuple(member.tree.sessions))
 
     def forget(self, session: Session) -> None:
         self._open.pop(session, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class ZooKeeperError(Exception):
-    """A request was refused or came to nothing. ``code`` is the wire's number, ``words`` what the Java client prints."""
+    """A request was refused or came to nothing. ``code`` is the wire's number, ``words`` what Java prints."""
 
     code = -1
     words = "SystemError"

@@ -34,6 +34,7 @@ from labkit.embedded.zookeeper.watches import Watches
 
 if TYPE_CHECKING:
     from labkit.embedded.zookeeper.ensemble import Ensemble
+    from labkit.embedded.zookeeper.wire.server import Wire
 
 ELECTION = 0.2  # seconds that an election takes at least (FastLeaderElection.finalizeWait)
 KEEP = 200  # entries of the log that stay for members that are a little behind
@@ -52,12 +53,14 @@ class Member:
         self.machine = machine
         self.clock: Clock = ensemble.clock
         self.running = False
-        self.serving = False
+        self.serving: bool = False
         self.started = 0.0
         self.tree = ensemble.disk.load()
         self.watches: Watches[Connection] = Watches()
         self.connections: dict[int, Connection] = {}
         self.touched: set[int] = set()
+        self.wires: set[Wire] = set()
+        self.port = 2181
         self.totals = Counts()
         self.sessions: Sessions | None = None  # while it leads
         self._rng = rng
@@ -67,6 +70,9 @@ class Member:
         self._busy = False
         self._weight = 0
         self._next_session = 0
+        if len(ensemble.machines) > 1:
+            config = self.tree.nodes["/zookeeper/config"]
+            config.data, config.version, config.aversion = ensemble.config().encode(), -1, -1
         disk = ensemble.disk
         self.raft = Core(
             id,
@@ -133,6 +139,14 @@ class Member:
         if self.sessions is not None and self.serving:
             for id in self.sessions.due(self.clock.time()):
                 self._propose(Request(id, self._millis(), CloseSession()))
+
+    def expire(self, ids: Iterable[int]) -> None:
+        """As the leader: end these sessions, whatever their deadlines."""
+        if self.sessions is not None:
+            for id in ids:
+                if self.sessions.alive(id):
+                    self.sessions.closing.add(id)
+                    self._propose(Request(id, self._millis(), CloseSession()))
 
     def _tell_touched(self) -> None:
         """Let the leader know whose clients have been heard of, as followers do with each ping of the leader's."""
@@ -258,13 +272,13 @@ class Member:
             return
         _, id, number = request.origin
         if isinstance(request.op, OpenSession):
-            connection, _ = self._greeting.pop(id, (None, None))
-            if connection is not None and out.error is None:
-                self._welcome(connection, out.value.id, out.value.timeout, out.value.password)
+            waiting = self._greeting.pop(id, None)
+            if waiting is not None and out.error is None:
+                self._welcome(waiting[0], out.value.id, out.value.timeout, out.value.password)
             return
-        connection = self.connections.get(id)
-        if connection is not None:
-            connection.complete(number, self.tree.zxid, out.error, out.value)
+        asker = self.connections.get(id)
+        if asker is not None:
+            asker.complete(number, self.tree.zxid, out.error, out.value)
 
     def _session_changed(self, id: int) -> None:
         record = self.tree.sessions.get(id)

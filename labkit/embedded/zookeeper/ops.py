@@ -140,3 +140,4 @@ class SetWatches(NamedTuple):
 
 Read = GetData | Exists | GetChildren | GetAcl | SetWatches
 Op = Write | Read
+READ = (GetData, Exists, GetChildren, GetAcl, SetWatches)

@@ -73,7 +73,7 @@ class _Recipe:
                     await self._woken.wait()
         except TimeoutError:
             return False
-        return session.state == "connected"
+        return self.session.state == "connected"
 
 
 class Election(_Recipe):

@@ -18,16 +18,24 @@ from labkit.embedded.zookeeper.ops import (
     CHILDREN,
     CREATED,
     DELETED,
+    READ,
     Acl,
+    Check,
+    Create,
+    Delete,
     Event,
     Exists,
     GetAcl,
     GetChildren,
     GetData,
     Id,
+    Multi,
     Op,
+    SetAcl,
+    SetData,
     SetWatches,
     Stat,
+    Sync,
 )
 
 if TYPE_CHECKING:
@@ -129,7 +137,7 @@ class Connection:
         self.heard()
         asked = _Asked(number, op, self.last_heard)
         self._asked.append(asked)
-        if type(op) not in READS:
+        if not isinstance(op, READ):
             self.member.submit(self, number, op)
         elif self._asked[0] is asked:
             self._flush()
@@ -175,7 +183,7 @@ class Connection:
         self.counts.answer(latency)
         self.member.totals.answer(latency)
         self.last_latency, self.last_number, self.last_zxid = latency, asked.number, asked.zxid
-        self.last_op = type(asked.op).__name__
+        self.last_op = LAST_OPS.get(type(asked.op), "NA")
         self.client.answered(asked.number, asked.zxid, asked.error, asked.value)
 
     def notify(self, event: Event) -> None:
@@ -248,6 +256,21 @@ class Connection:
             else:
                 watches.add(path, self, children=True)
 
+
+LAST_OPS: dict[type, str] = {
+    Create: "CREA",
+    Delete: "DELE",
+    Exists: "EXIS",
+    GetData: "GETD",
+    SetData: "SETD",
+    GetAcl: "GETA",
+    SetAcl: "SETA",
+    GetChildren: "GETC",
+    Sync: "SYNC",
+    Check: "CHEC",
+    Multi: "MULT",
+    SetWatches: "SETW",
+}  # as cons prints them
 
 READS: dict[type, Callable[[Connection, Any], Any]] = {
     GetData: Connection._get_data,

@@ -448,7 +448,7 @@ class Session:
 
     def _notified(self, event: Event, zxid: int) -> None:
         self._heard = self.clock.time()
-        tables = ("children",) if event.type == CHILDREN else ("data", "exists")
+        tables: tuple[str, ...] = ("children",) if event.type == CHILDREN else ("data", "exists")
         if event.type == DELETED:
             tables = ("data", "exists", "children")
         for table in tables:

@@ -57,28 +57,15 @@ class Watches(Generic[C]):
         self._children.clear()
         self._of.clear()
 
-    def watched(self, watcher: C, path: str, *, children: bool) -> bool:
-        return (children, path) in self._of.get(watcher, ())
-
-    def remove(self, watcher: C, path: str, *, children: bool) -> None:
-        """This one watch is not wanted any more."""
-        table = self._children if children else self._data
-        if watcher in table.get(path, {}):
-            del table[path][watcher]
-            if not table[path]:
-                del table[path]
-            self._of[watcher].discard((children, path))
-
     @property
     def count(self) -> int:
         return sum(len(paths) for paths in self._of.values())
 
+    # Summaries tell of data watches only, as those of the real one.
+
     def by_watcher(self) -> dict[C, set[str]]:
-        return {watcher: {path for _, path in wanted} for watcher, wanted in self._of.items()}
+        found = {watcher: {path for children, path in wanted if not children} for watcher, wanted in self._of.items()}
+        return {watcher: seen for watcher, seen in found.items() if seen}
 
     def by_path(self) -> dict[str, list[C]]:
-        paths: dict[str, dict[C, None]] = {}
-        for watcher, wanted in self._of.items():
-            for _, path in wanted:
-                paths.setdefault(path, {})[watcher] = None
-        return {path: list(watchers) for path, watchers in paths.items()}
+        return {path: list(watchers) for path, watchers in self._data.items()}
