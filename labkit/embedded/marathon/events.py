@@ -1,9 +1,9 @@
 """The event bus of Marathon: what happened, as the event stream of ``/v2/events`` tells it.
 
 Names and fields are those of ``core/event/Events.scala`` and ``api/v2/json/Formats.scala`` (1.11), and of
-``docs/docs/event-bus.md``. An event is a plain dict with ``eventType`` and ``timestamp``. Of those that carry a deployment
-plan, the plan's ``original`` and ``target`` groups are only put in for whoever asks for them
-(``plan-format=full``), and rendered once for all.
+``docs/docs/event-bus.md``. An event is a plain dict with ``eventType`` and ``timestamp``. Of those that carry a
+deployment plan, the plan's ``original`` and ``target`` groups are only put in for whoever wants them, and rendered once
+for all.
 """
 
 from __future__ import annotations

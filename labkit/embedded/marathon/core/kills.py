@@ -1,8 +1,8 @@
 """Ending instances: in batches, again and again until Mesos says that the task has ended.
 
-``core/task/termination/impl/KillServiceActor.scala``: at most 100 kills are under way at once, one that is not confirmed
-is sent again after ten seconds, and an instance whose agent nobody reaches is forgotten instead: its task is killed when
-the agent comes back (``KillAction.scala``).
+``core/task/termination/impl/KillServiceActor.scala``: at most 100 kills are under way at once, one that is not
+confirmed is sent again after ten seconds, and an instance whose agent nobody reaches is forgotten instead: its task is
+killed when the agent comes back (``KillAction.scala``).
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from labkit.embedded.marathon.api.server import Server
 from labkit.embedded.marathon.core.options import Options
 from labkit.embedded.marathon.core.probing import Prober
 from labkit.embedded.marathon.core.term import Term
@@ -41,7 +42,9 @@ class Marathon:
         make_driver: MakeDriver,
         options: Options | None = None,
         rng: random.Random | None = None,
+        middlewares: Iterable[Any] = (),
     ) -> None:
+        """``middlewares``: aiohttp's, which say whom its HTTP server lets in."""
         self.machine = machine
         self.fleet = fleet
         self.clock = clock
@@ -60,6 +63,8 @@ class Marathon:
         self._detector: Detector | None = None
         self._chores = Chores()
         self._prober = Prober(machine, fleet, clock, network)
+        self._standby: list[Callable[[], object]] = []
+        self.server = Server(self, middlewares)
         fleet.subscribe(self._plugged)
 
     # -- life
@@ -72,6 +77,7 @@ class Marathon:
         """Connect to ZooKeeper and stand for election, in the background. Harmless when it runs."""
         if self.running:
             return
+        await self.server.start()
         session = self._session = self._ensemble.session(self.machine, timeout=self.options.zk_session_timeout)
         # Marathon lets go as soon as its connection to ZooKeeper breaks (Curator's LeaderLatch does).
         self._election = Election(session, PATH, self.host_port.encode(), PREFIX, patience=0.0)
@@ -88,6 +94,7 @@ class Marathon:
         if leadership is None:
             return
         term = self.term
+        await self.server.stop()
         await leadership.withdraw()
         if term is not None:
             await term.end()
@@ -104,13 +111,14 @@ class Marathon:
         leadership, self.leadership = self.leadership, None
         leadership.die()
         self.term = None
+        self._chores.cancel()
+        self._chores.start(self.server.stop())
         if self._election is not None:
             self._election.abandon()
         if self._detector is not None:
             self._detector.close()
         if self._session is not None:
             self._session.die()
-        self._chores.cancel()
 
     # -- leading
 
@@ -124,7 +132,17 @@ class Marathon:
         """``host:port`` of the one that leads, as far as this one knows."""
         return self.leadership.leader if self.leadership is not None else None
 
+    @property
+    def zk_hosts(self) -> str:
+        return self._ensemble.hosts()
+
+    def on_standby(self, fn: Callable[[], object]) -> Callable[[], None]:
+        """Have ``fn()`` called when it leads no more; returns what ends it."""
+        self._standby.append(fn)
+        return lambda: self._standby.remove(fn) if fn in self._standby else None
+
     async def abdicate(self) -> None:
+        """Give up the leadership, and join the end of the queue."""
         if self.leadership is not None:
             await self.leadership.abdicate()
 
@@ -155,6 +173,8 @@ class Marathon:
         if term is not None:
             log.info("%s leads no more", self.host_port)
             term.stop()
+            for fn in tuple(self._standby):
+                fn()
             self._chores.start(term.end())
 
     def _gave_up(self) -> None:

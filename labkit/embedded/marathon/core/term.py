@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from labkit.embedded.marathon.core.backoff import RateLimiter
 from labkit.embedded.marathon.core.deployments import Deployments
@@ -57,6 +57,7 @@ class Term:
         self.options = options
         self.bus = bus
         self.ready = False
+        self.began_at = clock.time()
         self.driver: Any = None
         self.framework_id: str | None = None
         self._make_driver = make_driver
@@ -198,7 +199,7 @@ class Term:
         if self.ready:
             self.bus.publish("scheduler_disconnected_event", {})
 
-    _HANDLERS = {
+    _HANDLERS: ClassVar = {
         "SUBSCRIBED": _subscribed,
         "OFFERS": _offers,
         "RESCIND": _rescind,
