@@ -135,7 +135,7 @@ class EmbeddedEngine:
             status = call(_control(record), "GET", "/status", timeout=2.0)
         except (OSError, EngineFailed) as error:
             return {"notes": [f"the engine does not answer: {error}"], "log": str(_log(Path(record.state)))}
-        told = {key: status[key] for key in ("speed", "block", "notes", "elsewhere") if key in status}
+        told = {key: status[key] for key in ("speed", "block", "notes", "elsewhere", "components") if key in status}
         return {**told, "log": str(_log(Path(record.state)))}
 
     def _ask(self, record: Record, url: str, body: Mapping[str, Any]) -> None:

@@ -76,7 +76,7 @@ SHAPES: Mapping[str, Shape] = {
             machines=_marathon_machines,
             variables=("MARATHON_URL", "MESOS_URL", "ZOOKEEPER", "MARATHON_LB_URL", "MESOS_DNS_URL"),
             client="curl",
-            first_look='curl -s "$MESOS_URL/slaves"',
+            first_look='curl -sL --location-trusted "$MESOS_URL/slaves"',
         ),
     )
 }

@@ -10,7 +10,6 @@ import logging
 import os
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from labkit.embedded.marathon import components
 from labkit.embedded.marathon.components import Component, Components
 from labkit.embedded.marathon.credentials import Credentials
 from labkit.embedded.marathon.endpoints import MARATHON_PORT, MASTER_PORT
+from labkit.embedded.marathon.parts import Member, Served
 from labkit.embedded.mesos.driver import SchedulerDriver
 from labkit.embedded.mesos.libprocess import Post
 from labkit.embedded.runtime.dns import Resolver
@@ -35,24 +35,6 @@ Json = dict[str, Any]
 MESOS_PATH, MARATHON_PATH = "/mesos", "/marathon"
 MESOS_PREFIX = "json.info_"
 LAST_PORT = 65000  # of those that agents offer
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Member:
-    """A member of the ensemble, as a component."""
-
-    ensemble: Ensemble
-    machine: str
-
-    @property
-    def running(self) -> bool:
-        return self.ensemble.members[self.machine].running
-
-    async def start(self) -> None:
-        await self.ensemble.start(self.machine)
-
-    async def stop(self) -> None:
-        await self.ensemble.stop(self.machine)
 
 
 class _Line(SchedulerDriver):
@@ -107,6 +89,7 @@ class Assembly:
         )
         self.guard = self._make_guard()
         self.masters = {machine.name: self._make_master(machine, len(masters)) for machine in masters}
+        self.services = {name: self._serve(master) for name, master in self.masters.items()}
         self.dns = self._make_dns(masters)
         each = min(1000, (LAST_PORT - 31000) // len(agents))
         self.agents = {
@@ -150,6 +133,11 @@ class Assembly:
             options,
             self._random(),
         )
+
+    def _serve(self, master: Any) -> Served:
+        from labkit.embedded.mesos.api.server import MasterServer
+
+        return Served(master, MasterServer(master, self.network, self.guard))
 
     def _make_agent(self, machine: Machine, number: int, each: int) -> Any:
         from labkit.embedded.mesos.agent import Agent
@@ -241,9 +229,9 @@ class Assembly:
     def components(self) -> Iterator[Component]:
         """Every part by name and machine."""
         first = next(iter(self.masters))
-        for machine, master in self.masters.items():
-            yield Component(components.ZOOKEEPER, machine, _Member(self.ensemble, machine))
-            yield Component(components.MASTER, machine, master)
+        for machine in self.masters:
+            yield Component(components.ZOOKEEPER, machine, Member(self.ensemble, machine))
+            yield Component(components.MASTER, machine, self.services[machine])
             if machine in self.marathons:
                 yield Component(components.MARATHON, machine, self.marathons[machine])
         yield Component(components.MESOS_DNS, first, self.dns)
@@ -255,11 +243,15 @@ class Assembly:
         """The machine of the leading master, as it sees itself."""
         return next((name for name, master in self.masters.items() if master.running and master.elected), None)
 
-    def _leading_state(self) -> Any:
-        leader = self.leading_machine()
-        if leader is None:
+    def _leading_state(self) -> Json:
+        """What the leading master answers to ``GET /master/state``."""
+        from labkit.embedded.mesos.api.state import state
+
+        name = self.leading_machine()
+        master = self.masters[name] if name is not None else None
+        if master is None or master.leading is None:
             raise ConnectionError("no master leads")
-        return self.masters[leader].state()
+        return state(master, master.leading)
 
     def leading_marathon(self) -> Any:
         """The Marathon that leads, None while none does."""
@@ -302,7 +294,7 @@ class Assembly:
     async def close(self) -> None:
         """End all of it: nobody is told, as after a power cut, so that what is stored says that all of it runs."""
         ends: list[Callable[[], Any]] = [self.lb.stop, self.dns.stop]
-        for part in (*self.marathons.values(), *self.masters.values(), *self.agents.values()):
+        for part in (*self.marathons.values(), *self.services.values(), *self.agents.values()):
             ends.append(getattr(part, "close", part.stop))
         ends.append(self.ensemble.close)
         for end in ends:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.embedded.marathon.assembly import Assembly
-from labkit.embedded.marathon.components import ORDER, Components
+from labkit.embedded.marathon.components import ORDER, ZOOKEEPER, Components
 from labkit.embedded.marathon.credentials import Credentials
 from labkit.embedded.marathon.endpoints import Endpoints
 from labkit.embedded.orchestrators import WorldError
@@ -193,6 +193,9 @@ class World:
             async with asyncio.timeout(READY_TIMEOUT if whole else READY_TIMEOUT_DAMAGED):
                 for name in ORDER:
                     await self._boot(name)
+                    if name == ZOOKEEPER and self.restored:
+                        await self._until(lambda: self.assembly.ensemble.has_quorum, HEAD_START)
+                        self.assembly.ensemble.expire_all()
                 await self._until(lambda: self.assembly.is_ready(self.components))
         except TimeoutError:
             if not self.restored:
