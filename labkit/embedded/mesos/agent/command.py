@@ -26,8 +26,6 @@ class Command:
 
     __slots__ = ("_agent_id", "_agent_pid", "_checks", "_child", "_env", "_host", "_run", "_status")
 
-    noun = "Command"
-
     def __init__(self, host: Host, run: Run, agent_id: str, agent_pid: str) -> None:
         self._host = host
         self._run = run
@@ -39,8 +37,8 @@ class Command:
         self._status: Json | None = None
 
     @property
-    def directory(self) -> str:
-        return self._run.directory
+    def noun(self) -> str:
+        return "Command"
 
     async def prepare(self) -> None:
         run, options = self._run, self._host.options

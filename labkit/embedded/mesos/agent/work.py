@@ -26,7 +26,9 @@ class LaunchError(Exception):
 class Work(Protocol):
     """One task's process or container."""
 
-    noun: str  # how its end is told: "Command exited with status 1"
+    @property
+    def noun(self) -> str:
+        """How its end is told: "Command exited with status 1"."""
 
     async def prepare(self) -> None:
         """Fetch or pull what it needs. Raises :class:`LaunchError`."""

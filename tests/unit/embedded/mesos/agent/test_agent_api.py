@@ -48,7 +48,7 @@ async def test_state_shows_the_agent_and_its_tasks(house: House, client: Client)
     ((executor,),) = (one["executors"] for one in state["frameworks"])
     assert executor["id"] == executor["tasks"][0]["id"] == "t1"
     assert executor["name"] == "Command Executor (Task: t1) (Command: sh -c 'sleep 100')"
-    assert Path(executor["directory"]).is_dir()
+    assert executor["directory"] == house.agent.frameworks["F"].runs["t1"].directory
     assert (await client.get("/metrics/snapshot"))["slave/tasks_running"] == 1.0
     (container,) = await client.get("/containers")
     assert container["executor_id"] == "t1"
