@@ -178,6 +178,8 @@ class Assembly:
             self._make_driver,
             options,
             self._random(),
+            # --http_realm; with credentials the real one asks for them everywhere, on /ping, too
+            middlewares=(self.guard.varied(realm="Mesosphere"),),
         )
 
     def _make_driver(
@@ -283,11 +285,19 @@ class Assembly:
     def explain(self, app: str) -> Json | None:
         """Why instances of the app wait, as the leading Marathon's queue has it; None when none of them does."""
         marathon = self.leading_marathon()
-        if marathon is None:
-            return None
+        term = marathon.term if marathon is not None else None
         wanted = "/" + app.strip("/")
-        entries: list[Json] = marathon.queue()["queue"]
-        return next((entry for entry in entries if entry.get("app", {}).get("id") == wanted), None)
+        entry = term.queue.entries.get(wanted) if term is not None else None
+        if term is None or entry is None:
+            return None
+        return {
+            "app": wanted,
+            "count": len(entry.waiting),
+            "delay": term.queue.delay(entry),
+            "since": entry.since,
+            "processedOffersSummary": entry.statistics.summary_json(),
+            "lastUnusedOffers": entry.statistics.unused_offers_json(),
+        }
 
     # -- the end
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,13 @@ class LaunchQueue:
         now = self._clock.time()
         return (entry for entry in self.entries.values() if self._limiter.deadline(entry.app, now) <= now)
 
+    def take(self, instance: Instance) -> None:
+        """There is an offer for it: it waits no more."""
+        entry = self.entries.get(instance.app_id)
+        if entry is not None and entry.waiting.pop(instance.id, None) is not None and not entry.waiting:
+            del self.entries[instance.app_id]
+            self._tell()
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -95,15 +103,14 @@ class LaunchQueue:
             if instance.id not in entry.waiting:
                 entry.waiting[instance.id] = instance
                 self._tell()
-        elif entry is not None and entry.waiting.pop(instance.id, None) is not None and not entry.waiting:
-            del self.entries[instance.app_id]
-            self._tell()
+        else:
+            self.take(instance)
 
     def _tell(self) -> None:
         """Once for everything that changes in one go."""
         if not self._telling:
             self._telling = True
-            self._clock.call_later(0, self._told)
+            asyncio.get_running_loop().call_soon(self._told)
 
     def _told(self) -> None:
         self._telling = False

@@ -116,7 +116,7 @@ class OfferProcessor:
                         entry.statistics.refused(offer.json, found.reasons, now)
                     break
                 self._place(instance, offer, found, task_id)
-                del entry.waiting[instance.id]
+                self._queue.take(instance)
                 if isinstance(there, Placements):
                     there.add(instance)
                 launch.instances.append(instance)
