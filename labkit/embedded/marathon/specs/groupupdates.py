@@ -102,6 +102,8 @@ def _errors(update: Json, base: str, work: _Work, services: bool, path: str = ""
     told = update.get("enforceRole")
     if services and there is not None and told not in (None, there.enforce_role) and paths.is_top_level(group):
         found.append((f"{path}/enforceRole", ROLE_AND_SERVICES))
+    if len(paths.names(group)) >= paths.DEEPEST:
+        found.append((f"{path}/id", paths.TOO_DEEP))
     for index, app in enumerate(update.get("apps") or ()):
         found += [(f"{path}/apps({index})/id", each) for each in paths.errors_below(app["id"], group)]
     for index, each in enumerate(update.get("groups") or ()):

@@ -20,6 +20,10 @@ BAD_SEGMENT = f"must fully match regular expression '{_SEGMENT}'"
 RESERVED_WORD = f"must not end with any of the following reserved keywords: {', '.join(RESERVED)}"
 EMPTY = "Path must contain at least one path element"
 
+# A limit of this engine's own: trees are walked recursively.
+DEEPEST = 150
+TOO_DEEP = f"Path must not contain more than {DEEPEST} path elements"
+
 
 def names(path: str) -> list[str]:
     """The names of a path; empty ones (``//``) do not count."""
@@ -92,6 +96,8 @@ def errors(path: str) -> list[str]:
         found.append(BAD_SEGMENT)
     if parts and parts[-1] in RESERVED:
         found.append(RESERVED_WORD)
+    if len(parts) > DEEPEST:
+        found.append(TOO_DEEP)
     return found
 
 

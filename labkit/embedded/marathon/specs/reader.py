@@ -54,7 +54,7 @@ def _whole(bits: int, error: str) -> Type:
     def read(value: Any, path: str, errors: Details) -> Any:
         if not isinstance(value, (int, float)) or isinstance(value, bool):
             errors.append((path, "error.expected.jsnumber"))
-        elif value != int(value) or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
+        elif not math.isfinite(value) or value != int(value) or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
             errors.append((path, error))
         else:
             return int(value)

@@ -41,7 +41,10 @@ def read_json(body: bytes) -> Any:
 def read(type: Object, data: Any, *, partial: bool = False) -> Json:
     """By a table of ``raml``. Raises ``Malformed`` (422)."""
     errors: Details = []
-    found: Json = type.read(data, "", errors, partial=partial)
+    try:
+        found: Json = type.read(data, "", errors, partial=partial)
+    except RecursionError:
+        raise NotJson("Document nesting depth exceeds the maximum allowed") from None
     if errors:
         raise Malformed(errors)
     return found
@@ -158,7 +161,7 @@ def update_apps(
         raml.APP.read(each, f"({index})", errors, partial=partial)
     if errors:
         raise Malformed(errors)
-    if any("id" not in each for each in data):
+    if any(each.get("id") is None for each in data):
         raise Unprocessable("requirement failed: App Update must have app id set")
     return [
         update_app(paths.absolute(each["id"]), each, root, config, version, partial=partial, create=create)

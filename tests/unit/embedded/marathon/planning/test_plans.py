@@ -83,7 +83,7 @@ def test_whom_to_kill_while_scaling() -> None:
 
 
 def test_dependencies_come_first() -> None:
-    apps = [
+    apps: list[Json] = [
         {"id": "/g/web", "dependencies": ["back", "/db"]},
         {"id": "/g/back", "dependencies": ["/db"]},
         {"id": "/db"},
