@@ -30,6 +30,7 @@ from labkit.embedded.mesos.master.answers import (
 from labkit.embedded.mesos.master.leadership import Leadership
 from labkit.embedded.mesos.master.master import Master
 from labkit.embedded.mesos.version import BUILD
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.listeners import Listener
 from labkit.embedded.runtime.network import Network
 
@@ -72,6 +73,16 @@ class MasterServer:
         self._guard = guard.varied(realm=realm, open_paths=OPEN_PATHS)
         self._runner: web.AppRunner | None = None
         self._listener: Listener | None = None
+        self._chores = Chores()
+        self._wanted = False
+        master.on_change(self._changed)
+
+    def _changed(self) -> None:
+        """The master's process has ended, or has begun again: so does its server."""
+        if not self.master.running:
+            self.shut()
+        elif self._wanted:
+            self._chores.start(self._listen())
 
     @property
     def address(self) -> tuple[str, int] | None:
@@ -80,8 +91,12 @@ class MasterServer:
         return None if listener is None or listener.closed else (listener.real_host, listener.real_port)
 
     async def start(self) -> None:
-        """Listen. Harmless when it does."""
-        if self._listener is not None and not self._listener.closed:
+        """Listen for as long as the master runs, from now on. Harmless when it does."""
+        self._wanted = True
+        await self._listen()
+
+    async def _listen(self) -> None:
+        if not self.master.running or (self._listener is not None and not self._listener.closed):
             return
         if self._runner is None:
             app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY)
@@ -97,6 +112,8 @@ class MasterServer:
             await self._runner.setup()
         assert self._runner.server is not None
         pid = self.master.pid
+        if self._listener is not None and not self._listener.closed:
+            return
         self._listener = await self._network.listen_protocol(pid.machine, pid.address, pid.port, self._runner.server)
 
     def shut(self) -> None:
@@ -107,6 +124,8 @@ class MasterServer:
 
     async def close(self) -> None:
         """For good."""
+        self._wanted = False
+        self._chores.cancel()
         self.shut()
         if self._runner is not None:
             await self._runner.cleanup()
