@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import orjson
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from labkit.errors import UsageError
 from labkit.orchestrators.marathon.errors import ServiceError, Unreachable
@@ -31,9 +32,9 @@ class Server:
     @classmethod
     def of(cls, text: str) -> Server:
         """Raises UsageError for what is no http URL."""
-        text = text.strip().rstrip("/")
+        text = text.strip()
         try:
-            parts = urlsplit(text if "://" in text else f"http://{text}")
+            parts = urlsplit((text if "://" in text else f"http://{text}").rstrip("/"))
             port = parts.port
         except ValueError:
             parts, port = urlsplit(""), None
@@ -152,7 +153,7 @@ class Servers:
             except requests.RequestException as error:
                 self._note(server, failed=True)
                 problems.append(Unreachable(f"{self._what} at {server.url} {_words(error)}"))
-                if method != "GET" and not isinstance(error, requests.ConnectionError):
+                if method != "GET" and not _never_sent(error):
                     raise problems[-1] from error  # it may have been done all the same
                 continue
             status, content = response.status_code, response.content
@@ -227,6 +228,12 @@ class Servers:
 
 def _local(host: str) -> bool:
     return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    """Whether no connection came about at all, so that the request cannot have been carried out."""
+    cause = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(cause, NewConnectionError)
 
 
 def _words(error: requests.RequestException) -> str:
