@@ -62,7 +62,7 @@ class Guard:
         refusal = self.refuse(request)
         return await handler(request) if refusal is None else refusal
 
-    def refuse(self, request: web.Request) -> web.Response | None:
+    def refuse(self, request: web.BaseRequest) -> web.Response | None:
         """The answer to somebody who is not let in. Who is let in is in ``request["principal"]``."""
         words = stranger(request.headers.get("Host"), request.headers.get("Origin"), request.scheme, self._names)
         if words is not None:
