@@ -93,7 +93,7 @@ class Network:
             for writer in tuple(writers):
                 writer.transport.abort()
         if self._http is not None:
-            await self._http.shutdown(0)
+            await self._http.shutdown(0.05)  # for aiohttp 0 is "wait for ever", as an open event stream would
         if self._claim is not None:
             self._claim.close()
             self._claim = None

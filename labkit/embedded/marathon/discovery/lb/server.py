@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 UNPRIVILEGED_HTTP_PORT = 9080
 RESET = 300.0  # sandbox seconds after which the apps are read without an event, as marathon-lb does
+AGAIN = 2.0  # sandbox seconds after which a Marathon that did not answer is asked again
 BACKOFF = 1.0  # sandbox seconds before the event stream is opened again; doubled up to 30
 _MAX_SOCKET_PATH = 90  # bytes: HAProxy binds a longer temporary name first
 
@@ -216,9 +217,12 @@ class MarathonLb:
             await gate.wait()
             self._due.clear()
             try:
-                await self.refresh()
+                answered = await self.refresh()
             except Exception:
                 log.exception("the balancer keeps what it has")
+                answered = False
+            if not answered:  # a Marathon without a leader tells of no event when it has one again
+                self._clock.call_later(AGAIN, self._due.set)
 
     async def refresh(self) -> bool:
         """Read the apps now, and balance them. When Marathon does not answer, the old ones stay; returns whether it

@@ -12,8 +12,8 @@ from labkit.embedded.marathon.discovery.lb.model import Service
 from .fakes import Json, app, task
 
 HTTP_CHECK = {"protocol": "HTTP", "path": "/health", "portIndex": 0, "intervalSeconds": 10}
-ALIVE = {"healthCheckResults": [{"alive": True}]}
-DEAD = {"healthCheckResults": [{"alive": False}]}
+ALIVE: Json = {"healthCheckResults": [{"alive": True}]}
+DEAD: Json = {"healthCheckResults": [{"alive": False}]}
 
 
 def only(given: Json, **more: Any) -> Service:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,9 @@ def lines(found: str, section: str) -> list[str]:
     return [line.strip() for line in after.split("\n\n")[0].split("\nbackend ")[0].split("\nfrontend ")[0].splitlines()]
 
 
-def web(labels: dict[str, str] | None = None, **more: object) -> Json:
+def web(labels: dict[str, str] | None = None, **more: Any) -> Json:
     tasks = [task("10.0.0.2", 31001), task("10.0.0.1", 31000)]
-    return app("/shop/web", labels=labels, **{"tasks": tasks, **more})
+    return {**app("/shop/web", labels=labels, tasks=tasks), **more}
 
 
 def test_a_tcp_service() -> None:
@@ -131,6 +132,9 @@ EVERYTHING = {
 async def test_haproxy_takes_it(labels: dict[str, str], tmp_path: Path) -> None:
     check = {"protocol": "HTTP", "path": "/up", "portIndex": 0, "intervalSeconds": 10, "timeoutSeconds": 5}
     tasks = [task("10.0.0.1", port, healthCheckResults=[{"alive": True}]) for port in (31000, 31001)]
-    sockets = {"stats_socket": str(tmp_path / "haproxy.sock"), "pages_socket": str(tmp_path / "pages.sock")}
+    sockets: dict[str, Any] = {
+        "stats_socket": str(tmp_path / "haproxy.sock"),
+        "pages_socket": str(tmp_path / "pages.sock"),
+    }
     found = text(web(labels, healthChecks=[check], tasks=tasks), places=Places("127.0.0.1", 9080, **sockets))
     assert await HaproxyProcess("haproxy", tmp_path).check(found) == ""

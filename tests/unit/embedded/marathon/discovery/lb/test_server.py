@@ -243,10 +243,10 @@ class TestProcesses:
             "asyncio.run(main())\n"
         )
         config = place.folder / "small.cfg"
-        socket = place.folder / "haproxy.sock"
+        socket, address = place.folder / "haproxy.sock", place.fleet.machine("master-1").address
         config.write_text(
             f"global\n  stats socket {socket} mode 600 level admin\ndefaults\n  timeout connect 1s\n"
-            f"  timeout client 1s\n  timeout server 1s\nfrontend x\n  bind {place.fleet.machine('master-1').address}:10009\n"
+            f"  timeout client 1s\n  timeout server 1s\nfrontend x\n  bind {address}:10009\n"
         )
         for how in ("running", "frozen"):
             engine = await asyncio.create_subprocess_exec(
