@@ -90,17 +90,15 @@ def framework_block(layout: Layout, families: Families, framework: Framework, sn
     left, right = rect.x + 18, rect.right - 12
     count = words.offers(framework)
     title = f"⚙ {framework.name}"
-    second = f"{words.share(framework)}" + (
-        f" · weight {words.number(framework.weight)}" if framework.weight != 1 else ""
-    )
-    tasks = words.plural(framework.tasks, "task")
+    weight = f" · weight {words.number(framework.weight)}" if framework.weight != 1 else ""
+    tasks = words.plural(framework.tasks, "task") if rect.w > (240 if weight else 180) else ""
+    second = words.short(words.share(framework) + weight, right - left - 6.6 * len(tasks) - 6, 6.2)
     texts = [
         Text(left, rect.y + 18, words.short(title, right - left - 7.4 * len(count), 7.8), "title"),
         Text(right, rect.y + 18, count, "strong" if framework.offers else "right"),
-        Text(left, rect.y + 36, words.short(second, right - left - 6.6 * len(tasks) - 6, 6.2), "note"),
+        Text(left, rect.y + 36, second, "note"),
+        *([Text(right, rect.y + 36, tasks, "right")] if tasks else []),
     ]
-    if rect.w > 180:
-        texts.append(Text(right, rect.y + 36, tasks, "right"))
     bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, min(1.0, framework.share), 0)
     mine = [snapshot.workloads[key] for key in framework.workloads if key in snapshot.workloads]
     ran = sorted((w for w in mine if w.running), key=lambda w: w.id)[:8]

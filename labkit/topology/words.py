@@ -82,7 +82,8 @@ def node_note(node: Node, plug: str) -> str:
     if plug in style.PLUGS:
         parts.append(style.PLUGS[plug])
     if node.role == "agent" and not parts:  # what constraints speak of
-        parts.extend(f"{key} {value}" for key, value in sorted(node.labels.items()) if key in PLACES)
+        found = [(key, value) for key, value in sorted(node.labels.items()) if key in PLACES]
+        parts.extend(value if value.startswith(key) else f"{key} {value}" for key, value in found)
     return " · ".join(parts) or node.address or "ready"
 
 

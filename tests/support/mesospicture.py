@@ -42,7 +42,7 @@ def cluster() -> Snapshot:
         for i in range(4)
     ]
     tasks.append(
-        Task("/db#1", "db.waiting-1", "/db", State.PENDING, slot=1,
+        Task("/db#1", "db #1", "/db", State.PENDING, slot=1,
              message="no offer fits (not enough cpus (3 of 3 offers))")
     )  # fmt: skip
     ids = tuple(task.id for task in tasks if task.workload == "/web")

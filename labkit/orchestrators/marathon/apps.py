@@ -186,7 +186,7 @@ def waiting(queue: Iterable[Json]) -> list[Task]:
         for number in range(1, int(item.get("count") or 0) + 1):
             found.append(
                 Task(
-                    f"{app_id}#{number}", f"{name}.waiting-{number}", app_id, State.PENDING, slot=number,
+                    f"{app_id}#{number}", f"{name} #{number}", app_id, State.PENDING, slot=number,
                     detail="waits for an offer", message=message, image=image_of(app), reserved=reserved,
                 )
             )  # fmt: skip

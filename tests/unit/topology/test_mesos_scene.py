@@ -73,7 +73,7 @@ def test_every_member_tells_of_the_quorum(scene: Scene) -> None:
 
 
 def test_agents_say_what_constraints_speak_of(scene: Scene) -> None:
-    assert "rack rack-1 · zone a" in texts(scene, "a1")
+    assert "rack-1 · zone a" in texts(scene, "a1")
 
 
 def test_a_service_port_leads_to_its_tasks(scene: Scene) -> None:
