@@ -16,18 +16,17 @@ from labkit.embedded.mesos.agent import sandbox, statuses
 from labkit.embedded.mesos.agent.containers import is_image
 from labkit.embedded.mesos.agent.executor import Executor, grace_of
 from labkit.embedded.mesos.agent.host import Host
+from labkit.embedded.mesos.agent.ledger import Ledger, task_json
 from labkit.embedded.mesos.agent.options import VERSION, Options
 from labkit.embedded.mesos.agent.records import Framework, Run
 from labkit.embedded.mesos.agent.registration import LeaderDetector, Registration
 from labkit.embedded.mesos.agent.tally import Tally
 from labkit.embedded.mesos.agent.updates import Updates
-from labkit.embedded.mesos.agent.watcher import end_leftover
 from labkit.embedded.mesos.agent.work import LAUNCH_FAILED, Work
 from labkit.embedded.mesos.libprocess import Pid, Post
 from labkit.embedded.mesos.resources import EMPTY, Resources
 from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.runtime.images.catalogue import Catalogue
-from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.machines import Fleet
 from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.storage import Storage
@@ -71,8 +70,7 @@ class Agent:
         self.running = False
         self.wanted = False  # whether it comes back with the machine's power
         self.started_at = 0.0
-        self.frameworks: dict[str, Framework] = {}
-        self.completed: dict[str, Framework] = {}
+        self.ledger = Ledger(storage, machine, options.max_completed)
         self.tally = Tally()
         self.pid = Pid("slave(1)", machine, fleet.machine(machine).address, options.port)
         self.host = Host(machine, fleet, clock, network, catalogue, options)
@@ -80,14 +78,12 @@ class Agent:
         self._ensemble = ensemble
         self._given_detector = detector
         self._end_detection: Callable[[], object] = lambda: None
-        self._keeper = Keeper(storage, machine) if storage is not None else None
-        self.updates = Updates(clock, self._forward, self._keep_stream, self._task_done)
+        self.updates = Updates(clock, self._forward, self.ledger.keep_stream, self._task_done)
         self.registration = Registration(
             self.pid, post, fleet, clock, options.rng, options.registration_backoff, self._greeting, self._disconnected
         )
         self._patience: Timer | None = None  # of executors without an agent
         self._server: Any = None
-        self._restored = False
         self._handlers: dict[str, Callable[[Pid, Json], object]] = {
             "SlaveRegisteredMessage": self._registered,
             "SlaveReregisteredMessage": self._reregistered,
@@ -127,6 +123,16 @@ class Agent:
             made["id"] = {"value": self.id}
         return made
 
+    @property
+    def frameworks(self) -> dict[str, Framework]:
+        """Those that have tasks here."""
+        return self.ledger.frameworks
+
+    @property
+    def completed(self) -> dict[str, Framework]:
+        """Those that had."""
+        return self.ledger.completed
+
     def used(self) -> Resources:
         """What the tasks that have not ended hold."""
         held = EMPTY
@@ -137,7 +143,7 @@ class Agent:
 
     def runs(self) -> list[Run]:
         """The tasks it has, also those whose end is not acknowledged yet."""
-        return [run for framework in self.frameworks.values() for run in framework.runs.values()]
+        return self.ledger.runs()
 
     # -- the service
 
@@ -184,8 +190,7 @@ class Agent:
             if run.executor is not None:
                 run.executor.discard()
         self.host.chores.cancel()
-        if self._keeper is not None:
-            self._keeper.flush()
+        self.ledger.flush()
         self.host.watcher.close()
 
     def _halt(self) -> None:
@@ -247,9 +252,9 @@ class Agent:
             if run.executor is not None and not run.executor.over:
                 run.executor.discard()
             if not run.checkpoint:
-                self._drop(run)
+                self.ledger.drop(run)
         self.host.lose_power()
-        self._restored = False
+        self.ledger.forget()
 
     def _too_late(self) -> None:
         """Executors wait so long for their agent and no longer (``--recovery_timeout``)."""
@@ -262,9 +267,9 @@ class Agent:
 
     def _recover(self) -> None:
         """What is on record and does not run has ended while nobody looked: its framework is to hear of it."""
-        if not self._restored:
-            self._restored = True
-            self._restore()
+        known = self.ledger.restore(self.updates.adopt)
+        if known is not None:
+            self.id = known
         for run in self.runs():
             if run.executor is None and not run.ended:
                 self.report(
@@ -274,30 +279,6 @@ class Agent:
                     reason="REASON_EXECUTOR_TERMINATED",
                     message="Abnormal executor termination: unknown container",
                 )
-
-    def _restore(self) -> None:
-        if self._keeper is None:
-            for run in self.runs():
-                if run.executor is not None and not run.ended:
-                    run.executor = None
-            return
-        self._keeper.flush()
-        self.id = str((self._keeper.get("mesos-agent", "agent") or {}).get("id", ""))
-        self.frameworks.clear()
-        for row in self._keeper.all("mesos-framework").values():
-            framework = Framework(row["info"], row["pid"])
-            self.frameworks[framework.id] = framework
-        streams = self._keeper.all("mesos-stream")
-        for key, row in self._keeper.all("mesos-task").items():
-            owner = self.frameworks.get(row["framework_id"])
-            if owner is None:
-                self._keeper.delete("mesos-task", key)
-                continue
-            run = Run.of(row, streams.get(key))
-            owner.runs[run.task_id] = run
-            self.updates.adopt(run)
-            if not run.ended and run.group:
-                end_leftover(run.group, run.started)
 
     # -- messages
 
@@ -323,7 +304,7 @@ class Agent:
             return "RegisterSlaveMessage", body
         body |= {
             "executor_infos": [],
-            "tasks": [self.task_json(run) for run in self.runs()],
+            "tasks": [task_json(run, self.id) for run in self.runs()],
             "frameworks": [framework.info for framework in self.frameworks.values()],
             "completed_frameworks": [],
         }
@@ -336,8 +317,7 @@ class Agent:
         if self.id and self.id != given:
             log.error("%s: registered as %s, but was %s", self.pid, given, self.id)
         self.id = given
-        if self._keeper is not None:
-            self._keeper.put("mesos-agent", "agent", lambda: {"id": given})
+        self.ledger.keep_id(given)
         self.updates.resume()
 
     def _reregistered(self, sender: Pid, body: Json) -> None:
@@ -390,11 +370,10 @@ class Agent:
             self.updates.forget(run)
             if run.executor is not None and not run.executor.over:
                 run.executor.discard()
-            self._drop(run)
+            self.ledger.drop(run)
         for framework in list(self.frameworks.values()):
-            self._complete(framework)
-        if self._keeper is not None:
-            self._keeper.delete("mesos-agent", "agent")
+            self.ledger.complete(framework)
+        self.ledger.keep_id("")
         self.id = ""
         self._halt()
         if self.wanted:  # whoever supervises the service starts it again
@@ -406,17 +385,6 @@ class Agent:
 
     # -- frameworks
 
-    def _framework(self, info: Json, pid: str) -> Framework:
-        framework = self.frameworks.get(info["id"]["value"])
-        if framework is None:
-            framework = Framework(info, pid)
-            before = self.completed.pop(framework.id, None)
-            if before is not None:
-                framework.completed = before.completed
-            self.frameworks[framework.id] = framework
-            self._keep_framework(framework)
-        return framework
-
     def _update_framework(self, sender: Pid, body: Json) -> None:
         """It has failed over, or says something else of itself."""
         framework = self.frameworks.get(body["framework_id"]["value"])
@@ -425,7 +393,7 @@ class Agent:
         if body.get("framework_info"):
             framework.info = body["framework_info"]
         framework.pid = body.get("pid") or framework.pid
-        self._keep_framework(framework)
+        self.ledger.keep_framework(framework)
 
     def _shut_down_framework(self, sender: Pid, body: Json) -> None:
         """It is gone for good: its executors end, and nobody asks what became of the tasks."""
@@ -436,10 +404,10 @@ class Agent:
         for run in list(framework.runs.values()):
             self.updates.forget(run)
             if run.executor is None or run.executor.over:
-                self._finish(framework, run)
+                self.ledger.finish(framework, run)
             else:
                 run.executor.kill(self.options.executor_shutdown_grace)
-        self._complete(framework)
+        self.ledger.complete(framework)
 
     def _shut_down_executor(self, sender: Pid, body: Json) -> None:
         framework = self.frameworks.get(body["framework_id"]["value"])
@@ -453,19 +421,8 @@ class Agent:
             self.updates.forget(run)
             if run.executor is not None and not run.executor.over:
                 run.executor.discard()
-            self._drop(run)
+            self.ledger.drop(run)
         del self.frameworks[framework.id]
-
-    def _complete(self, framework: Framework) -> None:
-        """A framework without tasks is remembered among those that are over."""
-        if framework.runs:
-            return
-        self.frameworks.pop(framework.id, None)
-        self.completed[framework.id] = framework
-        if len(self.completed) > 50:
-            del self.completed[next(iter(self.completed))]
-        if self._keeper is not None:
-            self._keeper.delete("mesos-framework", framework.id)
 
     # -- tasks
 
@@ -473,12 +430,12 @@ class Agent:
         if sender != self.registration.master:
             log.warning("%s: RunTaskMessage of %s, which does not lead", self.pid, sender)
             return
-        framework = self._framework(body["framework"], body.get("pid") or "")
+        framework = self.ledger.framework(body["framework"], body.get("pid") or "")
         self._launch(framework, body["task"])
 
     def _run_group(self, sender: Pid, body: Json) -> None:
         """Pods: not simulated, and said of every task."""
-        framework = self._framework(body["framework"], body.get("pid") or "")
+        framework = self.ledger.framework(body["framework"], body.get("pid") or "")
         for task in (body.get("task_group") or {}).get("tasks") or ():
             self._launch(framework, {**task, "executor": body.get("executor") or {}})
 
@@ -498,7 +455,7 @@ class Agent:
         except sandbox.BadName as error:
             self.report(run, "TASK_ERROR", source=statuses.AGENT, reason="REASON_TASK_INVALID", message=str(error))
             return
-        self._keep_run(run)
+        self.ledger.keep_run(run)
         if "executor" in task:
             self.report(run, "TASK_FAILED", source=statuses.AGENT, reason=LAUNCH_FAILED, message=NO_EXECUTORS)
             return
@@ -570,7 +527,7 @@ class Agent:
             return
         if framework.terminating:
             if run.ended:
-                self._finish(framework, run)
+                self.ledger.finish(framework, run)
             return
         self.updates.add(run, statuses.update(run.framework_id, made))
 
@@ -589,62 +546,4 @@ class Agent:
     def _task_done(self, run: Run) -> None:
         framework = self.frameworks.get(run.framework_id)
         if framework is not None:
-            self._finish(framework, run)
-
-    def _finish(self, framework: Framework, run: Run) -> None:
-        """A task has ended and the master knows: it is history."""
-        self._drop(run)
-        framework.completed.append(run)
-        while len(framework.completed) > self.options.max_completed:
-            framework.completed.popleft()
-        if not framework.runs:
-            self._complete(framework)
-
-    def _drop(self, run: Run) -> None:
-        framework = self.frameworks.get(run.framework_id)
-        if framework is not None:
-            framework.runs.pop(run.task_id, None)
-        if self._keeper is not None and run.checkpoint:
-            key = _key(run)
-            self._keeper.delete("mesos-task", key)
-            self._keeper.delete("mesos-stream", key)
-
-    # -- records
-
-    def _keep_framework(self, framework: Framework) -> None:
-        if self._keeper is not None and framework.checkpoint:
-            self._keeper.put("mesos-framework", framework.id, framework.row)
-
-    def _keep_run(self, run: Run) -> None:
-        if self._keeper is not None and run.checkpoint:
-            self._keeper.put("mesos-task", _key(run), run.row)
-
-    def _keep_stream(self, run: Run) -> None:
-        if self._keeper is not None and run.checkpoint:
-            self._keeper.put("mesos-stream", _key(run), run.stream_row)
-
-    def task_json(self, run: Run) -> Json:
-        """A run as the Task of ``mesos.proto``."""
-        info = run.task
-        made: Json = {
-            "name": info.get("name", ""),
-            "task_id": info["task_id"],
-            "framework_id": {"value": run.framework_id},
-            "agent_id": {"value": self.id},
-            "state": run.state,
-            "resources": info.get("resources") or [],
-            "statuses": run.statuses,
-        }
-        told = run.waiting[0]["status"] if run.waiting else run.acknowledged
-        if told is not None:
-            made["status_update_state"], made["status_update_uuid"] = told["state"], told["uuid"]
-        if (info.get("command") or {}).get("user"):
-            made["user"] = info["command"]["user"]
-        for key in ("labels", "discovery", "container", "health_check", "check", "kill_policy", "max_completion_time"):
-            if key in info:
-                made[key] = info[key]
-        return made
-
-
-def _key(run: Run) -> str:
-    return f"{run.framework_id}/{run.task_id}"
+            self.ledger.finish(framework, run)

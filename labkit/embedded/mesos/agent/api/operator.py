@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.mesos.agent.api import files, state
+from labkit.embedded.mesos.agent.ledger import task_json
 from labkit.embedded.mesos.agent.records import Run
 from labkit.embedded.mesos.version import BUILD
 
@@ -68,15 +69,15 @@ REFUSED = frozenset(
 
 def _tasks(agent: Agent) -> Json:
     runs = agent.runs()
-    queued = [agent.task_json(run) for run in runs if run.state == "TASK_STAGING"]
-    launched = [agent.task_json(run) for run in runs if run.state != "TASK_STAGING" and not run.ended]
-    ended = [agent.task_json(run) for run in runs if run.ended]
+    queued = [task_json(run, agent.id) for run in runs if run.state == "TASK_STAGING"]
+    launched = [task_json(run, agent.id) for run in runs if run.state != "TASK_STAGING" and not run.ended]
+    ended = [task_json(run, agent.id) for run in runs if run.ended]
     return {
         "pending_tasks": [],
         "queued_tasks": queued,
         "launched_tasks": launched,
         "terminated_tasks": ended,
-        "completed_tasks": [agent.task_json(run) for run in _completed(agent)],
+        "completed_tasks": [task_json(run, agent.id) for run in _completed(agent)],
     }
 
 
