@@ -34,6 +34,8 @@ Json = dict[str, Any]
 
 MESOS_PATH, MARATHON_PATH = "/mesos", "/marathon"
 MESOS_PREFIX = "json.info_"
+NAMES_EVERY = 1.0  # sandbox seconds
+_NAMES_FOLLOW = ("valid_status_updates", "tasks_launched", "slave_registrations", "slave_removals")
 LAST_PORT = 65000  # of those that agents offer
 
 
@@ -254,6 +256,21 @@ class Assembly:
         if master is None or master.leading is None:
             raise ConnectionError("no master leads")
         return state(master, master.leading)
+
+    async def keep_names(self) -> None:
+        """Let Mesos-DNS read the state when something in it has changed: the real one does it every minute.
+
+        A lesson does not wait for a minute. What is looked at are the master's own counters: they cost nothing.
+        """
+        seen: object = None
+        while True:
+            await self.clock.sleep(NAMES_EVERY)
+            name = self.leading_machine()
+            lead = self.masters[name].leading if name is not None else None
+            found = lead and (name, *(lead.counters[counter] for counter in _NAMES_FOLLOW))
+            if found is not None and found != seen:
+                seen = found
+                self.dns.changed()
 
     def leading_marathon(self) -> Any:
         """The Marathon that leads, None while none does."""

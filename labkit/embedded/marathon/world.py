@@ -202,6 +202,7 @@ class World:
                 raise WorldError(f"the cluster was not ready within {READY_TIMEOUT:g} s") from None
             self.notes.append("Not everything is ready: perhaps machines are down, or components are stopped.")
         self.spawn(self._keep_time())
+        self.spawn(self.assembly.keep_names())
         self.ready = True
 
     async def _boot(self, name: str) -> None:
