@@ -87,18 +87,25 @@ def named(records: Json, framework: str, owners: Mapping[str, str]) -> list[Endp
         framework: Marathon's name there.
         owners: task → app.
     """
-    behind: dict[tuple[str, str], set[str]] = {}
+    names: dict[str, str] = {}
+    behind: dict[str, set[str]] = {}
     for found in records.get("frameworks") or ():
         if found.get("name") != framework:
             continue
         for task in found.get("tasks") or ():
             app = owners.get(str(task.get("id")))
-            names = [str(r["name"]).rstrip(".") for r in task.get("records") or () if r.get("rtype") == "A"]
-            if app is None or not names:
+            if app is None:
                 continue
-            # The shortest is the app's; the others are the task's own, and those with the agent's address.
-            behind.setdefault((app, min(names, key=lambda name: (len(name), name))), set()).add(str(task["id"]))
+            behind.setdefault(app, set()).add(str(task["id"]))
+            # The shortest is the app's; the others are the task's own. Of two tasks with one address, only the first
+            # has the app's name in its list.
+            for record in task.get("records") or ():
+                name = str(record.get("name", "")).rstrip(".")
+                if record.get("rtype") == "A" and (
+                    app not in names or (len(name), name) < (len(names[app]), names[app])
+                ):
+                    names[app] = name
     return [
-        Endpoint(f"dns:{name}", app, "dns", protocol="", address=name, tasks=tuple(sorted(tasks)))
-        for (app, name), tasks in sorted(behind.items())
+        Endpoint(f"dns:{name}", app, "dns", protocol="", address=name, tasks=tuple(sorted(behind[app])))
+        for app, name in sorted(names.items())
     ]

@@ -81,6 +81,22 @@ def test_a_server_without_an_address_has_it_in_its_name() -> None:
     assert discovery.back_ends(text) == {"web_10000": [("127.1.0.20", 31001, True)]}
 
 
+def test_tasks_with_one_address_share_the_apps_name() -> None:
+    def records(*names: str) -> list[dict[str, str]]:
+        return [{"name": f"{name}.marathon.mesos.", "host": "127.1.0.20", "rtype": "A"} for name in names]
+
+    found = discovery.named(
+        {"frameworks": [{"name": "marathon", "tasks": [
+            {"id": "a", "records": records("web-x1-s1")},
+            {"id": "b", "records": records("web", "web-x2-s1")},
+            {"id": "of nobody", "records": records("odd")},
+        ]}]},
+        "marathon",
+        {"a": "/web", "b": "/web"},
+    )  # fmt: skip
+    assert [(e.address, e.tasks) for e in found] == [("web.marathon.mesos", ("a", "b"))]
+
+
 def test_a_container_and_a_process() -> None:
     made = deploying.app("web", "nginx:1.27", 2, {10000: 80}, health_path="/", constraints=[["rack", "UNIQUE"]])
     assert made["container"]["portMappings"][0]["servicePort"] == 10000
