@@ -69,7 +69,7 @@ class Member:
         self._hurry: Timer | None = None
         self._busy = False
         self._weight = 0
-        self._next_session = 0
+        self._next_session = max((known for known in self.tree.sessions if known >> 56 == id), default=0)
         if len(ensemble.machines) > 1:
             config = self.tree.nodes["/zookeeper/config"]
             config.data, config.version, config.aversion = ensemble.config().encode(), -1, -1
@@ -179,6 +179,12 @@ class Member:
             self._work()
 
     # -- connections between members
+
+    def _left_by(self, leader: int) -> None:
+        """That leader leads no more."""
+        if self.running and self.raft.leader == leader:
+            self.raft.forget_leader()
+            self._work()
 
     def check_wires(self) -> None:
         """A connection to another member may have broken."""
@@ -303,8 +309,11 @@ class Member:
             self.sessions = Sessions(self.ensemble.tick, self.clock.time(), self.tree.sessions.values())
             self.ensemble.disk.led_by(self.id)
             self.ensemble.elections += 1
-        elif not raft.is_leader:
+        elif not raft.is_leader and self.sessions is not None:
             self.sessions = None
+            for other in self.ensemble.members.values():  # it closes its connections to those who followed it
+                if other is not self:
+                    self._send(other, other._left_by, self.id)
         if caught_up and not self.serving:
             self.serving = True
             if self._hurry is not None:

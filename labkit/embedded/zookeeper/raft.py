@@ -10,7 +10,7 @@ from __future__ import annotations
 from labkit.embedded.swarm.raft.core import Raft
 from labkit.embedded.swarm.raft.log import Log
 from labkit.embedded.swarm.raft.messages import Entry, HardState, Kind, Membership, Message, Ready
-from labkit.embedded.swarm.raft.roles import NOBODY, NotLeader, Role, Settings
+from labkit.embedded.swarm.raft.roles import NOBODY, Flow, NotLeader, Role, Settings
 
 __all__ = [
     "NOBODY",
@@ -35,6 +35,20 @@ SETTINGS = Settings(election=7, heartbeat=1, check_quorum=True, pre_vote=True)
 
 class Core(Raft):
     """One member's part."""
+
+    def step(self, message: Message) -> None:
+        """As Raft has it; and a member that has just been found to agree hears at once what is committed.
+
+        By itself Raft tells it with the next heartbeat, and a member serves nobody before.
+        """
+        probed = self._flow_of(message.src) is Flow.PROBE
+        super().step(message)
+        if probed and self._flow_of(message.src) is Flow.REPLICATE:
+            self._feed(message.src)
+
+    def _flow_of(self, member: int) -> Flow | None:
+        progress = self.progress.get(member)
+        return None if progress is None else progress.flow
 
     def forget_leader(self) -> None:
         """The connection to the leader broke: do not wait for it, and vote for whoever asks."""

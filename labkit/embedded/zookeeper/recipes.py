@@ -64,6 +64,7 @@ class _Recipe:
         session = self.session
         if session.state == "connected":
             await self._woken.wait()
+        if self.session.state == "connected":
             return True
         patience = session.timeout if self._patience is None else self._patience
         try:

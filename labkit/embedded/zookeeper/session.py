@@ -139,6 +139,7 @@ class Session:
         self._order = list(ensemble.members.values())
         self._rng.shuffle(self._order)
         self._next = 0
+        self._tried = 0  # of this round
         self._number = 0
         self._pending: dict[int, tuple[asyncio.Future[Any], Op]] = {}
         self._waiting: list[asyncio.Future[None]] = []  # calls that wait for a connection
@@ -325,7 +326,8 @@ class Session:
             self._arm(RETRY, self._connect)
             return
         self._hurried = False
-        for _ in self._order:
+        while self._tried < len(self._order):
+            self._tried += 1
             member = self._order[self._next]
             self._next = (self._next + 1) % len(self._order)
             if member.running and self.ensemble.fleet.connected(self.machine, member.machine):
@@ -335,8 +337,7 @@ class Session:
                 link.send(link.greet, hello, f"{address}:{self._port}")
                 self._arm(self.timeout / len(self._order), self._give_up)
                 return
-            if self._next == 0:
-                break
+        self._tried = 0
         self._arm(RETRY * self._rng.uniform(0.5, 1.5), self._connect)
 
     def _give_up(self) -> None:
@@ -353,10 +354,9 @@ class Session:
             link.send(link.hang_up)
         if self.state in ("expired", "closed"):
             return
-        if self.state == "connected" or self._hurried:
-            self._soon()
-        else:
-            self._arm(RETRY * self._rng.uniform(0.5, 1.5), self._connect)
+        if self._hurried:
+            self._tried = 0
+        self._soon()
         if self.state == "connected":
             self._fail(ConnectionLoss)
             self._become("connecting")
@@ -370,6 +370,7 @@ class Session:
     def _welcomed(self, session: int, timeout: int, password: bytes) -> None:
         self.id, self._password, self.timeout = session, password, timeout / 1000
         self._heard = self._said = self.clock.time()
+        self._tried = 0
         self._pulse()
         link = self._link
         assert link is not None
