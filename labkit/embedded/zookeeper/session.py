@@ -141,7 +141,8 @@ class Session:
         self._next = 0
         self._tried = 0  # of this round
         self._number = 0
-        self._pending: dict[int, tuple[asyncio.Future[Any], Op]] = {}
+        self._pending: dict[int, tuple[asyncio.Future[Any], Op, Watch | None]] = {}
+        self._to_watch: dict[int, Watch] = {}
         self._waiting: list[asyncio.Future[None]] = []  # calls that wait for a connection
         self._watches: dict[str, dict[str, list[Watch]]] = {"data": {}, "exists": {}, "children": {}}
         self._listeners: list[Callable[[State], object]] = []
@@ -259,15 +260,14 @@ class Session:
         self._number += 1
         self._pending[self._number] = (answer, op)
         if watch is not None:
-            answer.add_done_callback(lambda done: self._keep_watch(op, watch, done))
+            # Noted by `_answered`, at once: the event may be right behind the answer.
+            self._to_watch[self._number] = watch
         self._said = self.clock.time()
         self._link.send(self._link.request, self._number, op)
         return answer
 
-    def _keep_watch(self, op: Op, watch: Watch, answer: asyncio.Future[Any]) -> None:
-        if answer.cancelled():
-            return
-        error = answer.exception()
+    def _keep_watch(self, op: Op, watch: Watch, error: ZooKeeperError | None) -> None:
+        """At once with the answer: the event may be right behind it."""
         if isinstance(op, Exists) and isinstance(error, NoNode):
             table = "exists"
         elif error is not None:
@@ -363,7 +363,8 @@ class Session:
 
     def _fail(self, error: type[ZooKeeperError]) -> None:
         pending, self._pending = self._pending, {}
-        for answer, op in pending.values():
+        self._to_watch.clear()
+        for answer, op, _ in pending.values():
             if not answer.done():
                 answer.set_exception(error(getattr(op, "path", None)))
 
@@ -439,13 +440,16 @@ class Session:
     def _answered(self, number: int, zxid: int, error: ZooKeeperError | None, value: Any) -> None:
         self._heard = self.clock.time()
         self._seen = max(self._seen, zxid)
-        answer, _ = self._pending.pop(number, (None, None))
-        if answer is None or answer.done():
+        watch = self._to_watch.pop(number, None)
+        answer, op = self._pending.pop(number, (None, None))
+        if answer is None or op is None or answer.done():
             return
         if error is None:
             answer.set_result(value)
         else:
             answer.set_exception(error)
+        if watch is not None:
+            self._keep_watch(op, watch, answer)
 
     def _notified(self, event: Event, zxid: int) -> None:
         self._heard = self.clock.time()
