@@ -14,12 +14,14 @@ import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
+from typing import Any
 
 from aiohttp import web
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-PRINCIPAL = "principal"  # request[PRINCIPAL]: who asks, None on a path that is open to everybody
+# request[PRINCIPAL]: who asks, None on a path that is open to everybody. Older aiohttps take any text as a key.
+PRINCIPAL: Any = getattr(web, "RequestKey", lambda name, kind: name)("principal", object)
 
 
 class Guard:
@@ -63,7 +65,7 @@ class Guard:
         return await handler(request) if refusal is None else refusal
 
     def refuse(self, request: web.BaseRequest) -> web.Response | None:
-        """The answer to somebody who is not let in. Who is let in is in ``request["principal"]``."""
+        """The answer to somebody who is not let in. Who is let in is in ``request[PRINCIPAL]``."""
         words = stranger(request.headers.get("Host"), request.headers.get("Origin"), request.scheme, self._names)
         if words is not None:
             return web.Response(status=403, text=words)

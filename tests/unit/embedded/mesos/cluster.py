@@ -71,7 +71,7 @@ class Cluster:
         for _ in range(int(seconds * 10)):
             await self.clock.advance(0.1)
             if any(master.elected for master in self.masters.values()):
-                await self.clock.advance(0.1)
+                await self.clock.advance(1)  # until everybody has heard of it
                 return
         raise AssertionError("no leader")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from labkit.embedded.mesos.master import Answer
+
 from .cluster import Cluster
 from .house import task
 
@@ -22,8 +24,14 @@ async def cluster() -> AsyncIterator[Cluster]:
 
 async def test_one_leads_and_the_others_know_it(cluster: Cluster) -> None:
     assert sum(master.elected for master in cluster.masters.values()) == 1
-    assert {master.leader["id"] for master in cluster.masters.values() if master.leader} == {cluster.leader.info["id"]}
-    assert cluster.follower.handle_scheduler({}, None, None).status == 307
+    known = [master.leader["id"] for master in cluster.masters.values() if master.leader is not None]
+    assert known == [cluster.leader.info["id"]] * 3
+    answer = cluster.follower.handle_scheduler({}, None, None)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.headers["Location"]) == (
+        307,
+        f"//{cluster.leader.pid.address}:5050/api/v1/scheduler",
+    )
 
 
 async def test_a_framework_and_its_task_outlive_the_leader(cluster: Cluster) -> None:
@@ -51,7 +59,9 @@ async def test_a_framework_and_its_task_outlive_the_leader(cluster: Cluster) -> 
     status = events[-1]["update"]["status"]
     assert (status["state"], status["reason"]) == ("TASK_RUNNING", "REASON_RECONCILIATION")
     await driver.stop(teardown=True)
-    assert not cluster.leader.leading.frameworks.registered  # type: ignore[union-attr]
+    lead = cluster.leader.leading
+    assert lead is not None
+    assert not lead.frameworks.registered
 
 
 async def test_a_leader_that_is_cut_off_ends_itself_and_comes_back_as_a_follower(cluster: Cluster) -> None:
@@ -77,7 +87,8 @@ async def test_without_a_quorum_nobody_leads_and_all_comes_back(cluster: Cluster
     await cluster.clock.advance(40)
     assert not any(master.elected for master in cluster.masters.values())
     answer = cluster.masters["master-3"].handle_scheduler({}, None, None)
-    assert (answer.status, answer.text) == (503, "No leader elected")  # type: ignore[union-attr]
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.text) == (503, "No leader elected")
     for name in down:
         await cluster.ensemble.start(name)
     await cluster.until_led()
