@@ -54,13 +54,14 @@ class Answer:
 class Request:
     """A request for the leader, with what its path holds."""
 
-    __slots__ = ("_body", "marathon", "match", "raw", "term")
+    __slots__ = ("_body", "headers", "marathon", "match", "raw", "term")
 
     def __init__(self, raw: web.Request, marathon: Marathon, term: Term, match: dict[str, str]) -> None:
         self.raw = raw
         self.marathon = marathon
         self.term = term
         self.match = match
+        self.headers: dict[str, str] = {}  # that every answer of the leader has
         self._body: bytes | None = None
 
     def path_id(self, name: str = "id") -> str:

@@ -26,7 +26,7 @@ async def stream(request: Request) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache", "Connection": "close"}
     )
-    response.headers.extend(raw.get("headers", {}))
+    response.headers.extend(request.headers)
     await response.prepare(raw)
     waiting: asyncio.Queue[Event | None] = asyncio.Queue(MAX_OUTSTANDING)
 

@@ -126,7 +126,6 @@ class Server:
             "Pragma": "no-cache",
             "Expires": "0",
         }
-        raw["headers"] = headers
         try:
             found = self._table.find(
                 "GET" if raw.method == "HEAD" and "/pods" not in raw.path else raw.method, raw.path
@@ -135,7 +134,9 @@ class Server:
                 answer = self._no_route(raw)
             else:
                 handler, match = found
-                result = await handler(Request(raw, marathon, term, match))
+                request = Request(raw, marathon, term, match)
+                request.headers = headers
+                result = await handler(request)
                 if isinstance(result, web.StreamResponse):
                     return result
                 answer = result.response()

@@ -151,6 +151,15 @@ class InstanceTracker:
         instance.stored = False
         return self._store.save([(KIND, instance.id, None)])
 
+    def withdraw(self, app_id: str, wanted: int) -> None:
+        """Forget instances that still wait for their launch, as many as there are more than ``wanted``.
+
+        What does not run goes before what does, whatever the kill selection says.
+        """
+        surplus = self.count(app_id) - wanted
+        for instance in [each for each in self.of_app(app_id) if each.scheduled][::-1][: max(0, surplus)]:
+            self.expunge(instance)
+
     def set_healthy(self, instance: Instance, healthy: bool | None) -> None:
         """What the health checks say of it, all together."""
         if instance.healthy is healthy:

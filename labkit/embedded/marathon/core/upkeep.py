@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -114,10 +115,11 @@ class Upkeep:
 
     def scale(self, app_id: str) -> None:
         app = self._groups.app(app_id)
-        if app is not None and not self._deployments.locked(app_id):
+        if self._timers and app is not None and not self._deployments.locked(app_id):
             self._scale(app)
 
     def _scale(self, app: App) -> None:
+        self._tracker.withdraw(app.id, app.instances)
         proposition = planning.propose(app, self._tracker.of_app(app.id))
         if proposition.to_decommission:
             self._kills.decommission(proposition.to_decommission, "more instances than wanted")
@@ -145,14 +147,16 @@ class Upkeep:
             self._unreachable[instance.id] = instance
             strategy = instance.app.unreachable
             if strategy is not None and before != c.UNREACHABLE and strategy.inactive_after <= 0:
-                self._clock.call_later(0, self._give_up)
+                asyncio.get_running_loop().call_soon(self._give_up)
         elif instance.condition != c.UNREACHABLE_INACTIVE:
             self._unreachable.pop(instance.id, None)
             if before == c.UNREACHABLE_INACTIVE:  # it is back: there may be one too many now
-                self._clock.call_later(0, self.scale, instance.app_id)
+                asyncio.get_running_loop().call_soon(self.scale, instance.app_id)
 
     def _give_up(self) -> None:
         """Unreachable ones become inactive, so that others take their place, and are forgotten in the end."""
+        if not self._timers:
+            return
         now = self._clock.time()
         for instance in tuple(self._unreachable.values()):
             strategy = instance.app.unreachable

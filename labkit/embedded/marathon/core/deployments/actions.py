@@ -113,10 +113,13 @@ class Scale(Running):
 
     def begin(self) -> None:
         tracker = self.tools.tracker
-        proposition = planning.propose(self.app, tracker.of_app(self.app.id), self.action.scale_to, self.action.to_kill)
-        self._dying = {each.id for each in proposition.to_decommission}
         self._mine: set[str] | None = None  # those that this action started; None: not yet
         self._missing: set[str] = set()  # of those, the ones that do not serve yet
+        self._dying: set[str] = set()
+        if not self.action.to_kill:
+            tracker.withdraw(self.app.id, self.action.scale_to)
+        proposition = planning.propose(self.app, tracker.of_app(self.app.id), self.action.scale_to, self.action.to_kill)
+        self._dying = {each.id for each in proposition.to_decommission}
         self.tools.kills.decommission(proposition.to_decommission, "scaling")
         self._start_when_room()
 
@@ -125,7 +128,7 @@ class Scale(Running):
             return
         gone = instance.id not in self.tools.tracker.by_id
         if self._mine is None:
-            if gone or not instance.launched:
+            if instance.id in self._dying and (gone or not instance.launched):
                 self._dying.discard(instance.id)
                 self._start_when_room()
         elif instance.id in self._mine:
