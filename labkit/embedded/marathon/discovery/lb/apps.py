@@ -45,6 +45,9 @@ def in_group(wanted: Sequence[str], groups: Sequence[str]) -> bool:
 def is_healthy(app: Json, task: Json, said: dict[str, bool]) -> bool:
     """Any check that says it is alive is enough; without results the last ones count; without checks it is."""
     if not app.get("healthChecks"):
+        # Also remembered for later: when a new version of the app is the first with checks, the tasks of the old one,
+        # which nobody checks, serve on until they are replaced. (marathon-lb itself takes them out at once.)
+        said[task["id"]] = True
         return True
     if "healthCheckResults" not in task:
         return said.get(task["id"], False)

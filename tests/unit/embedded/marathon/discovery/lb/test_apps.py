@@ -95,6 +95,13 @@ def test_only_the_healthy_get_traffic() -> None:
     assert only(given, said=said).mode == "http"
 
 
+def test_tasks_from_before_the_checks_serve_on() -> None:
+    said: dict[str, bool] = {}
+    old = task("10.0.0.1", 31000)
+    assert ports_of(app(tasks=[old]), said=said) == [31000]
+    assert ports_of(app(healthChecks=[HTTP_CHECK], tasks=[old, task("10.0.0.1", 31001)]), said=said) == [31000]
+
+
 def test_service_ports_and_places_by_network() -> None:
     bridged = app(
         networks=[{"mode": "container/bridge"}],
