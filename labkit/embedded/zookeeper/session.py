@@ -142,7 +142,6 @@ class Session:
         self._tried = 0  # of this round
         self._number = 0
         self._pending: dict[int, tuple[asyncio.Future[Any], Op, Watch | None]] = {}
-        self._to_watch: dict[int, Watch] = {}
         self._waiting: list[asyncio.Future[None]] = []  # calls that wait for a connection
         self._watches: dict[str, dict[str, list[Watch]]] = {"data": {}, "exists": {}, "children": {}}
         self._listeners: list[Callable[[State], object]] = []
@@ -258,10 +257,7 @@ class Session:
             answer.set_exception(ConnectionLoss(getattr(op, "path", None)))
             return answer
         self._number += 1
-        self._pending[self._number] = (answer, op)
-        if watch is not None:
-            # Noted by `_answered`, at once: the event may be right behind the answer.
-            self._to_watch[self._number] = watch
+        self._pending[self._number] = (answer, op, watch)
         self._said = self.clock.time()
         self._link.send(self._link.request, self._number, op)
         return answer
@@ -363,7 +359,6 @@ class Session:
 
     def _fail(self, error: type[ZooKeeperError]) -> None:
         pending, self._pending = self._pending, {}
-        self._to_watch.clear()
         for answer, op, _ in pending.values():
             if not answer.done():
                 answer.set_exception(error(getattr(op, "path", None)))
@@ -440,16 +435,18 @@ class Session:
     def _answered(self, number: int, zxid: int, error: ZooKeeperError | None, value: Any) -> None:
         self._heard = self.clock.time()
         self._seen = max(self._seen, zxid)
-        watch = self._to_watch.pop(number, None)
-        answer, op = self._pending.pop(number, (None, None))
-        if answer is None or op is None or answer.done():
+        asked = self._pending.pop(number, None)
+        if asked is None:
+            return
+        answer, op, watch = asked
+        if watch is not None:
+            self._keep_watch(op, watch, error)
+        if answer.done():  # whoever asked was cancelled
             return
         if error is None:
             answer.set_result(value)
         else:
             answer.set_exception(error)
-        if watch is not None:
-            self._keep_watch(op, watch, answer)
 
     def _notified(self, event: Event, zxid: int) -> None:
         self._heard = self.clock.time()
