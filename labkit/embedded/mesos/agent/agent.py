@@ -12,17 +12,15 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from labkit.embedded.mesos.agent import sandbox, statuses
-from labkit.embedded.mesos.agent.containers import is_image
-from labkit.embedded.mesos.agent.executor import Executor, grace_of
+from labkit.embedded.mesos.agent import statuses
 from labkit.embedded.mesos.agent.host import Host
 from labkit.embedded.mesos.agent.ledger import Ledger, task_json
 from labkit.embedded.mesos.agent.options import VERSION, Options
+from labkit.embedded.mesos.agent.orders import Orders
 from labkit.embedded.mesos.agent.records import Framework, Run
 from labkit.embedded.mesos.agent.registration import LeaderDetector, Registration
+from labkit.embedded.mesos.agent.reporting import Reports
 from labkit.embedded.mesos.agent.tally import Tally
-from labkit.embedded.mesos.agent.updates import Updates
-from labkit.embedded.mesos.agent.work import LAUNCH_FAILED, Work
 from labkit.embedded.mesos.libprocess import Pid, Post
 from labkit.embedded.mesos.resources import EMPTY, Resources
 from labkit.embedded.runtime.clock import Clock, Timer
@@ -37,10 +35,6 @@ Json = dict[str, Any]
 
 MASTERS = "/mesos"
 CAPABILITIES = ("MULTI_ROLE", "HIERARCHICAL_ROLE", "RESERVATION_REFINEMENT", "AGENT_DRAINING")
-NO_EXECUTORS = (
-    "Failed to launch container: the embedded agent runs commands and container images; "
-    "executors of one's own (TaskInfo.executor) are not simulated"
-)
 
 
 class Agent:
@@ -78,10 +72,13 @@ class Agent:
         self._ensemble = ensemble
         self._given_detector = detector
         self._end_detection: Callable[[], object] = lambda: None
-        self.updates = Updates(clock, self._forward, self.ledger.keep_stream, self._task_done)
         self.registration = Registration(
             self.pid, post, fleet, clock, options.rng, options.registration_backoff, self._greeting, self._disconnected
         )
+        parts = (self.registration, self.tally, lambda: self.id)
+        self.reports = Reports(self.pid, post, clock, options.rng, self.ledger, *parts)
+        self.updates = self.reports.updates
+        self.orders = Orders(self.pid, self.host, self.ledger, self.reports, *parts)
         self._patience: Timer | None = None  # of executors without an agent
         self._server: Any = None
         self._handlers: dict[str, Callable[[Pid, Json], object]] = {
@@ -89,13 +86,7 @@ class Agent:
             "SlaveReregisteredMessage": self._reregistered,
             "PingSlaveMessage": self.registration.pinged,
             "ShutdownMessage": self._shut_down,
-            "RunTaskMessage": self._run_task,
-            "RunTaskGroupMessage": self._run_group,
-            "KillTaskMessage": self._kill_task,
-            "StatusUpdateAcknowledgementMessage": self._acknowledged,
-            "ShutdownFrameworkMessage": self._shut_down_framework,
-            "ShutdownExecutorMessage": self._shut_down_executor,
-            "UpdateFrameworkMessage": self._update_framework,
+            **self.orders.handlers,
         }
         self._forget_fleet = fleet.subscribe(self._plugged)
         for begin, end in options.resources.spans("ports"):
@@ -272,7 +263,7 @@ class Agent:
             self.id = known
         for run in self.runs():
             if run.executor is None and not run.ended:
-                self.report(
+                self.reports.report(
                     run,
                     "TASK_FAILED",
                     source=statuses.AGENT,
@@ -324,42 +315,11 @@ class Agent:
         if not self.registration.accepted(sender, body):
             return
         for reconciliation in body.get("reconciliations") or ():
-            self._reconcile(reconciliation)
+            self.orders.reconcile(reconciliation)
         self.updates.resume()
 
     def _disconnected(self) -> None:
         self.updates.pause()
-
-    def _reconcile(self, body: Json) -> None:
-        """The master knows of tasks that this agent has never got: the messages were lost on the way."""
-        framework_id = body["framework_id"]["value"]
-        framework = self.frameworks.get(framework_id)
-        for known in body.get("statuses") or ():
-            task_id = known["task_id"]["value"]
-            if framework is not None and task_id in framework.runs:
-                continue
-            aware = framework is not None and framework.can("PARTITION_AWARE")
-            self._tell_of_unknown(
-                framework_id,
-                task_id,
-                "TASK_DROPPED" if aware else "TASK_LOST",
-                "REASON_RECONCILIATION",
-                "Task is unknown to the agent",
-            )
-
-    def _tell_of_unknown(self, framework_id: str, task_id: str, state: str, reason: str, message: str) -> None:
-        """A status of a task that is not here. It is sent once: nobody has to keep what is not there."""
-        made = statuses.status(
-            task_id,
-            state,
-            agent_id=self.id,
-            now=self.clock.time(),
-            uuid=statuses.new_uuid(self.options.rng),
-            source=statuses.AGENT,
-            reason=reason,
-            message=message,
-        )
-        self._send_update(statuses.update(framework_id, made))
 
     def _shut_down(self, sender: Pid, body: Json) -> None:
         """The master wants no more of it: all tasks end, and the agent too. It comes back as a new one."""
@@ -385,36 +345,6 @@ class Agent:
 
     # -- frameworks
 
-    def _update_framework(self, sender: Pid, body: Json) -> None:
-        """It has failed over, or says something else of itself."""
-        framework = self.frameworks.get(body["framework_id"]["value"])
-        if framework is None:
-            return
-        if body.get("framework_info"):
-            framework.info = body["framework_info"]
-        framework.pid = body.get("pid") or framework.pid
-        self.ledger.keep_framework(framework)
-
-    def _shut_down_framework(self, sender: Pid, body: Json) -> None:
-        """It is gone for good: its executors end, and nobody asks what became of the tasks."""
-        framework = self.frameworks.get(body["framework_id"]["value"])
-        if framework is None:
-            return
-        framework.terminating = True
-        for run in list(framework.runs.values()):
-            self.updates.forget(run)
-            if run.executor is None or run.executor.over:
-                self.ledger.finish(framework, run)
-            else:
-                run.executor.kill(self.options.executor_shutdown_grace)
-        self.ledger.complete(framework)
-
-    def _shut_down_executor(self, sender: Pid, body: Json) -> None:
-        framework = self.frameworks.get(body["framework_id"]["value"])
-        run = framework.runs.get(body["executor_id"]["value"]) if framework is not None else None
-        if run is not None and run.executor is not None:
-            run.executor.kill(self.options.executor_shutdown_grace)
-
     def _abandon(self, framework: Framework) -> None:
         """The agent ends, and with it whatever belongs to a framework without checkpoints."""
         for run in list(framework.runs.values()):
@@ -423,127 +353,3 @@ class Agent:
                 run.executor.discard()
             self.ledger.drop(run)
         del self.frameworks[framework.id]
-
-    # -- tasks
-
-    def _run_task(self, sender: Pid, body: Json) -> None:
-        if sender != self.registration.master:
-            log.warning("%s: RunTaskMessage of %s, which does not lead", self.pid, sender)
-            return
-        framework = self.ledger.framework(body["framework"], body.get("pid") or "")
-        self._launch(framework, body["task"])
-
-    def _run_group(self, sender: Pid, body: Json) -> None:
-        """Pods: not simulated, and said of every task."""
-        framework = self.ledger.framework(body["framework"], body.get("pid") or "")
-        for task in (body.get("task_group") or {}).get("tasks") or ():
-            self._launch(framework, {**task, "executor": body.get("executor") or {}})
-
-    def _launch(self, framework: Framework, task: Json) -> None:
-        task_id = task["task_id"]["value"]
-        if task_id in framework.runs:
-            log.warning("%s: task %s is here already", self.pid, task_id)
-            return
-        container_id = self.host.new_uuid()
-        run = Run(framework.id, task, container_id, "", "image" if is_image(task) else "process")
-        run.checkpoint = framework.checkpoint
-        run.launched = self.clock.time()
-        framework.runs[task_id] = run
-        self.tally.launched += 1
-        try:
-            run.directory = sandbox.run_path(self.options.work_dir, self.id, framework.id, task_id, container_id)
-        except sandbox.BadName as error:
-            self.report(run, "TASK_ERROR", source=statuses.AGENT, reason="REASON_TASK_INVALID", message=str(error))
-            return
-        self.ledger.keep_run(run)
-        if "executor" in task:
-            self.report(run, "TASK_FAILED", source=statuses.AGENT, reason=LAUNCH_FAILED, message=NO_EXECUTORS)
-            return
-        run.executor = Executor(self.host, run, self._work(run), self.report)
-        run.executor.begin()
-
-    def _work(self, run: Run) -> Work:
-        if run.kind == "image":
-            from labkit.embedded.mesos.agent.image import ImageWork
-
-            return ImageWork(self.host, run)
-        from labkit.embedded.mesos.agent.command import Command
-
-        return Command(self.host, run, self.id, str(self.pid))
-
-    def _kill_task(self, sender: Pid, body: Json) -> None:
-        framework_id, task_id = body["framework_id"]["value"], body["task_id"]["value"]
-        framework = self.frameworks.get(framework_id)
-        run = framework.runs.get(task_id) if framework is not None else None
-        if framework is None or run is None:
-            self._tell_of_unknown(
-                framework_id,
-                task_id,
-                "TASK_DROPPED" if framework is not None and framework.can("PARTITION_AWARE") else "TASK_LOST",
-                "REASON_EXECUTOR_TERMINATED",
-                "Cannot find executor",
-            )
-        elif run.executor is not None:
-            run.executor.kill(grace_of(body.get("kill_policy")), tell=framework.can("TASK_KILLING_STATE"))
-
-    # -- updates
-
-    def report(
-        self,
-        run: Run,
-        state: str,
-        *,
-        source: str = statuses.EXECUTOR,
-        reason: str = "",
-        message: str = "",
-        healthy: bool | None = None,
-        check: Json | None = None,
-        data: str = "",
-        labels: Json | None = None,
-    ) -> None:
-        """A task is in another state, or there is something new to say of it."""
-        work = run.executor.work if run.executor is not None else None
-        made = statuses.status(
-            run.task_id,
-            state,
-            agent_id=self.id,
-            now=self.clock.time(),
-            uuid=statuses.new_uuid(self.options.rng),
-            source=source,
-            reason=reason,
-            message=message,
-            healthy=healthy,
-            check=check,
-            container=work.container_status() if work is not None else None,
-            data=data,
-            labels=labels,
-        )
-        run.state = state
-        run.statuses = statuses.remember(run.statuses, made)
-        framework = self.frameworks.get(run.framework_id)
-        if run.ended:
-            self.tally.count(state)
-        if framework is None:
-            return
-        if framework.terminating:
-            if run.ended:
-                self.ledger.finish(framework, run)
-            return
-        self.updates.add(run, statuses.update(run.framework_id, made))
-
-    def _forward(self, run: Run, update: Json) -> None:
-        self._send_update({**update, "latest_state": run.state})
-
-    def _send_update(self, update: Json) -> None:
-        if self.registration.master is not None:
-            self.tally.updates += 1
-            body = {"update": update, "pid": str(self.pid)}
-            self._post.send(self.pid, self.registration.master, "StatusUpdateMessage", body)
-
-    def _acknowledged(self, sender: Pid, body: Json) -> None:
-        self.updates.acknowledge(body["framework_id"]["value"], body["task_id"]["value"], body["uuid"])
-
-    def _task_done(self, run: Run) -> None:
-        framework = self.frameworks.get(run.framework_id)
-        if framework is not None:
-            self.ledger.finish(framework, run)

@@ -63,3 +63,5 @@ class Host:
         """What the machine had in its memory is gone."""
         self.chores.cancel()
         self.ports.clear()
+        self.watcher.close()
+        self.watcher = Watcher(uuid.uuid4().hex)
