@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,7 @@ class Marathon:
         self._client = MarathonClient(places.marathons, places.mesos_urls, _ACT_TIMEOUT)
         self._memory = Memory(places)
         self._looking = threading.Lock()  # the live view and somebody who acts may look at the same time
-        self._waiting = Waiting(lambda: _Events(self._client))
+        self._waiting = Waiting(lambda: _Events(self._client, self._memory.note))
         self._taken: Snapshot | None = None
 
     @property
@@ -270,10 +270,27 @@ class _Events:
     """The event stream of whichever Marathon is asked next."""
 
     client: MarathonClient
+    note: Callable[[Json], None]
 
     @property
     def name(self) -> str:
         return self.client.servers.name
 
-    def events(self) -> EventStream:
-        return self.client.events()
+    def events(self) -> _Heard:
+        return _Heard(self.client.events(), self.note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """A stream whose events are noted as they pass."""
+
+    stream: EventStream
+    note: Callable[[Json], None]
+
+    def __iter__(self) -> Iterator[Json]:
+        for event in self.stream:
+            self.note(event)
+            yield event
+
+    def close(self) -> None:
+        self.stream.close()

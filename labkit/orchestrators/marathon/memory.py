@@ -16,6 +16,7 @@ Item = TypeVar("Item", Node, Workload, Task, Endpoint, Framework, Offer)
 _UNREACHABLE = "unreachable: the masters have not heard of it for a while, and its tasks are lost to them"
 _NOT_BACK = "has not registered again since this master leads"
 _STORE_NODE = "zookeeper:"
+SAID_KEPT = 2000  # ends of tasks that are remembered with their words
 
 
 class Memory:
@@ -37,6 +38,7 @@ class Memory:
         self._bodies: dict[str, bytes] = {}
         self._parsed: dict[str, Any] = {}
         self._seen: tuple[Any, ...] = ()
+        self._said: dict[str, str] = {}  # task → what was said of its end; the masters' /state does not keep it
         self._lost: dict[str, Node] = {}  # agents that were there once, and are not in the master's list any more
 
     @property
@@ -45,10 +47,22 @@ class Memory:
         found: Json = self._parsed.get("state") or {}
         return found
 
+    def note(self, event: Json) -> None:
+        """An event of Marathon's: keeps what it says of a task's end. From any thread."""
+        message = str(event.get("message") or "")
+        if event.get("eventType") == "status_update_event" and message and event.get("taskId"):
+            self._remember(str(event["taskId"]), message)
+
+    def _remember(self, task: str, message: str) -> None:
+        self._said[task] = message
+        while len(self._said) > SAID_KEPT:
+            self._said.pop(next(iter(self._said)), None)
+
     def take(self, raw: Raw) -> bool:
         """Learn what a look brought; whether nodes, workloads or tasks are other ones than before."""
         fresh = {key for key, body in raw.bodies.items() if body != self._bodies.get(key)}
-        around = (raw.leader, tuple(raw.masters.items()), tuple(raw.members.items()), raw.mesos_error != "")
+        said = next(reversed(self._said.items()), None)
+        around = (raw.leader, tuple(raw.masters.items()), tuple(raw.members.items()), raw.mesos_error != "", said)
         if not fresh and around == self._seen:
             return False
         self._seen = around
@@ -88,9 +102,16 @@ class Memory:
 
     def _tasks(self, frameworks: Iterable[Json], found: list[Json], tasks: list[Json]) -> Iterable[Task]:
         naming, health = apps.marathon_naming(tasks, found), apps.healthy(tasks, found)
+        for app in found:
+            failure = app.get("lastTaskFailure") or {}
+            if failure.get("taskId") and failure.get("message") and failure["taskId"] not in self._said:
+                self._remember(str(failure["taskId"]), str(failure["message"]))
         for framework in frameworks:
             if framework["id"] == self.marathon:
                 for task in reading.read_tasks(framework, naming):
+                    message = self._said.get(task.id, "")
+                    if message and not task.message and not task.state.alive:
+                        task = replace(task, message=message)
                     yield apps.with_health(task, health)
             else:
                 yield from reading.read_tasks(framework, reading.plain_naming(str(framework["id"])))

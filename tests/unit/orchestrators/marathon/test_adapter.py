@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.until import until
 
 from labkit.errors import ClusterError, UsageError
 from labkit.model import NodeState, Snapshot, State, diff
@@ -60,6 +61,23 @@ def test_tasks_of_marathon_and_of_others(seen: Snapshot) -> None:
     assert min(t.updated for t in ended) == 15.0  # the newest ones
     assert ended[0].message == "Command exited with status 1"
     assert {t.workload for t in ended} == {"/prod/web"}
+
+
+def test_what_was_said_of_a_tasks_end_is_kept(stage: Stage) -> None:
+    # The masters' /state has no messages: Marathon has that of an app's last failure, its events have the others.
+    state = samples.state()
+    for ended in state["frameworks"][0]["completed_tasks"]:
+        ended["statuses"][0].pop("message")
+    last, other = (state["frameworks"][0]["completed_tasks"][n]["id"] for n in (39, 38))
+    stage.leader.put("/state", state)
+    failure = {"taskId": last, "message": "Address already in use", "state": "TASK_FAILED"}
+    web_app, db = samples.APPS["apps"]
+    stage.marathon.put("/v2/apps", {"apps": [{**web_app, "lastTaskFailure": failure}, db]})
+    now = stage.adapter.snapshot()
+    assert (now.tasks[last].message, now.tasks[other].message) == ("Address already in use", "")
+    stage.marathon.events = [{"eventType": "status_update_event", "taskId": other, "message": "exited with status 2"}]
+    stage.adapter.wait(0.01)
+    until(lambda: stage.adapter.snapshot().tasks[other].message == "exited with status 2")
 
 
 def test_what_waits_says_why(seen: Snapshot) -> None:
