@@ -25,7 +25,8 @@ class Leadership:
     """The election as one Marathon sees it.
 
     ``election`` and ``detector`` are ZooKeeper's recipes on this Marathon's session. ``lead`` is awaited once it is
-    elected and ``stop`` is called when it is not any more.
+    elected and ``stop`` is called when it is not any more; ``fell()`` when it lost its place in the queue, too, and needs
+    a new session to stand again.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Leadership:
         detector: Any,
         lead: Callable[[], Awaitable[None]],
         stop: Callable[[], None],
+        fell: Callable[[], object],
     ) -> None:
         self.clock = clock
         self.host_port = host_port
@@ -44,6 +46,7 @@ class Leadership:
         self._detector = detector
         self._lead = lead
         self._stop = stop
+        self._fell = fell
         self._chores = Chores()
         self._stopped = False
         election.on_elected(self._elected)
@@ -100,7 +103,7 @@ class Leadership:
         """ZooKeeper was out of reach for too long: the real one ends, and is started again."""
         self.lost()
         if not self._stopped:
-            self._chores.start(self._come_back())
+            self._fell()
 
     async def _come_back(self) -> None:
         while not self._stopped:

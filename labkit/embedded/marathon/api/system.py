@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from labkit.embedded.marathon.api.answers import Answer, Json, Refused, Request, Route, not_found
 from labkit.embedded.marathon.core import conditions as c
 from labkit.embedded.marathon.core.options import VERSION
@@ -87,9 +85,7 @@ async def leader(request: Request) -> Answer:
 
 
 async def abdicate(request: Request) -> Answer:
-    marathon = request.marathon
-    clock = request.term.clock
-    clock.call_later(ABDICATION_DELAY, lambda: asyncio.ensure_future(marathon.abdicate()))
+    request.term.clock.call_later(ABDICATION_DELAY, request.marathon.give_up)
     return Answer({"message": "Leadership abdicated"})
 
 

@@ -12,7 +12,7 @@ from labkit.embedded.marathon.core.options import Options
 from labkit.embedded.marathon.core.probing import Prober
 from labkit.embedded.marathon.core.term import Term
 from labkit.embedded.marathon.events import EventBus
-from labkit.embedded.marathon.leadership import PATH, PREFIX, Leadership
+from labkit.embedded.marathon.leadership import PATH, PREFIX, RESTART, Leadership
 from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.machines import Fleet
@@ -78,13 +78,17 @@ class Marathon:
         if self.running:
             return
         await self.server.start()
+        self.started_at = self.clock.time()
+        self._stand()
+
+    def _stand(self) -> None:
+        """Stand for election, on a session of its own."""
         session = self._session = self._ensemble.session(self.machine, timeout=self.options.zk_session_timeout)
         # Marathon lets go as soon as its connection to ZooKeeper breaks (Curator's LeaderLatch does).
         self._election = Election(session, PATH, self.host_port.encode(), PREFIX, patience=0.0)
         self._detector = Detector(session, PATH, PREFIX)
-        self.started_at = self.clock.time()
         self.leadership = Leadership(
-            self.clock, self.host_port, self._election, self._detector, self._lead, self._stop_leading
+            self.clock, self.host_port, self._election, self._detector, self._lead, self._stop_leading, self._fell
         )
         self._chores.start(self.leadership.contend())
 
@@ -104,21 +108,36 @@ class Marathon:
             await self._session.close()
         self._chores.cancel()
 
-    def _plugged(self, machine: str, what: str) -> None:
-        """Its machine lost its power: it says nothing to anybody any more."""
-        if machine != self.machine or what != "fail" or self.leadership is None:
-            return
-        leadership, self.leadership = self.leadership, None
-        leadership.die()
-        self.term = None
-        self._chores.cancel()
-        self._chores.start(self.server.stop())
+    def _fell(self) -> None:
+        """As a process that ends and is started again by its supervisor: what its session held expires with it."""
+        self._chores.start(self._stand_again(self.leadership))
+
+    async def _stand_again(self, fallen: Leadership | None) -> None:
+        self._let_go(fallen)
+        await self.clock.sleep(RESTART)
+        if self.leadership is fallen and fallen is not None:
+            self._stand()
+
+    def _let_go(self, leadership: Leadership | None) -> None:
+        """Without a word to ZooKeeper."""
+        if leadership is not None:
+            leadership.die()
         if self._election is not None:
             self._election.abandon()
         if self._detector is not None:
             self._detector.close()
         if self._session is not None:
             self._session.die()
+
+    def _plugged(self, machine: str, what: str) -> None:
+        """Its machine lost its power: it says nothing to anybody any more."""
+        if machine != self.machine or what != "fail" or self.leadership is None:
+            return
+        leadership, self.leadership = self.leadership, None
+        self._chores.cancel()
+        self._let_go(leadership)
+        self.term = None
+        self._chores.start(self.server.stop())
 
     # -- leading
 
@@ -164,7 +183,7 @@ class Marathon:
             driver,
             self._rng,
             self.host_port,
-            self._gave_up,
+            self.give_up,
         )
         await self.term.begin()
 
@@ -177,5 +196,6 @@ class Marathon:
                 fn()
             self._chores.start(term.end())
 
-    def _gave_up(self) -> None:
+    def give_up(self) -> None:
+        """:meth:`abdicate`, for those who cannot wait."""
         self._chores.start(self.abdicate())
