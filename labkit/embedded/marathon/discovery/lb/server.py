@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import logging
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,8 @@ UNPRIVILEGED_HTTP_PORT = 9080
 RESET = 300.0  # sandbox seconds after which the apps are read without an event, as marathon-lb does
 AGAIN = 2.0  # sandbox seconds after which a Marathon that did not answer is asked again
 BACKOFF = 1.0  # sandbox seconds before the event stream is opened again; doubled up to 30
+_REST = 5.0  # times as long as reading the apps took, and at most so many seconds, nothing is read again
+_LONGEST_REST = 1.0
 _MAX_SOCKET_PATH = 90  # bytes: HAProxy binds a longer temporary name first
 
 
@@ -80,6 +83,7 @@ class MarathonLb:
         self._lock = asyncio.Lock()
         self._chores = Chores()
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._took = 0.0  # seconds to read the apps and make services of them
         self.refreshed = 0  # how often the apps were read and given to the balancer
 
     # -- life
@@ -221,13 +225,15 @@ class MarathonLb:
             except Exception:
                 log.exception("the balancer keeps what it has")
                 answered = False
+            # A thousand tasks that start are a thousand events: reading them all must leave most of the time to others.
+            await asyncio.sleep(min(_LONGEST_REST, _REST * self._took))
             if not answered:  # a Marathon without a leader tells of no event when it has one again
                 self._clock.call_later(AGAIN, self._due.set)
 
     async def refresh(self) -> bool:
         """Read the apps now, and balance them. When Marathon does not answer, the old ones stay; returns whether it
         did."""
-        answered = True
+        answered, began = True, time.monotonic()
         try:
             self._apps = await self._marathon.apps()
         except (OSError, TimeoutError) as error:
@@ -240,6 +246,7 @@ class MarathonLb:
         self._said = {task: alive for task, alive in self._said.items() if task in said}
         found = services_of(self._apps, self.options.groups, resolve=self._resolve, said=self._said)
         found = [self._reached(service) for service in found]
+        self._took = time.monotonic() - began
         await balancer.apply(found)
         self._services = found
         self.refreshed += 1
