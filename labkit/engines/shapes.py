@@ -74,7 +74,7 @@ SHAPES: Mapping[str, Shape] = {
             orchestrator="marathon",
             defaults={"masters": 3, "agents": 3},
             machines=_marathon_machines,
-            variables=("MARATHON_URL", "MESOS_URL", "ZOOKEEPER", "MARATHON_LB_URL", "MESOS_DNS_URL"),
+            variables=("MARATHON_URL", "MESOS_URL", "ZOOKEEPER", "MARATHON_LB_URL", "MESOS_DNS_URL", "BATCH_URL"),
             client="curl",
             first_look='curl -sL --location-trusted "$MESOS_URL/slaves"',
         ),

@@ -40,11 +40,15 @@ LAST_PORT = 65000  # of those that agents offer
 
 
 class _Line(SchedulerDriver):
-    """A driver with a detector of its own."""
+    """A driver with a detector of its own, and with the session if that is its own, too."""
+
+    session: Session | None = None
 
     async def stop(self, *, teardown: bool = False) -> None:
         await super().stop(teardown=teardown)
         self._detector.close()  # type: ignore[attr-defined]  # of ZooKeeper
+        if self.session is not None:
+            await self.session.close()
 
 
 def _user() -> str:
@@ -98,6 +102,7 @@ class Assembly:
             machine.name: self._make_agent(machine, number, each) for number, machine in enumerate(agents, 1)
         }
         self.marathons = {machine.name: self._make_marathon(machine) for machine in marathons}
+        self.batch = self._make_batch(masters[-1])  # not where the first leader is: lessons end that one
         self.lb = self._make_lb(masters[0], marathons)
 
     def _random(self) -> random.Random:
@@ -186,7 +191,7 @@ class Assembly:
 
     def _make_driver(
         self, machine: str, session: Session, framework: Json, received: Any, connected: Any, disconnected: Any
-    ) -> SchedulerDriver:
+    ) -> _Line:
         """A framework's line to whichever master leads, from that machine."""
         return _Line(
             machine,
@@ -200,6 +205,18 @@ class Assembly:
             disconnected=disconnected,
             principal=self.credentials.user,
         )
+
+    def _make_batch(self, machine: Machine) -> Any:
+        from labkit.embedded.mesos.batch import Batch, Options
+
+        def driver(framework: Json, received: Any, connected: Any, disconnected: Any) -> _Line:
+            session = self.ensemble.session(machine.name)
+            line = self._make_driver(machine.name, session, framework, received, connected, disconnected)
+            line.session = session
+            return line
+
+        options = Options(user=_user(), principal=self.credentials.user, guard=self.guard)
+        return Batch(machine.name, self.fleet, self.clock, self.network, self.storage, driver, options)
 
     def _make_dns(self, masters: list[Machine]) -> Any:
         from labkit.embedded.marathon.discovery.mesosdns import Config, MesosDns
@@ -240,6 +257,7 @@ class Assembly:
                 yield Component(components.MARATHON, machine, self.marathons[machine])
         yield Component(components.MESOS_DNS, first, self.dns)
         yield Component(components.MARATHON_LB, first, self.lb)
+        yield Component(components.BATCH, self.batch.machine, self.batch)
         for machine, agent in self.agents.items():
             yield Component(components.AGENT, machine, agent)
 
@@ -321,7 +339,7 @@ class Assembly:
     async def close(self) -> None:
         """End all of it: nobody is told, as after a power cut, so that what is stored says that all of it runs."""
         ends: list[Callable[[], Any]] = [self.lb.stop, self.dns.stop]
-        for part in (*self.marathons.values(), *self.services.values(), *self.agents.values()):
+        for part in (self.batch, *self.marathons.values(), *self.services.values(), *self.agents.values()):
             ends.append(getattr(part, "close", part.stop))
         ends.append(self.ensemble.close)
         for end in ends:

@@ -19,10 +19,10 @@ from labkit.embedded.runtime.storage import Storage
 log = logging.getLogger(__name__)
 
 ZOOKEEPER, MASTER, MARATHON, AGENT = "zookeeper", "mesos-master", "marathon", "mesos-agent"
-MESOS_DNS, MARATHON_LB = "mesos-dns", "marathon-lb"
+MESOS_DNS, MARATHON_LB, BATCH = "mesos-dns", "marathon-lb", "batch"
 
 # What needs what, when a machine starts: in this order.
-ORDER = (ZOOKEEPER, MASTER, AGENT, MARATHON, MESOS_DNS, MARATHON_LB)
+ORDER = (ZOOKEEPER, MASTER, AGENT, MARATHON, BATCH, MESOS_DNS, MARATHON_LB)
 
 _KIND = "component"  # of rows in the storage: those that a person has stopped
 

@@ -10,7 +10,7 @@ from labkit.embedded.runtime.network import Network
 
 ZOOKEEPER_PORT, MASTER_PORT, MARATHON_PORT = 2181, 5050, 8080
 DNS_PORTS = (53, 8053)  # the second where the first may not be opened
-DNS_HTTP_PORT, STATS_PORT = 8123, 9090
+DNS_HTTP_PORT, STATS_PORT, BATCH_PORT = 8123, 9090, 8088
 
 
 class Endpoints:
@@ -46,6 +46,7 @@ class Endpoints:
             "dns": self._at(first, dns),
             "mesos-dns": f"http://{self._at(first, DNS_HTTP_PORT)}",
             "lb": f"http://{self._at(first, STATS_PORT)}",
+            "batch": f"http://{self._at(self._masters[-1], BATCH_PORT)}",
         }
 
     def zookeeper(self) -> str:
@@ -64,4 +65,5 @@ class Endpoints:
             "ZOOKEEPER": self.zookeeper(),
             "MARATHON_LB_URL": f"http://{self._at(first, STATS_PORT)}",
             "MESOS_DNS_URL": f"http://{self._at(first, DNS_HTTP_PORT)}",
+            "BATCH_URL": self._opened(self._masters[-1], BATCH_PORT),
         }

@@ -35,8 +35,8 @@ async def queue(request: Request) -> Answer:
     for entry in term.queue.entries.values():
         app = entry.app
         item = {
+            # Without the ``role`` of 1.11: the client on PyPI fails on what it does not know, and the app has it.
             "count": len(entry.waiting),
-            "role": app.role,
             "delay": term.queue.delay(entry),
             "since": stamp(entry.since),
             "processedOffersSummary": entry.statistics.summary_json(),

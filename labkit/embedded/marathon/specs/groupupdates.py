@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labkit.embedded.marathon.specs import paths, raml
@@ -120,6 +120,11 @@ def _updated(update: Json, group: str, current: Group | None, work: _Work) -> Gr
     enforced = update.get("enforceRole", current.enforce_role if work.root.group(group) else None)
     if enforced is None and paths.is_top_level(group):
         enforced = work.config.new_group_enforce_role
+    if paths.is_top_level(group) and enforced is not None:
+        # The apps in this very update get their role from it.
+        there = replace(current, enforce_role=enforced)
+        root = replace(work.root, groups={**work.root.groups, group: there})
+        work = _Work(root, work.config, work.version)
     if "apps" in update:
         found = [_app(each, group, work) for each in update["apps"]]
         apps = {app.id: app for app in found}

@@ -34,6 +34,7 @@ def test_what_is_shown_has_no_password() -> None:
         "dns": "127.9.0.10:53",
         "mesos-dns": "http://127.9.0.10:8123",
         "lb": "http://127.9.0.10:9090",
+        "batch": "http://127.9.0.12:8088",
     }
 
 
