@@ -25,7 +25,7 @@ class Haproxy:
     kind = "haproxy"
 
     def __init__(self, executable: str, folder: Path, places: Places, asked: Asked) -> None:
-        self._process = HaproxyProcess(executable, folder)
+        self._process = HaproxyProcess(executable, folder, asked.reread)
         self._pages_socket = folder / "pages.sock"
         self.places = places
         self._asked = asked

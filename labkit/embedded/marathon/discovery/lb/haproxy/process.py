@@ -12,6 +12,7 @@ import os
 import re
 import signal as signals
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,10 @@ class HaproxyFailed(Exception):
 class HaproxyProcess:
     """One HAProxy in master-worker mode, in ``folder``."""
 
-    def __init__(self, executable: str, folder: Path) -> None:
+    def __init__(self, executable: str, folder: Path, ended: Callable[[], object] = lambda: None) -> None:
+        """``ended`` is called when it ends without having been told to."""
+        self._ended = ended
+        self._watching: asyncio.Task[None] | None = None
         self._executable = executable
         self.folder = folder
         self.config = folder / "haproxy.cfg"
@@ -86,6 +90,14 @@ class HaproxyProcess:
             said_last = self._last_words()
             await self.stop()
             raise HaproxyFailed(said_last)
+        self._watching = asyncio.create_task(self._watch(process))
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> None:
+        await process.wait()
+        if self._process is process:
+            log.error("HAProxy ended by itself: %s", self._last_words())
+            await self.stop()
+            self._ended()
 
     async def reload(self, text: str) -> None:
         """Take over this configuration: new workers get the listening sockets of the old ones, which finish what they

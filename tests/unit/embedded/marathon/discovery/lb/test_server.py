@@ -230,6 +230,17 @@ class TestProcesses:
         await balancer.stop()
         assert alive(pids) == []
 
+    async def test_one_that_was_killed_is_started_again(self, place: Lab) -> None:
+        (server,) = await web(place, 1)
+        balancer = await place.balancer("haproxy")
+        pids = await balancer.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        before = balancer.refreshed
+        await until(lambda: balancer.refreshed > before)
+        assert not alive(pids)
+        assert (await get(at(balancer)))[1] == server.name
+
     async def test_none_is_left_when_the_engine_is_killed(self, place: Lab) -> None:
         script = (
             "import asyncio, pathlib, sys\n"
