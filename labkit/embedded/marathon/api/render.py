@@ -158,6 +158,6 @@ def group_json(term: Term, group: Group, embeds: Collection[str], apps: Collecti
         found["groups"] = [group_json(term, each, embeds, apps) for each in group.groups.values()]
     found["dependencies"] = sorted(group.dependencies)
     found["version"] = group.version
-    if group.enforce_role is not None:
-        found["enforceRole"] = group.enforce_role
+    if group.enforce_role:  # the client on PyPI does not know the field, so it is only there where it says something
+        found["enforceRole"] = True
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-
 from support.marathon import Play, app
 
 
@@ -44,9 +43,7 @@ async def test_the_queue_says_why_an_app_waits(play: Play) -> None:
     _, body = await play.call("GET", "/v2/queue?embed=lastUnusedOffers")
     item = body["queue"][0]
     assert item["count"] == 1
-    summary = {
-        each["reason"]: each["declined"] for each in item["processedOffersSummary"]["rejectSummaryLastOffers"]
-    }
+    summary = {each["reason"]: each["declined"] for each in item["processedOffersSummary"]["rejectSummaryLastOffers"]}
     assert summary["UnfulfilledConstraint"] == 1
     assert item["lastUnusedOffers"][0]["reason"] == ["UnfulfilledConstraint"]
     assert play.driver.taken("DECLINE")[-1]["decline"]["filters"] == {"refuse_seconds": 120.0}
