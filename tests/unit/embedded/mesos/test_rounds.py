@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from labkit.embedded.mesos.master.model import Offer
 from labkit.embedded.mesos.resources import total
 
 from .house import House, Scheduler, task
@@ -28,7 +29,7 @@ def check(house: House, schedulers: list[Scheduler]) -> None:
             assert lead.agents[one.agent_id].task(framework.id, one.id) is one
 
 
-def _framework_offers(house: House, scheduler: Scheduler) -> list[object]:
+def _framework_offers(house: House, scheduler: Scheduler) -> list[Offer]:
     framework = house.lead.frameworks.get(scheduler.id)
     return [] if framework is None else list(framework.offers.values())
 
