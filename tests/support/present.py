@@ -94,11 +94,18 @@ def _kind() -> str | None:
     return None if _answers("docker", "version") else "kind needs a Docker engine, and none answers: start Docker"
 
 
+def _zookeeper() -> str | None:
+    if os.path.exists("/usr/share/zookeeper") and shutil.which("java"):
+        return None
+    return "no ZooKeeper is installed: Debian has it (`apt install zookeeper`); nothing of it needs to be started"
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "docker": _docker,
     "docker-cli": _docker_cli,
     "browser": _browser,
     "kind": _kind,
+    "zookeeper": _zookeeper,
 }
 
 

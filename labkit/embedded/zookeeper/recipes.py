@@ -62,9 +62,9 @@ class _Recipe:
     async def _rest(self) -> bool:
         """Wait until there is something to look at; False when the session was gone for too long."""
         session = self.session
-        if session.state == "connected":
+        if session.member is not None:
             await self._woken.wait()
-        if self.session.state == "connected":
+        if session.member is not None:
             return True
         patience = session.timeout if self._patience is None else self._patience
         try:
