@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labkit.embedded.mesos.agent import statuses
+from labkit.embedded.mesos.agent.command import remove_sandbox
 from labkit.embedded.mesos.agent.host import Host
 from labkit.embedded.mesos.agent.ledger import Ledger, task_json
 from labkit.embedded.mesos.agent.options import VERSION, Options
@@ -64,7 +65,7 @@ class Agent:
         self.running = False
         self.wanted = False  # whether it comes back with the machine's power
         self.started_at = 0.0
-        self.ledger = Ledger(storage, machine, options.max_completed)
+        self.ledger = Ledger(storage, machine, options.max_completed, self._collect)
         self.tally = Tally()
         self.pid = Pid("slave(1)", machine, fleet.machine(machine).address, options.port)
         self.host = Host(machine, fleet, clock, network, catalogue, options)
@@ -234,6 +235,7 @@ class Agent:
 
     def _lose_power(self) -> None:
         """Everything on the machine ends; what was written down remains, and is read at the next start."""
+        self.ledger.flush()  # before anything is forgotten: rows are made when they are written
         if self.running:
             self._halt()
         if self._patience is not None:
@@ -253,6 +255,11 @@ class Agent:
         for run in self.runs():
             if run.executor is not None:
                 run.executor.kill(0.0)
+
+    def _collect(self, run: Run) -> None:
+        """Nobody is shown the task any more: its sandbox goes, too."""
+        if run.kind == "process" and run.directory:
+            self.host.chores.start(asyncio.to_thread(remove_sandbox, run.directory))
 
     # -- recovery
 

@@ -19,10 +19,14 @@ _SAME = ("labels", "discovery", "container", "health_check", "check", "kill_poli
 class Ledger:
     """Frameworks and tasks of one agent, those that are over too."""
 
-    def __init__(self, storage: Storage | None, machine: str, max_completed: int) -> None:
+    def __init__(
+        self, storage: Storage | None, machine: str, max_completed: int, collect: Callable[[Run], object]
+    ) -> None:
+        """``collect`` gets the tasks that are forgotten for good."""
         self.frameworks: dict[str, Framework] = {}
         self.completed: dict[str, Framework] = {}
         self._max_completed = max_completed
+        self._collect = collect
         self._keeper = Keeper(storage, machine) if storage is not None else None
         self._restored = False
 
@@ -55,7 +59,8 @@ class Ledger:
         self.frameworks.pop(framework.id, None)
         self.completed[framework.id] = framework
         if len(self.completed) > MAX_COMPLETED:
-            del self.completed[next(iter(self.completed))]
+            for run in self.completed.pop(next(iter(self.completed))).completed:
+                self._collect(run)
         if self._keeper is not None:
             self._keeper.delete(FRAMEWORK, framework.id)
 
@@ -66,7 +71,7 @@ class Ledger:
         self.drop(run)
         framework.completed.append(run)
         while len(framework.completed) > self._max_completed:
-            framework.completed.popleft()
+            self._collect(framework.completed.popleft())
         self.complete(framework)
 
     def drop(self, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -162,6 +163,45 @@ async def test_unacknowledged_updates_outlive_the_engine(tmp_path: Path) -> None
         assert house.agent.id == "M-S0"
         assert house.master.states("t1") == ["STARTING", "RUNNING", "FINISHED"]
         assert house.master.states("t2") == ["STARTING", "RUNNING", "FAILED"]
+
+
+async def test_updates_outlive_the_machines_power(house: House) -> None:
+    house.master.acknowledges = False
+    await house.registered()
+    house.master.run(task("t1", image="nobody/nothing"))
+    await house.pass_time(1)
+    house.master.run(task("t2", image="nobody/nothing"))
+    house.fleet.fail("agent-1")
+    house.master.heard.clear()
+    house.master.acknowledges = True
+    house.fleet.heal("agent-1")
+    await house.pass_time(2)
+    assert house.master.states("t1") == ["FAILED"]
+
+
+async def test_sandboxes_of_tasks_that_nobody_is_shown_go(house: House) -> None:
+    house.agent.ledger._max_completed = 1
+    await house.registered()
+    for name in ("t1", "t2"):
+        house.master.run(task(name, "true"))
+        await house.until(lambda name=name: house.master.states(name)[-1:] == ["FINISHED"])
+    await house.until(lambda: not list(house.work_dir.glob("**/executors/t1")))
+    assert list(house.work_dir.glob("**/executors/t2"))
+
+
+async def test_the_network_leads_to_what_a_command_opens(house: House) -> None:
+    await house.registered()
+    code = "import socket; s = socket.create_server(('0.0.0.0', 31777)); c, _ = s.accept(); c.sendall(b'hello')"
+    house.master.run(task("t1", f'exec python3 -c "{code}"'))
+    await house.until(lambda: house.master.states("t1")[-1:] == ["RUNNING"])
+    for _ in range(200):
+        try:
+            reader, writer = await house.network.connect("master-1", house.agent.pid.address, 31777)
+            break
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.02)
+    assert await reader.read(5) == b"hello"
+    writer.close()
 
 
 async def test_a_framework_that_is_gone_takes_its_tasks_along(house: House) -> None:

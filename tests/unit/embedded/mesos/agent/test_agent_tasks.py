@@ -132,3 +132,41 @@ async def test_local_uris_are_fetched_and_others_refused(house: House, tmp_path:
     await house.until(lambda: house.master.states("t2")[-1:] == ["FAILED"])
     assert "Failed to fetch all URIs" in house.master.statuses("t2")[-1]["message"]
     assert "from this computer only" in next(house.work_dir.glob("**/t2/runs/*/stderr")).read_text()
+
+
+async def test_checks_reach_into_a_container(house: House) -> None:
+    await house.registered()
+    given = {"delay_seconds": 0, "interval_seconds": 1, "timeout_seconds": 5}
+    http = {"type": "HTTP", "http": {"port": 80, "path": "/"}, **given}
+    house.master.run(task("web", image="nginx", health_check=http, check={"type": "TCP", "tcp": {"port": 80}, **given}))
+    await house.until(lambda: any(one.get("healthy") for one in house.master.statuses("web")))
+    await house.until(
+        lambda: house.master.statuses("web")[-1]["check_status"] == {"type": "TCP", "tcp": {"succeeded": True}}
+    )
+    wrong = {"type": "HTTP", "http": {"port": 81, "path": "/"}, "grace_period_seconds": 0, **given}
+    house.master.run(task("sick", image="nginx", health_check=wrong))
+    await house.until(lambda: house.master.states("sick")[-1:] == ["KILLED"])
+    assert house.master.statuses("sick")[-1]["healthy"] is False
+
+
+async def test_a_task_may_take_only_so_long(house: House) -> None:
+    await house.registered()
+    house.master.run(task("t1", "sleep 100", max_completion_time={"nanoseconds": 2_000_000_000}))
+    await house.until(lambda: house.master.states("t1")[-1:] == ["RUNNING"])
+    await house.pass_time(2.5)
+    await house.until(lambda: house.master.states("t1")[-1:] == ["FAILED"])
+    assert house.master.statuses("t1")[-1]["reason"] == "REASON_MAX_COMPLETION_TIME_REACHED"
+
+
+async def test_memory_is_limited_in_containers(house: House) -> None:
+    await house.registered()
+    made = task("hog", image="labkit/memory-hog")
+    made["container"] = {
+        "type": "MESOS",
+        "mesos": {"image": {"type": "DOCKER", "docker": {"name": "labkit/memory-hog"}}},
+    }
+    house.master.run(made)
+    await house.pass_time(30)
+    status = house.master.statuses("hog")[-1]
+    assert (status["state"], status["reason"]) == ("TASK_FAILED", "REASON_CONTAINER_LIMITATION_MEMORY")
+    assert status["message"].startswith("Memory limit exceeded")
