@@ -62,7 +62,7 @@ class Play:
         self.http = aiohttp.ClientSession()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.http.close()
         for marathon in self.marathons:
             stopping = asyncio.ensure_future(marathon.stop())
@@ -119,7 +119,7 @@ class Play:
                 {"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}, "role": "*"},
                 {"name": "mem", "type": "SCALAR", "scalar": {"value": mem}, "role": "*"},
                 {"name": "disk", "type": "SCALAR", "scalar": {"value": 10000}, "role": "*"},
-                {"name": "ports", "type": "RANGES", "role": "*", "ranges": {"range": [{"begin": begin, "end": begin + 999}]}},
+                {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": begin, "end": begin + 999}]}},
             ],
             "attributes": [
                 {"name": name, "type": "TEXT", "text": {"value": value}} for name, value in attributes.items()

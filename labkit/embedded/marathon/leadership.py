@@ -25,8 +25,8 @@ class Leadership:
     """The election as one Marathon sees it.
 
     ``election`` and ``detector`` are ZooKeeper's recipes on this Marathon's session. ``lead`` is awaited once it is
-    elected and ``stop`` is called when it is not any more; ``fell()`` when it lost its place in the queue, too, and needs
-    a new session to stand again.
+    elected and ``stop`` is called when it is not any more; ``fell()`` when it lost its place in the queue, too, and
+    needs a new session to stand again.
     """
 
     def __init__(

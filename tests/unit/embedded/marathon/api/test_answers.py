@@ -11,6 +11,9 @@ from support.marathon import Play, app
 
 from labkit.embedded.marathon.api.labels import BadSelector, parse
 
+BOTH = "You cannot use scale and wipe at the same time."
+LONG_AGO = "2000-01-01T00:00:00.000Z"
+
 
 @pytest.fixture
 async def play() -> AsyncIterator[Play]:
@@ -32,12 +35,12 @@ async def play() -> AsyncIterator[Play]:
         ("DELETE", "/v2/groups//none", None, 404, "Group '/none' does not exist"),
         ("GET", "/v2/apps//none/*", None, 404, "Group '/none' does not exist"),
         ("DELETE", "/v2/queue//none/delay", None, 404, "Application /none not found in tasks queue."),
-        ("DELETE", "/v2/apps//web/tasks?scale=true&wipe=true", None, 400, "You cannot use scale and wipe at the same time."),
+        ("DELETE", "/v2/apps//web/tasks?scale=true&wipe=true", None, 400, BOTH),
         ("DELETE", "/v2/apps//web/tasks/nothing", None, 404, "Task 'nothing' does not exist"),
         ("POST", "/v2/apps", {"id": "/bad"}, 422, "Object is not valid"),
         ("POST", "/v2/apps", app(), 409, "An app with id [/web] already exists."),
         ("POST", "/v2/apps", {"id": 3}, 422, "Invalid JSON"),
-        ("GET", "/v2/apps/web/versions/2000-01-01T00:00:00.000Z", None, 404, "App '/web' does not exist in version 2000-01-01T00:00:00.000Z"),
+        ("GET", f"/v2/apps/web/versions/{LONG_AGO}", None, 404, f"App '/web' does not exist in version {LONG_AGO}"),
         ("GET", "/v2/nothing", None, 404, "URI not found"),
         ("POST", "/v2/pods", {"id": "/pod"}, 501, "Pods are not implemented by the embedded Marathon"),
     ],
@@ -84,7 +87,8 @@ async def test_versions_and_rollback(play: Play) -> None:
     await play.clock.advance(1)
     await play.call("PUT", "/v2/apps//web?force=true", {"cmd": "other"})
     _, body = await play.call("GET", "/v2/apps//web/versions")
-    assert len(body["versions"]) == 2 and body["versions"][-1] == first["version"]
+    assert len(body["versions"]) == 2
+    assert body["versions"][-1] == first["version"]
     status, _ = await play.call("PUT", "/v2/apps//web?force=true", {"version": first["version"]})
     assert status == 200
     assert (await play.call("GET", "/v2/apps//web"))[1]["app"]["cmd"] == "sleep 1000"
@@ -95,7 +99,8 @@ async def test_kill_and_scale(play: Play) -> None:
     tasks = await play.run_all()
     id = tasks[0]["task_id"]["value"]
     status, body = await play.call("POST", "/v2/tasks/delete?scale=true", {"ids": [id]})
-    assert status == 200 and body["deploymentId"]
+    assert status == 200
+    assert body["deploymentId"]
     await play.clock.settle()
     assert await play.kill_all() == [id]
     assert (await play.call("GET", "/v2/apps//web"))[1]["app"]["instances"] == 2
@@ -126,7 +131,8 @@ async def test_events_come_as_a_stream(play: Play) -> None:
         async with asyncio.timeout(5):
             assert await stream.content.readline() == b"event: deployment_info\r\n"
             line = await stream.content.readline()
-        assert line.startswith(b"data: {") and b'"original"' not in line
+        assert line.startswith(b"data: {")
+        assert b'"original"' not in line
 
 
 async def test_who_does_not_lead_passes_on_or_redirects() -> None:

@@ -54,7 +54,8 @@ async def test_scaling_down_kills_the_youngest(play: Play) -> None:
     await play.clock.settle()
     young = (await play.run_all())[0]["task_id"]["value"]
     status, answer = await play.call("PUT", "/v2/apps//web", {"instances": 1})
-    assert status == 200 and set(answer) == {"version", "deploymentId"}
+    assert status == 200
+    assert set(answer) == {"version", "deploymentId"}
     await play.clock.settle()
     assert await play.kill_all() == [young]
     assert [each.task_id for each in play.instances()] == [old]
@@ -62,7 +63,8 @@ async def test_scaling_down_kills_the_youngest(play: Play) -> None:
 
 
 async def test_a_new_version_rolls_in_at_full_strength(play: Play) -> None:
-    await play.call("POST", "/v2/apps", app(instances=2, upgradeStrategy={"minimumHealthCapacity": 1, "maximumOverCapacity": 0.5}))  # fmt: skip
+    strategy = {"minimumHealthCapacity": 1, "maximumOverCapacity": 0.5}
+    await play.call("POST", "/v2/apps", app(instances=2, upgradeStrategy=strategy))
     await play.run_all()
     await play.call("PUT", "/v2/apps//web", {"cmd": "sleep 2000"})
     await play.clock.settle()
@@ -96,7 +98,8 @@ async def test_cancelling_reverts_and_force_just_stops(play: Play) -> None:
     await play.run_all()
     _, update = await play.call("PUT", "/v2/apps//web", {"instances": 5})
     status, back = await play.call("DELETE", f"/v2/deployments/{update['deploymentId']}")
-    assert status == 200 and back["deploymentId"] != update["deploymentId"]
+    assert status == 200
+    assert back["deploymentId"] != update["deploymentId"]
     await play.clock.settle()
     assert play.term.groups.app("/web").instances == 1  # type: ignore[union-attr]
     assert len(play.instances()) == 1

@@ -95,18 +95,20 @@ async def test_kills_are_repeated(play: Play) -> None:
 
 
 async def test_an_unhealthy_task_is_killed(play: Play) -> None:
-    check = {"protocol": "TCP", "portIndex": 0, "gracePeriodSeconds": 10, "intervalSeconds": 5, "maxConsecutiveFailures": 2}  # fmt: skip
+    check = {"protocol": "TCP", "gracePeriodSeconds": 10, "intervalSeconds": 5, "maxConsecutiveFailures": 2}
     await play.call("POST", "/v2/apps", app(portDefinitions=[{"port": 0}], healthChecks=[check]))
     task = (await play.run_all())[0]["task_id"]["value"]
     await play.clock.advance(16)
     _, body = await play.call("GET", "/v2/apps//web")
     assert body["app"]["tasksUnhealthy"] == 1
     results = body["app"]["tasks"][0]["healthCheckResults"]
-    assert results[0]["alive"] is False and results[0]["consecutiveFailures"] >= 1
+    assert results[0]["alive"] is False
+    assert results[0]["consecutiveFailures"] >= 1
     await play.clock.advance(10)
     assert [call["kill"]["task_id"]["value"] for call in play.driver.taken("KILL")][:1] == [task]
     kinds = play.kinds()
-    assert "failed_health_check_event" in kinds and "unhealthy_instance_kill_event" in kinds
+    assert "failed_health_check_event" in kinds
+    assert "unhealthy_instance_kill_event" in kinds
 
 
 async def test_an_executors_health_checks_count_for_a_deployment(play: Play) -> None:

@@ -65,5 +65,7 @@ async def test_an_app_of_an_image_serves(world: World) -> None:
         async with session.get("http://{}:{}/".format(*(real or (task["host"], task["ports"][0])))) as answer:
             assert "Hostname" in await answer.text()
         await _call(session, "DELETE", f"{base}/v2/apps//web")
-        while (await _call(session, "GET", f"{base}/v2/deployments")) or marathon.term.tracker.by_id:
+        while True:
+            if not await _call(session, "GET", f"{base}/v2/deployments") and not marathon.term.tracker.by_id:
+                break
             await asyncio.sleep(0.05)
