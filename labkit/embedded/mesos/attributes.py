@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from labkit.embedded.mesos.resources import ResourcesError, number, parse_ranges, ranges_text
+from labkit.embedded.mesos.ranges import RangesError, parse_ranges, ranges_text
+from labkit.embedded.mesos.resources import number
 
 Json = dict[str, Any]
 
@@ -41,7 +42,7 @@ def attribute(name: str, value: str) -> Json:
     if value.startswith("["):
         try:
             spans = parse_ranges(value)
-        except ResourcesError as error:
+        except RangesError as error:
             raise AttributesError(str(error)) from None
         listed = [{"begin": begin, "end": end} for begin, end in spans]
         return {"name": name, "type": "RANGES", "ranges": {"range": listed}}

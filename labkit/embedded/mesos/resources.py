@@ -7,13 +7,13 @@ are exact), so three times ``0.1`` is ``0.3``. What nobody has reserved belongs 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from labkit.embedded.mesos.ranges import Range, RangesError, covers, cut, join, merge, parse_ranges, ranges_text
+
 Json = dict[str, Any]
 Key = tuple[str, str]  # (name, role)
-Range = tuple[int, int]  # both ends belong to it
 
 UNRESERVED = "*"
 
@@ -21,7 +21,6 @@ UNRESERVED = "*"
 _ORDER = {"cpus": 0, "gpus": 1, "mem": 2, "disk": 3, "ports": 4}
 
 _ITEM = re.compile(r"^\s*(?P<name>[^(:\s]+)\s*(?:\((?P<role>[^)]*)\))?\s*:\s*(?P<value>.+?)\s*$", re.DOTALL)
-_RANGE = re.compile(r"^\s*(\d+)\s*-\s*(\d+)\s*$")
 
 
 class ResourcesError(ValueError):
@@ -68,7 +67,10 @@ class Resources:
             key = (match["name"], (match["role"] or role).strip())
             value = match["value"]
             if value.startswith("["):
-                ranges[key] = _merge([*ranges.get(key, ()), *parse_ranges(value)])
+                try:
+                    ranges[key] = merge([*ranges.get(key, ()), *parse_ranges(value)])
+                except RangesError as error:
+                    raise ResourcesError(str(error)) from None
             elif value.startswith("{"):
                 if not value.endswith("}"):
                     raise ResourcesError(f"Failed to parse resource {key[0]} value {value}: missing '}}'")
@@ -101,7 +103,7 @@ class Resources:
                 elif kind == "RANGES":
                     given = [(int(one["begin"]), int(one["end"])) for one in item["ranges"].get("range", ())]
                     if given:
-                        ranges[key] = _merge([*ranges.get(key, ()), *given])
+                        ranges[key] = merge([*ranges.get(key, ()), *given])
                 elif kind == "SET":
                     words = item["set"].get("item", ())
                     if words:
@@ -163,7 +165,7 @@ class Resources:
     def spans(self, name: str = "ports") -> tuple[Range, ...]:
         """The ranges of that name, of all roles, in order."""
         found = [span for (own, _), value in self.ranges.items() if own == name for span in value]
-        return _merge(found) if found else ()
+        return merge(found) if found else ()
 
     def ports(self) -> Iterator[int]:
         """Every port, in order."""
@@ -251,7 +253,7 @@ class Resources:
         if other.ranges:
             ranges = dict(ranges)
             for key, spans in other.ranges.items():
-                ranges[key] = _with(ranges[key], spans) if key in ranges else spans
+                ranges[key] = join(ranges[key], spans) if key in ranges else spans
         sets = self.sets
         if other.sets:
             sets = dict(sets)
@@ -274,7 +276,7 @@ class Resources:
         if other.ranges:
             ranges = dict(ranges)
             for key, spans in other.ranges.items():
-                rest = _without(ranges.get(key, ()), spans)
+                rest = cut(ranges.get(key, ()), spans)
                 if rest:
                     ranges[key] = rest
                 else:
@@ -297,7 +299,7 @@ class Resources:
             if mine.get(key, 0) < value:
                 return False
         for key, spans in other.ranges.items():
-            if not _covers(self.ranges.get(key, ()), spans):
+            if not covers(self.ranges.get(key, ()), spans):
                 return False
         return all(words <= self.sets.get(key, frozenset()) for key, words in other.sets.items())
 
@@ -325,36 +327,12 @@ def total(bags: Iterable[Resources]) -> Resources:
     return result
 
 
-# -- numbers and ranges
+# -- numbers
 
 
 def number(thousandths: int) -> str:
     """``4``, ``0.5``: without zeros that say nothing."""
     return f"{thousandths / 1000:.3f}".rstrip("0").rstrip(".")
-
-
-def ranges_text(spans: Iterable[Range]) -> str:
-    """``[31000-31099, 31200-31200]``."""
-    return "[" + ", ".join(f"{begin}-{end}" for begin, end in spans) + "]"
-
-
-def parse_ranges(text: str) -> list[Range]:
-    """Reads ``[31000-31099,31200-31200]``. Raises :class:`ResourcesError`."""
-    text = text.strip()
-    if not (text.startswith("[") and text.endswith("]")):
-        raise ResourcesError(f"Failed to parse ranges {text}: expecting [begin-end,…]")
-    spans: list[Range] = []
-    for part in text[1:-1].split(","):
-        if not part.strip():
-            continue
-        match = _RANGE.match(part)
-        if match is None:
-            raise ResourcesError(f'Expecting one or more "ranges" in {text}')
-        begin, end = int(match[1]), int(match[2])
-        if begin > end:
-            raise ResourcesError(f"Invalid ranges: {begin}-{end} ends before it begins")
-        spans.append((begin, end))
-    return spans
 
 
 def _thousandths(text: str, name: str) -> int:
@@ -370,61 +348,3 @@ def _thousandths(text: str, name: str) -> int:
 def _reserved_for(item: Json) -> str:
     reservations = item.get("reservations")
     return reservations[-1].get("role", UNRESERVED) if reservations else UNRESERVED
-
-
-def _merge(spans: list[Range]) -> tuple[Range, ...]:
-    """In order, and those that overlap or touch as one."""
-    if len(spans) == 1:
-        return (spans[0],) if spans[0][0] <= spans[0][1] else ()
-    merged: list[Range] = []
-    for begin, end in sorted(spans):
-        if begin > end:
-            continue
-        if merged and begin <= merged[-1][1] + 1:
-            if end > merged[-1][1]:
-                merged[-1] = (merged[-1][0], end)
-        else:
-            merged.append((begin, end))
-    return tuple(merged)
-
-
-def _with(spans: tuple[Range, ...], added: tuple[Range, ...]) -> tuple[Range, ...]:
-    """Both in one. A few that come to many are put in where they belong, without a look at all the others."""
-    if len(added) > 4:
-        return _merge([*spans, *added])
-    for begin, end in added:
-        low = bisect_left(spans, begin - 1, key=_end)  # the first that could touch it
-        high = bisect_right(spans, end + 1, lo=low, key=_begin)
-        if low < high:
-            begin, end = min(begin, spans[low][0]), max(end, spans[high - 1][1])
-        spans = (*spans[:low], (begin, end), *spans[high:])
-    return spans
-
-
-def _without(spans: tuple[Range, ...], taken: tuple[Range, ...]) -> tuple[Range, ...]:
-    for begin, end in taken:
-        low = bisect_left(spans, begin, key=_end)
-        high = bisect_right(spans, end, lo=low, key=_begin)
-        if low == high:
-            continue
-        left = [(spans[low][0], begin - 1)] if spans[low][0] < begin else []
-        if spans[high - 1][1] > end:
-            left.append((end + 1, spans[high - 1][1]))
-        spans = (*spans[:low], *left, *spans[high:])
-    return spans
-
-
-def _covers(spans: tuple[Range, ...], wanted: tuple[Range, ...]) -> bool:
-    for begin, end in wanted:
-        at = bisect_left(spans, end, key=_end)
-        if at == len(spans) or spans[at][0] > begin:
-            return False
-    return True
-
-
-def _begin(span: Range) -> int:
-    return span[0]
-
-
-def _end(span: Range) -> int:
-    return span[1]

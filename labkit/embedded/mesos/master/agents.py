@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.mesos.ids import text
 from labkit.embedded.mesos.libprocess import Pid
-from labkit.embedded.mesos.master.model import Agent, Framework, Task, roles_of
+from labkit.embedded.mesos.master.model import Agent, Framework, Task
 from labkit.embedded.mesos.master.options import duration
 from labkit.embedded.mesos.resources import Resources, ResourcesError
 
@@ -26,12 +26,12 @@ class Agents:
     def __init__(self, lead: Leadership) -> None:
         self._lead = lead
         self.registered: dict[str, Agent] = {}
-        self._by_pid: dict[Pid, Agent] = {}
+        self.by_pid: dict[Pid, Agent] = {}
         self.recovered: dict[str, Json] = {}  # admitted by an earlier master, not back yet: AgentInfo
         self.unreachable: dict[str, float] = {}  # since when
         self.gone: dict[str, float] = {}
         self.deactivated: set[str] = set()  # by an operator
-        self._unreachable_tasks: dict[str, list[Task]] = {}
+        self.unreachable_tasks: dict[str, list[Task]] = {}
         for agent_id, row in lead.registry.agents().items():
             if row["state"] == "admitted":
                 self.recovered[agent_id] = row["info"]
@@ -60,13 +60,13 @@ class Agents:
     def register(self, sender: Pid, body: Json) -> None:
         """RegisterSlaveMessage: a new agent, or one whose answer got lost."""
         lead = self._lead
-        info = _info(body)
-        known = self._by_pid.get(sender)
+        info = info_of(body)
+        known = self.by_pid.get(sender)
         if known is not None:
             if known.connected:
-                self._confirm(known, "SlaveRegisteredMessage")
+                self.confirm(known, "SlaveRegisteredMessage")
                 return
-            self._remove(known, "a new agent registered at the same address", state="removed")
+            self.remove(known, "a new agent registered at the same address", state="removed")
         try:
             resources = Resources.of(info.get("resources") or ())
         except ResourcesError as error:
@@ -75,12 +75,12 @@ class Agents:
         agent_id = lead.ids.agent()
         info = {**info, "id": {"value": agent_id}}
         lead.registry.admit(agent_id, info)
-        agent = self._make(agent_id, info, sender, body, resources)
+        agent = self.make(agent_id, info, sender, body, resources)
         lead.counters["slave_registrations"] += 1
-        self._add(agent)
-        self._confirm(agent, "SlaveRegisteredMessage")
+        self.add(agent)
+        self.confirm(agent, "SlaveRegisteredMessage")
 
-    def _make(self, agent_id: str, info: Json, pid: Pid, body: Json, resources: Resources) -> Agent:
+    def make(self, agent_id: str, info: Json, pid: Pid, body: Json, resources: Resources) -> Agent:
         return Agent(
             id=agent_id,
             info=info,
@@ -91,16 +91,16 @@ class Agents:
             total=resources,
         )
 
-    def _confirm(self, agent: Agent, message: str, **more: Any) -> None:
+    def confirm(self, agent: Agent, message: str, **more: Any) -> None:
         options = self._lead.options
         timeout = options.agent_ping_timeout * options.max_agent_ping_timeouts
         body = {"agent_id": {"value": agent.id}, "connection": {"total_ping_timeout_seconds": timeout}, **more}
         self._lead.send(agent.pid, message, body)
 
-    def _add(self, agent: Agent) -> None:
+    def add(self, agent: Agent) -> None:
         lead = self._lead
         self.registered[agent.id] = agent
-        self._by_pid[agent.pid] = agent
+        self.by_pid[agent.pid] = agent
         lead.post.link(lead.pid, agent.pid)
         self._watch(agent)
         used: dict[str, dict[str, Resources]] = {}
@@ -131,172 +131,6 @@ class Agents:
         if lead.subscribers:
             lead.subscribers.agent_added(agent)
 
-    # -- coming back
-
-    def reregister(self, sender: Pid, body: Json) -> None:
-        """ReregisterSlaveMessage: the agent knows its id and tells of its tasks."""
-        lead = self._lead
-        info = _info(body)
-        agent_id = text(info.get("id"))
-        if agent_id in self.gone:
-            lead.send(sender, "ShutdownMessage", {"message": "Agent has been marked gone"})
-            return
-        try:
-            resources = Resources.of(info.get("resources") or ())
-            tasks = [_task(one, body) for one in body.get("tasks") or ()]
-        except (ResourcesError, KeyError, TypeError) as error:
-            log.warning("Dropping re-registration of agent at %s: it is invalid: %s", sender, error)
-            return
-        known = self.registered.get(agent_id)
-        if known is None:
-            self._back(sender, body, info, agent_id, resources, tasks)
-            return
-        if known.pid.address != sender.address or known.hostname != info.get("hostname", ""):
-            message = "Agent attempted to reregister with different IP / hostname"
-            lead.send(sender, "ShutdownMessage", {"message": message})
-            return
-        self._reconnect(known, sender, body, info, resources, tasks)
-
-    def _back(
-        self, sender: Pid, body: Json, info: Json, agent_id: str, resources: Resources, tasks: list[Task]
-    ) -> None:
-        """It was another master's, or had been given up."""
-        lead = self._lead
-        expected = agent_id in self.recovered
-        words = "Unreachable agent re-reregistered" if agent_id in self.unreachable else "Unknown agent reregistered"
-        for old in self._unreachable_tasks.pop(agent_id, ()):
-            framework = lead.frameworks.get(old.framework_id)
-            if framework is not None:
-                framework.unreachable.pop(old.id, None)
-        agent = self._make(agent_id, info, sender, body, resources)
-        agent.reregistered_time = agent.registered_time
-        for task in tasks:
-            if task.framework_id in lead.frameworks.completed:
-                continue
-            agent.tasks.setdefault(task.framework_id, {})[task.id] = task
-            framework = lead.frameworks.get(task.framework_id)
-            if not expected and framework is not None:
-                self._resurrect(framework, task, words)
-        for executor in body.get("executor_infos") or ():
-            owner = text(executor.get("framework_id"))
-            if owner and owner not in lead.frameworks.completed:
-                agent.executors.setdefault(owner, {})[text(executor.get("executor_id"))] = executor
-        stale = self._by_pid.get(sender)
-        if stale is not None:
-            self._remove(stale, "a new agent registered at the same address", state="removed")
-        self.recovered.pop(agent_id, None)
-        self.unreachable.pop(agent_id, None)
-        lead.registry.admit(agent_id, info)
-        lead.counters["slave_reregistrations"] += 1
-        self._add(agent)
-        self._completed(body)
-        self._confirm(agent, "SlaveReregisteredMessage", reconciliations=[])
-        for framework_info in body.get("frameworks") or ():
-            if text(framework_info.get("id")) in lead.frameworks.completed:
-                lead.send(sender, "ShutdownFrameworkMessage", {"framework_id": framework_info["id"]})
-        self._frameworks(agent, body)
-
-    def _resurrect(self, framework: Framework, task: Task, words: str) -> None:
-        """A task that was given up runs after all."""
-        lead = self._lead
-        framework.unreachable.pop(task.id, None)
-        if any(old.id == task.id for old in framework.completed):
-            kept = [old for old in framework.completed if old.id != task.id]
-            framework.completed.clear()
-            framework.completed.extend(kept)
-        if not framework.connected:
-            return
-        made = lead.updates.master_status(
-            task,
-            task.state,
-            "REASON_AGENT_REREGISTERED",
-            words,
-            healthy=task.healthy,
-            check_status=task.check_status,
-            container_status=task.container_status,
-        )
-        lead.updates.forward(framework, made)
-
-    def _completed(self, body: Json) -> None:
-        """Tasks that ended while another master led are still to be seen."""
-        lead = self._lead
-        for archive in body.get("completed_frameworks") or ():
-            framework = lead.frameworks.get(text(archive.get("framework_info", {}).get("id")))
-            if framework is None:
-                continue
-            known = {task.id for task in framework.completed}
-            for one in archive.get("tasks") or ():
-                if text(one.get("task_id")) not in known:
-                    framework.completed.append(_task(one, body))
-
-    def _frameworks(self, agent: Agent, body: Json) -> None:
-        lead = self._lead
-        for info in body.get("frameworks") or ():
-            framework_id = text(info.get("id"))
-            framework = lead.frameworks.get(framework_id)
-            if framework is not None:
-                message = {"framework_id": info["id"], "framework_info": framework.info, "pid": ""}
-                lead.send(agent.pid, "UpdateFrameworkMessage", message)
-            elif framework_id not in lead.frameworks.completed:
-                log.info("Recovering framework %s from reregistering agent %s", framework_id, agent)
-                lead.frameworks.recover(info)
-
-    def _reconnect(
-        self, agent: Agent, sender: Pid, body: Json, info: Json, resources: Resources, tasks: list[Task]
-    ) -> None:
-        """This master knows it: what each of the two knows alone is put right."""
-        lead = self._lead
-        self._by_pid.pop(agent.pid, None)
-        agent.pid = sender
-        self._by_pid[sender] = agent
-        lead.post.link(lead.pid, sender)
-        if info != agent.info:
-            lead.registry.admit(agent.id, info)
-            agent.info = info
-        agent.version = body.get("version") or agent.version
-        agent.reregistered_time = lead.clock.time()
-        if resources != agent.total:
-            agent.total = resources
-            lead.allocator.update_agent(agent.id, resources)
-        self._reconcile(agent, tasks)
-        if not agent.connected:
-            agent.connected = True
-            agent.missed_pings = 0
-            if agent.patience is not None:
-                agent.patience.cancel()
-                agent.patience = None
-            if agent.id not in self.deactivated:
-                agent.active = True
-                lead.allocator.activate_agent(agent.id)
-        self._frameworks(agent, body)
-
-    def _reconcile(self, agent: Agent, tasks: list[Task]) -> None:
-        """Tasks that the agent does not know were lost on their way to it: it is asked, and says so."""
-        lead = self._lead
-        told = {(task.framework_id, task.id) for task in tasks}
-        reconciliations = []
-        for framework_id, known in agent.tasks.items():
-            statuses = [
-                lead.updates.master_status(task, task.known_state, "REASON_RECONCILIATION", "Reconciliation request")
-                for task in known.values()
-                if (framework_id, task.id) not in told
-            ]
-            framework = lead.frameworks.get(framework_id)
-            if statuses and framework is not None:
-                reconciliations.append(
-                    {"framework_id": framework.info["id"], "framework": framework.info, "statuses": statuses}
-                )
-        self._confirm(agent, "SlaveReregisteredMessage", reconciliations=reconciliations)
-        completed = set()
-        for task in tasks:
-            if task.framework_id in lead.frameworks.completed:
-                completed.add(task.framework_id)
-            elif not task.terminal and (task.framework_id, task.id) in agent.killed:
-                body = {"framework_id": {"value": task.framework_id}, "task_id": {"value": task.id}}
-                lead.send(agent.pid, "KillTaskMessage", body)
-        for framework_id in sorted(completed):
-            lead.send(agent.pid, "ShutdownFrameworkMessage", {"framework_id": {"value": framework_id}})
-
     # -- pings
 
     def _watch(self, agent: Agent) -> None:
@@ -316,7 +150,7 @@ class Agents:
         agent.ping = lead.clock.call_later(lead.options.agent_ping_timeout, self._ping, agent)
 
     def pong(self, sender: Pid, body: Json) -> None:
-        agent = self._by_pid.get(sender)
+        agent = self.by_pid.get(sender)
         if agent is not None:
             agent.pinged = False
             agent.missed_pings = 0
@@ -326,7 +160,7 @@ class Agents:
     def exited(self, pid: Pid) -> None:
         """The connection broke. Frameworks that do not checkpoint lose their tasks at once; others wait."""
         lead = self._lead
-        agent = self._by_pid.get(pid)
+        agent = self.by_pid.get(pid)
         if agent is None or not agent.connected:
             return
         log.info("Agent %s disconnected", agent)
@@ -374,13 +208,13 @@ class Agents:
 
     def lose(self, agent: Agent, message: str) -> None:
         """Mark it unreachable: it may come back, and its tasks with it."""
-        self._remove(agent, message, state="unreachable")
+        self.remove(agent, message, state="unreachable")
 
     def unregister(self, sender: Pid, body: Json) -> None:
         """UnregisterSlaveMessage: it ends in good order."""
         agent = self.registered.get(text(body.get("agent_id")))
         if agent is not None and agent.pid == sender:
-            self._remove(agent, "the agent unregistered", state="removed")
+            self.remove(agent, "the agent unregistered", state="removed")
 
     def mark_gone(self, agent_id: str) -> None:
         """MARK_AGENT_GONE: an operator says that it will never come back."""
@@ -390,13 +224,13 @@ class Agents:
         message = "Agent has been marked gone"
         if agent is not None:
             lead.send(agent.pid, "ShutdownMessage", {"message": message})
-            self._remove(agent, message, state="gone")
+            self.remove(agent, message, state="gone")
             return
         self.gone[agent_id] = now
         lead.registry.mark(agent_id, "gone", now)
         self.recovered.pop(agent_id, None)
         self.unreachable.pop(agent_id, None)
-        for task in self._unreachable_tasks.pop(agent_id, ()):
+        for task in self.unreachable_tasks.pop(agent_id, ()):
             framework = lead.frameworks.get(task.framework_id)
             if framework is None or framework.unreachable.pop(task.id, None) is None:
                 continue
@@ -409,7 +243,7 @@ class Agents:
                 lead.updates.forward(framework, made)
             framework.completed.append(task)
 
-    def _remove(self, agent: Agent, message: str, *, state: str) -> None:
+    def remove(self, agent: Agent, message: str, *, state: str) -> None:
         """Give the agent up, and what ran on it."""
         lead = self._lead
         log.info("Removing agent %s: %s", agent, message)
@@ -434,7 +268,7 @@ class Agents:
             words = f"Agent {agent.hostname} removed: {message}" if state == "removed" else message
             for task in list(tasks.values()):
                 if keep and not task.terminal:
-                    self._unreachable_tasks.setdefault(agent.id, []).append(task)
+                    self.unreachable_tasks.setdefault(agent.id, []).append(task)
                 lead.updates.lost(task, new_state, reason, words, unreachable=keep and not task.terminal, **more)
         for framework_id, executors in list(agent.executors.items()):
             for executor_id in list(executors):
@@ -443,7 +277,7 @@ class Agents:
             lead.offers.rescind(offer)
         lead.allocator.remove_agent(agent.id)
         del self.registered[agent.id]
-        self._by_pid.pop(agent.pid, None)
+        self.by_pid.pop(agent.pid, None)
         lead.post.unlink(lead.pid, agent.pid)
         lead.counters["slave_removals"] += 1
         lead.counters[f"slave_removals/reason_{_REASONS[state]}"] += 1
@@ -486,17 +320,6 @@ def _fate(framework: Framework | None, state: str) -> tuple[str, str, bool]:
     return "TASK_UNREACHABLE", "REASON_AGENT_REMOVED", True
 
 
-def _info(body: Json) -> Json:
+def info_of(body: Json) -> Json:
     """The AgentInfo, by its v1 name or its old one."""
     return body.get("agent") or body.get("slave") or {}
-
-
-def _task(one: Json, body: Json) -> Task:
-    """A task as an agent tells of it."""
-    framework_id = one["framework_id"]["value"]
-    items = one.get("resources") or ()
-    role = next((item["allocation_info"]["role"] for item in items if "allocation_info" in item), "")
-    if not role:
-        infos = (info for info in body.get("frameworks") or () if text(info.get("id")) == framework_id)
-        role = next((roles_of(info)[0] for info in infos if roles_of(info)), "*")
-    return Task(one, framework_id, role, Resources.of(items), one["state"])

@@ -17,6 +17,7 @@ from labkit.embedded.mesos.master.model import MAX_UNREACHABLE_TASKS
 from labkit.embedded.mesos.master.offers import Offers
 from labkit.embedded.mesos.master.options import Options
 from labkit.embedded.mesos.master.registry import Registry
+from labkit.embedded.mesos.master.returning import Returning
 from labkit.embedded.mesos.master.updates import Updates
 from labkit.embedded.runtime.clock import Clock
 
@@ -64,7 +65,7 @@ class Leadership:
         self.agents = Agents(self)
         self._messages: dict[str, Callable[[Pid, Json], object]] = {
             "RegisterSlaveMessage": self.agents.register,
-            "ReregisterSlaveMessage": self.agents.reregister,
+            "ReregisterSlaveMessage": Returning(self, self.agents).reregister,
             "UnregisterSlaveMessage": self.agents.unregister,
             "PongSlaveMessage": self.agents.pong,
             "StatusUpdateMessage": self.updates.received,

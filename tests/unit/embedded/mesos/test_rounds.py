@@ -80,8 +80,8 @@ async def test_rounds(seed: int) -> None:
             house.elect()
             for at in set(range(3)) - cut:
                 house.agents[at].register(house.pid)
-            for one in rng.sample(schedulers, 2):
-                one.subscribe()
+            for scheduler in rng.sample(schedulers, 2):
+                scheduler.subscribe()
                 await house.clock.advance(rng.choice([0, 0, 2]))
         elif what == "failover":
             assert scheduler.line is not None
@@ -89,10 +89,10 @@ async def test_rounds(seed: int) -> None:
             check(house, schedulers)
             scheduler.subscribe()
         await house.clock.advance(rng.choice([0, 0, 1, 30]) if what != "wait" else 100)
-        for one in schedulers:
-            for status in one.statuses():
+        for scheduler in schedulers:
+            for status in scheduler.statuses():
                 if "uuid" in status and rng.random() < 0.9:
-                    one.acknowledge(status)
+                    scheduler.acknowledge(status)
         check(house, schedulers)
     # All come back: then every task is known, and its framework learns of it.
     for at in cut:
