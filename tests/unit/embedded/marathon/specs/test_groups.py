@@ -166,6 +166,15 @@ def test_roles_are_not_changed_along_with_services() -> None:
         update_enforce_role("/shop/db", {}, root, CONFIG)
 
 
+def test_a_new_group_lends_its_name_to_its_apps() -> None:
+    nested = {"id": "x", "apps": [app("b")]}
+    root = put({"id": "/dev", "enforceRole": True, "apps": [app("a")], "groups": [nested]})
+    assert {each.role for each in root.all_apps.values()} == {"dev"}
+    assert {each.role for each in put({"id": "/dev", "apps": [app("a")]}).all_apps.values()} == {"*"}
+    again = put({"id": "/dev", "apps": [app("a"), app("c")]}, root)
+    assert {each.role for each in again.all_apps.values()} == {"dev"}
+
+
 def test_an_app_where_a_group_is() -> None:
     root = put(SHOP)
     with pytest.raises(AppRejected, match="same identifier"):
