@@ -283,7 +283,7 @@ def test_components_are_stopped_and_started_by_name(running: Sandbox) -> None:
 
 
 def test_tasks_outlive_masters_marathons_and_agents(sandbox: Sandbox) -> None:
-    sandbox.start("--speed", "10")
+    sandbox.start("--speed", "5")
     sandbox.marathon("POST", "/v2/apps", COMMAND)
     (task,) = until(lambda: sandbox.tasks("/plain"))
     (process,) = [one for one in sandbox.pids() if "sleep" in one.cmdline()]
