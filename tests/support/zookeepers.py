@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import Coroutine
@@ -167,6 +168,60 @@ class RealZoo(Zoo):
     def close(self) -> None:
         for member in tuple(self._processes):
             self.stop(member)
+
+
+class Raw:
+    """A client that says on the wire what it is told to, and no more: it never pings."""
+
+    def __init__(self, address: tuple[str, int], *, timeout: int = 4000, seen: int = 0) -> None:
+        self._sock = socket.create_connection(address, timeout=10)
+        self._number = 0
+        self._send(struct.pack("!iqiqi16s?", 0, seen, timeout, 0, 16, b"", False))
+        said = self.receive()
+        _, self.timeout, self.session = struct.unpack_from("!iiq", said)
+
+    def _send(self, record: bytes) -> None:
+        self._sock.sendall(struct.pack("!i", len(record)) + record)
+
+    def receive(self) -> bytes:
+        """The next record; "" when the member has hung up."""
+        head = self._exactly(4)
+        return self._exactly(struct.unpack("!i", head)[0]) if head else b""
+
+    def _exactly(self, count: int) -> bytes:
+        found = b""
+        while len(found) < count:
+            part = self._sock.recv(count - len(found))
+            if not part:
+                return b""
+            found += part
+        return found
+
+    def ask(self, kind: int, body: bytes, number: int | None = None) -> tuple[int, int, int, bytes]:
+        """Ask, and return the next record: (number, zxid, error, the rest)."""
+        self._number += 1
+        self._send(struct.pack("!ii", self._number if number is None else number, kind) + body)
+        return self.answer()
+
+    def answer(self) -> tuple[int, int, int, bytes]:
+        said = self.receive()
+        number, zxid, error = struct.unpack_from("!iqi", said)
+        return number, zxid, error, said[16:]
+
+    def create(self, path: str, flags: int = 0) -> None:
+        """A node that anyone may do anything with."""
+        rule = struct.pack("!ii", 1, 31) + text("world") + text("anyone")
+        answer = self.ask(1, text(path) + text("") + rule + struct.pack("!i", flags))
+        assert answer[2] == 0, answer
+
+    def close(self) -> None:
+        """Hang up without a word."""
+        self._sock.close()
+
+
+def text(value: str) -> bytes:
+    """A string as Jute has it."""
+    return struct.pack("!i", len(value.encode())) + value.encode()
 
 
 def _free_ports(count: int) -> list[int]:
