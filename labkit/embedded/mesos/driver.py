@@ -218,7 +218,9 @@ class SchedulerDriver:
             call["subscribe"]["suppressed_roles"] = list(self._suppressed)
         answer = master.handle_scheduler(call, self.principal, None)
         if not hasattr(answer, "attach"):
-            log.warning("SUBSCRIBE was answered %s %s", answer.status, answer.text)
+            # A master that was just elected may not know it yet: that is no trouble.
+            level = logging.DEBUG if answer.status in (307, 503) else logging.WARNING
+            log.log(level, "SUBSCRIBE was answered %s %s", answer.status, answer.text)
             self._drop()
             self._retry()
             return

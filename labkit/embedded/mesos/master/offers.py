@@ -134,9 +134,8 @@ class Offers:
                 launched = self._launch(framework, agent, role, offered, launched, infos)
             else:
                 self._not_here(framework, operation)
-        agent_used = launched
-        if agent_used:
-            agent.take(framework.id, agent_used)
+        if launched:
+            agent.take(framework.id, launched)
         left = offered - launched
         if left:
             self._lead.allocator.recover(framework.id, agent.id, role, left, call.get("filters") or {})
