@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -343,7 +344,8 @@ def test_it_moves_when_its_block_is_taken(sandbox: Sandbox) -> None:
     until(lambda: sandbox.tasks("/web"))
     sandbox.end()
     with socket.socket() as claim:
-        claim.bind((f"{block}.255.254", 20127))
+        with contextlib.suppress(OSError):  # another sandbox of this computer has been quicker
+            claim.bind((f"{block}.255.254", 20127))
         status = sandbox.start("--masters", "1", "--agents", "1")
     assert status["block"] != block
     assert "have moved" in status["notes"][0]
