@@ -175,3 +175,28 @@ async def test_without_zookeeper_it_leads_no_more() -> None:
         await play.clock.advance(30)
         assert play.leader is marathon
         assert [each.condition for each in play.instances()] == ["Running"]
+
+
+async def test_a_marathon_can_be_stopped_and_started_and_lose_its_power() -> None:
+    async with Play(marathons=2) as play:
+        await play.subscribe()
+        await play.call("POST", "/v2/apps", app())
+        await play.run_all()
+        second = play.marathons[1]
+        await play.marathons[0].stop()
+        await play.clock.advance(2)
+        assert play.leader is second
+        await play.subscribe()
+        await play.marathons[0].start()
+        await play.clock.advance(2)
+        play.fleet.fail("master-2")
+        assert not second.running
+        await play.clock.advance(20)
+        assert play.leader is play.marathons[0]
+        await play.subscribe()
+        assert [each.condition for each in play.instances()] == ["Running"]
+        play.fleet.heal("master-2")
+        await second.start()
+        await play.clock.advance(2)
+        status, _ = await play.call("GET", "/v2/apps//web", at=1)
+        assert status == 200
