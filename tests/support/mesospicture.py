@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
+from typing import Any
 
 from labkit.model import (
     Endpoint,
@@ -76,3 +78,30 @@ def answered(snapshot: Snapshot) -> Snapshot:
     """The batch framework has answered its offer."""
     batch = replace(snapshot.frameworks["batch"], offers=(), held=0.1667)
     return replace(snapshot, offers={}, frameworks={**snapshot.frameworks, "batch": batch})
+
+
+class Still:
+    """An adapter whose cluster stands still until :meth:`answer`; what was asked of it is kept."""
+
+    name = "marathon"
+    client: Any = None
+
+    def __init__(self) -> None:
+        self.now = cluster()
+        self.nodes = dict(self.now.nodes)
+        self.asked: list[tuple[str, tuple[Any, ...]]] = []
+
+    def snapshot(self, previous: Snapshot | None = None) -> Snapshot:
+        return self.now
+
+    def answer(self) -> None:
+        """The batch framework answers its offer."""
+        self.now = answered(self.now)
+
+    def wait(self, timeout: float) -> None:
+        time.sleep(min(timeout, 0.1))
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb.startswith("_"):
+            raise AttributeError(verb)
+        return lambda *arguments: self.asked.append((verb, arguments))
