@@ -49,7 +49,7 @@ class Disk:
                     if record is None:
                         self._storage.delete(SESSIONS, str(id))
                     else:
-                        self._storage.put(SESSIONS, str(id), [record.timeout, record.password.hex()])
+                        self._storage.put(SESSIONS, str(id), [record.timeout, record.password.hex(), record.inside])
             self.index, self.term, self.zxid = index, term, tree.zxid
             self._storage.put(STATE, "state", {"index": index, "term": term, "zxid": tree.zxid})
 
@@ -79,8 +79,8 @@ class Disk:
             body = _from_json(data.get(path, ""))
             nodes[path] = Node(body, rules, czxid, mzxid, ctime, mtime, pzxid, owner, version, creations, aversion)
         sessions = (
-            SessionRecord(int(id), timeout, bytes.fromhex(password))
-            for id, (timeout, password) in self._storage.all(SESSIONS).items()
+            SessionRecord(int(id), timeout, bytes.fromhex(password), inside)
+            for id, (timeout, password, inside) in self._storage.all(SESSIONS).items()
         )
         tree.load(nodes.items(), sessions, self.zxid)
         return tree

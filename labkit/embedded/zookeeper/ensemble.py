@@ -180,13 +180,14 @@ class Ensemble:
         return session
 
     def expire_all(self) -> None:
-        """End every session that is stored: of clients that died with an earlier process of this sandbox.
+        """End the sessions of clients that died with an earlier process of this sandbox.
 
-        A real ensemble waits for their timeouts; who restarts a sandbox has waited for long enough.
+        A real ensemble waits for their timeouts; who restarts a sandbox has waited for long enough. Clients that came
+        over the wire may well live, and take their sessions up again. To be called before there are new sessions.
         """
         member = next((member for member in self.members.values() if member.mode == "leading"), None)
         if member is not None:
-            member.expire(tuple(member.tree.sessions))
+            member.expire(tuple(id for id, record in member.tree.sessions.items() if record.inside))
 
     def forget(self, session: Session) -> None:
         self._open.pop(session, None)

@@ -350,7 +350,7 @@ class Member:
         if hello.session:
             self._send(leader, leader._revalidate, self, connection.id, hello.session, hello.password)
         else:
-            op = OpenSession(self.ensemble.negotiated(hello.timeout), self._rng.randbytes(16))
+            op = OpenSession(self.ensemble.negotiated(hello.timeout), self._rng.randbytes(16), hello.inside)
             request = Request(self._new_session_id(), 0, op, origin=(self.machine, connection.id, 0))
             self._send(leader, leader.take, request)
         return connection

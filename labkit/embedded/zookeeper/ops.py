@@ -88,10 +88,11 @@ class Multi(NamedTuple):
 
 
 class OpenSession(NamedTuple):
-    """``timeout`` in milliseconds, negotiated already."""
+    """``timeout`` in milliseconds, negotiated already. ``inside``: for a client in the ensemble's own process."""
 
     timeout: int
     password: bytes
+    inside: bool = False
 
 
 class CloseSession(NamedTuple):

@@ -49,6 +49,7 @@ class Hello(NamedTuple):
     timeout: int
     session: int = 0
     password: bytes = b"\0" * 16
+    inside: bool = False  # a client in this process
 
 
 class Client(Protocol):

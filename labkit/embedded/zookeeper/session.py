@@ -328,7 +328,7 @@ class Session:
             self._next = (self._next + 1) % len(self._order)
             if member.running and self.ensemble.fleet.connected(self.machine, member.machine):
                 link = self._link = _Link(self, member)
-                hello = Hello(self._seen, self._wished, self.id, self._password)
+                hello = Hello(self._seen, self._wished, self.id, self._password, True)
                 address = self.ensemble.fleet.machine(self.machine).address
                 link.send(link.greet, hello, f"{address}:{self._port}")
                 self._arm(self.timeout / len(self._order), self._give_up)

@@ -109,6 +109,7 @@ class SessionRecord:
     id: int
     timeout: int  # milliseconds
     password: bytes
+    inside: bool = False  # its client lives in the ensemble's own process
 
 
 @dataclass(slots=True)
@@ -330,7 +331,7 @@ class Tree:
                 del self.ephemerals[owner]
 
     def _open_session(self, request: Request, op: OpenSession, zxid: int, out: Outcome) -> SessionRecord:
-        record = SessionRecord(request.session, op.timeout, op.password)
+        record = SessionRecord(request.session, op.timeout, op.password, op.inside)
         self.sessions[record.id] = record
         out.sessions.append(record.id)
         return record

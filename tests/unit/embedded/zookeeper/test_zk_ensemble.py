@@ -263,6 +263,15 @@ async def test_a_member_that_was_away_for_long_gets_everything() -> None:
     assert w.ensemble.members[away].mode == "following"
 
 
+async def test_after_a_crash_the_sessions_of_its_own_process_can_be_ended_at_once(tmp_path: Path) -> None:
+    w = await world(storage=Storage(tmp_path / "z.db"))
+    await w.session().create("/e", ephemeral=True)
+    w.storage.close()
+    again = await world(storage=Storage(tmp_path / "z.db"))
+    again.ensemble.expire_all()
+    assert await again.session("agent-2").exists("/e") is None
+
+
 async def test_all_that_was_acknowledged_is_there_after_a_crash(tmp_path: Path) -> None:
     w = await world(storage=Storage(tmp_path / "z.db"))
     session = w.session()
