@@ -1,6 +1,6 @@
 """What this machine has of the things that only some tests need, and how to get what is missing.
 
-`LABKIT_REQUIRE=docker,browser,kind` names what must be there: what would be a skip is then a failure.
+`LABKIT_REQUIRE=docker,browser,kind,zookeeper` names what must be there: what would be a skip is then a failure.
 """
 
 from __future__ import annotations

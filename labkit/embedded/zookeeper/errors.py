@@ -96,9 +96,6 @@ class SessionClosed(SessionExpired):
     """The session was closed by its own owner, or the machine that it ran on lost its power."""
 
 
-BY_CODE: dict[int, type[ZooKeeperError]] = {cls.code: cls for cls in ZooKeeperError.__subclasses__()}
-
-
 class MultiFailed(ZooKeeperError):
     """One operation of a multi was refused, so none was done. ``results`` has an error for each operation: None for
     those that would have gone well, ``RuntimeInconsistency`` for those after the one that failed."""
