@@ -1,6 +1,6 @@
 """What this machine has of the things that only some tests need, and how to get what is missing.
 
-`LABKIT_REQUIRE=docker,browser,kind,zookeeper` names what must be there: what would be a skip is then a failure.
+`LABKIT_REQUIRE=docker,browser,kind,zookeeper,haproxy` names what must be there: what would be a skip is then a failure.
 """
 
 from __future__ import annotations
@@ -100,12 +100,17 @@ def _zookeeper() -> str | None:
     return "no ZooKeeper is installed: Debian has it (`apt install zookeeper`); nothing of it needs to be started"
 
 
+def _haproxy() -> str | None:
+    return None if shutil.which("haproxy") else "HAProxy is not installed: Debian has it (`apt install haproxy`)"
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "docker": _docker,
     "docker-cli": _docker_cli,
     "browser": _browser,
     "kind": _kind,
     "zookeeper": _zookeeper,
+    "haproxy": _haproxy,
 }
 
 

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from support import present
 
-from .fakes import HAS_HAPROXY, Lab, lab
+from .fakes import Lab, lab
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
 
 @pytest.fixture(
     params=[
-        pytest.param("haproxy", marks=pytest.mark.skipif(not HAS_HAPROXY, reason="needs HAProxy: apt install haproxy")),
+        pytest.param("haproxy", marks=present.requires("haproxy")),
         "labkit",
     ]
 )

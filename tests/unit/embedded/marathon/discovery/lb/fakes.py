@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,8 +18,6 @@ from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
 
 Json = dict[str, Any]
-
-HAS_HAPROXY = shutil.which("haproxy") is not None
 
 
 def app(app_id: str = "/web", port: int = 10000, labels: dict[str, str] | None = None, **more: Any) -> Json:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import present
 
 from labkit.embedded.marathon.discovery.lb.apps import services
 from labkit.embedded.marathon.discovery.lb.haproxy.config import Places, listens, server_ids, write
 from labkit.embedded.marathon.discovery.lb.haproxy.process import HaproxyProcess
 from labkit.embedded.marathon.discovery.lb.labels import BadLabel
 
-from .fakes import HAS_HAPROXY, Json, app, task
+from .fakes import Json, app, task
 
 PLACES = Places("127.0.0.1", http_port=9080)
 
@@ -127,7 +128,7 @@ EVERYTHING = {
 }
 
 
-@pytest.mark.skipif(not HAS_HAPROXY, reason="needs HAProxy: apt install haproxy")
+@present.requires("haproxy")
 @pytest.mark.parametrize("labels", [{}, {"HAPROXY_0_MODE": "http"}, EVERYTHING, {"HAPROXY_0_STICKY": "true"}])
 async def test_haproxy_takes_it(labels: dict[str, str], tmp_path: Path) -> None:
     check = {"protocol": "HTTP", "path": "/up", "portIndex": 0, "intervalSeconds": 10, "timeoutSeconds": 5}

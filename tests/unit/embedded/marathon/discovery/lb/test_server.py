@@ -11,10 +11,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from support import present
 
 from labkit.embedded.marathon.discovery.lb import MarathonLb
 
-from .fakes import HAS_HAPROXY, BackEnd, Lab, app, task, until
+from .fakes import BackEnd, Lab, app, task, until
 
 
 async def get(url: str, host: str = "", method: str = "GET", **more: Any) -> tuple[int, str, Any]:
@@ -219,7 +220,7 @@ def alive(pids: list[int]) -> list[int]:
     return found
 
 
-@pytest.mark.skipif(not HAS_HAPROXY, reason="needs HAProxy: apt install haproxy")
+@present.requires("haproxy")
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 class TestProcesses:
     async def test_none_is_left_after_a_stop(self, place: Lab) -> None:
