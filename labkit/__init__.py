@@ -1,4 +1,4 @@
-"""Live Docker Swarm sandboxes for guided Jupyter labs.
+"""Live container clusters for guided Jupyter labs: Docker Swarm, Kubernetes, Apache Mesos with Marathon.
 
     import labkit
 

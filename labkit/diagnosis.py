@@ -21,7 +21,7 @@ from labkit.errors import LabkitError
 from labkit.paths import Paths
 
 _EMBEDDED = "The embedded engine (no Docker needed)"
-_DOCKER = "The docker engine (real dockerds in containers, real Kubernetes by kind)"
+_DOCKER = "The docker engine (real dockerds in containers, real Kubernetes by kind, real Mesos by Compose)"
 _EXTRAS = "Only for tests"
 _MEBI = 1024 * 1024
 
@@ -212,6 +212,20 @@ def _kubectl() -> Finding:
     return Finding(_EMBEDDED, "kubectl", "ok", version.removeprefix("Client Version: ") or path)
 
 
+def _haproxy() -> Finding:
+    what = "HAProxy"
+    # Debian keeps it in /usr/sbin, which is not on everybody's PATH.
+    path = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        remedy = (
+            "Marathon's load balancer is labkit's own then, and its pages say so; "
+            "for the real one: sudo apt install haproxy, or brew install haproxy"
+        )
+        return Finding(_EMBEDDED, what, "limited", "not found", remedy)
+    version = _output([path, "-v"]).partition(" - ")[0]
+    return Finding(_EMBEDDED, what, "ok", version or path)
+
+
 # -- the docker engine ----------------------------------------------------------------------------------------------
 
 
@@ -281,6 +295,16 @@ def _kind() -> Finding:
     return Finding(_DOCKER, "kind", "ok", _output([path, "version"]) or path)
 
 
+def _compose() -> Finding:
+    what = "Docker Compose"
+    remedy = "for labkit.up('marathon', engine='docker'): https://docs.docker.com/compose/install/"
+    path = shutil.which("docker")
+    version = _output([path, "compose", "version"]) if path is not None else ""
+    if "Compose version" not in version:
+        return Finding(_DOCKER, what, "missing", "not found", remedy)
+    return Finding(_DOCKER, what, "ok", version)
+
+
 # -- extras ---------------------------------------------------------------------------------------------------------
 
 
@@ -311,10 +335,12 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     _open_files,
     _docker_cli,
     _kubectl,
+    _haproxy,
     _docker_engine,
     _privileged,
     _ipvs,
     _kind,
+    _compose,
     _tool(
         "Chromium",
         ("chromium", "chromium-browser", "google-chrome", "chrome"),

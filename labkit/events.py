@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from .model import Diff, Event, Node, NodeState, Snapshot, State, Task, Workload
+from .model import Diff, Event, Framework, Node, NodeState, Snapshot, State, Task, Workload
 
 TOGETHER = 6  # tasks of a workload doing the same thing in one diff, from which on they are told in one line
 
@@ -43,6 +43,7 @@ def describe(old: Snapshot | None, new: Snapshot, changes: Diff, now: float) -> 
     events.extend(_nodes(old, new, changes, now))
     events.extend(_workloads(old, new, changes, now))
     events.extend(_endpoints(old, new, changes, now))
+    events.extend(_frameworks(old, new, changes, now))
     events.extend(_tasks(old, new, changes, now))
     return events
 
@@ -142,6 +143,25 @@ def _endpoints(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Itera
             workload = book.workloads.get(endpoint.workload)
             if endpoint.port and workload:
                 yield Event(now, "endpoint", workload.name, text.format(name=workload.name, port=endpoint.port))
+
+
+def _frameworks(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iterator[Event]:
+    """Offers come and go every second: the graph shows them, and nobody wants to read of each."""
+    for key in sorted(changes.frameworks.added):
+        framework = new.frameworks[key]
+        yield Event(now, "cluster", framework.name, f"the framework {framework.name} registered")
+    for key in sorted(changes.frameworks.removed):
+        name = old.frameworks[key].name
+        yield Event(now, "cluster", name, f"the framework {name} is gone")
+    for key in sorted(changes.frameworks.changed):
+        was, framework = old.frameworks[key], new.frameworks[key]
+        if _gets_offers(was) != _gets_offers(framework):
+            text, level = ("registered again", "info") if _gets_offers(framework) else ("gets no offers", "warning")
+            yield Event(now, "cluster", framework.name, f"the framework {framework.name} {text}", level)
+
+
+def _gets_offers(framework: Framework) -> bool:
+    return framework.active and framework.connected
 
 
 def _tasks(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iterator[Event]:

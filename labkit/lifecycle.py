@@ -29,6 +29,8 @@ def up(
     managers: int | None = None,
     workers: int | None = None,
     plain: bool | None = None,
+    masters: int | None = None,
+    agents: int | None = None,
     speed: float | None = None,
     progress: Progress | None = None,
     timeout: float | None = None,
@@ -36,29 +38,34 @@ def up(
 ) -> Sandbox:
     """A running cluster: started now, taken as it is if it is up already, or brought back if its process died.
 
-    :param orchestrator: ``"swarm"`` or ``"kubernetes"``
-    :param engine: ``"embedded"`` (labkit's own servers, no Docker needed) or ``"docker"`` (real dockerds, or kind);
-        unless given, what the environment's ``LABKIT_ENGINE`` says, else embedded: so a whole lab moves without an edit
+    :param orchestrator: ``"swarm"``, ``"kubernetes"`` or ``"marathon"`` (Apache Mesos, and Marathon on it)
+    :param engine: ``"embedded"`` (labkit's own servers, no Docker needed) or ``"docker"`` (the real thing: dockerds in
+        containers, kind, a Compose project); unless given, what the environment's ``LABKIT_ENGINE`` says, else
+        embedded: so a whole lab moves without an edit
     :param name: what to call it; the orchestrator's name unless given
     :param managers: (swarm) number of managers, 3 unless given (1 to 15; odd numbers make sense)
     :param workers: number of workers (0 to 60); unless given 2 for a swarm, and 3 beside the one control plane of a
         Kubernetes cluster
     :param plain: (swarm) the same number of Docker hosts, named ``node-1``…, which have not joined anything
+    :param masters: (marathon) number of masters, each with a ZooKeeper member, 3 unless given (1 to 7; odd numbers make
+        sense); the first two run a Marathon, too
+    :param agents: (marathon) number of Mesos agents, 3 unless given (1 to 200)
     :param speed: how many sandbox seconds pass in a second (embedded only); may be changed while it is up. Unless
         given, a new sandbox takes ``LABKIT_SPEED``, else 1
     :param progress: called with a line of text for each thing that is done
     :param timeout: seconds after which a start counts as failed
 
-    The environment of this process (``DOCKER_HOST``, ``KUBECONFIG``) then leads to it, so ``!docker node ls`` or
-    ``!kubectl get nodes`` works in the next cell.
+    The environment of this process (``DOCKER_HOST``, ``KUBECONFIG``, ``MARATHON_URL``) then leads to it, so
+    ``!docker node ls``, ``!kubectl get nodes`` or ``!curl "$MARATHON_URL/v2/apps"`` works in the next cell.
     Raises :class:`labkit.LabkitError` with one clear line.
     """
     if unknown:
-        takes = "engine, name, managers, workers, plain, speed, progress, timeout"
+        takes = "engine, name, managers, workers, plain, masters, agents, speed, progress, timeout"
         raise UsageError(f"up() knows no {', '.join(sorted(unknown))}; it takes {takes}")
     check_orchestrator(orchestrator)
     engine = engine if engine is not None else os.environ.get("LABKIT_ENGINE") or None
-    asked = check_sizes({"managers": managers, "workers": workers, "plain": plain, "speed": speed}, orchestrator)
+    sizes = {"managers": managers, "workers": workers, "plain": plain, "masters": masters, "agents": agents}
+    asked = check_sizes({**sizes, "speed": speed}, orchestrator)
     if engine is not None and engine not in STARTABLE:
         raise UsageError(f"there is no engine {engine!r}; there are {' and '.join(STARTABLE)}")
     name = check_name(orchestrator if name is None else name)
@@ -85,6 +92,8 @@ def attach(
     name: str | None = None,
     tls: str | os.PathLike[str] | None = None,
     kubeconfig: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    mesos: str | None = None,
     allow: str | Iterable[str] = (),
     **unknown: Any,
 ) -> Sandbox:
@@ -96,6 +105,9 @@ def attach(
     :param name: what to call it here; the context's name (or the orchestrator's) unless given
     :param tls: (swarm) folder with ca.pem, cert.pem and key.pem, for a ``tcp://`` host
     :param kubeconfig: (kubernetes) another file than ``KUBECONFIG`` or ``~/.kube/config``
+    :param url: (marathon) the URL of a Marathon, with credentials in it if it wants any:
+        ``http://me:secret@marathon.example.org:8080``; several with commas between them
+    :param mesos: (marathon) the URL of a Mesos master, ``http://master:5050``; what Marathon says unless given
     :param allow: what may be done to it that takes running tasks away: any of ``"drain"``, ``"kill"``, ``"relabel"``,
         ``"remove"``, ``"scale"`` (to fewer), ``"update"``. It may be somebody's production, so nothing of that is
         allowed unless it is named here. labkit cannot pull the plug of machines that it did not start: ``fail`` and its
@@ -103,13 +115,16 @@ def attach(
     """
     if unknown:
         raise UsageError(
-            f"attach() knows no {', '.join(sorted(unknown))}; it takes context, host, name, tls, kubeconfig, allow"
+            f"attach() knows no {', '.join(sorted(unknown))}; "
+            "it takes context, host, name, tls, kubeconfig, url, mesos, allow"
         )
     from labkit.engines.attached import attachment
 
     check_orchestrator(orchestrator)
     registry = Registry()
-    where = attachment(orchestrator, context=context, host=host, tls=tls, kubeconfig=kubeconfig, allow=allow)
+    where = attachment(
+        orchestrator, context=context, host=host, tls=tls, kubeconfig=kubeconfig, url=url, mesos=mesos, allow=allow
+    )
     name = check_name(name if name is not None else where.suggested_name)
     with registry.lock(name):
         known = registry.get(name)

@@ -74,6 +74,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     version: str = ""  # of the engine on it
     message: str = ""
+    store: str = ""  # its member of the cluster's store (ZooKeeper), "" for none: "leader" | "follower" | "down"…
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,7 @@ class Workload:
     revision: int = 0  # which version of its owner it is
     namespace: str = ""
     selector: Mapping[str, str] = field(default_factory=dict)  # labels of the tasks that it counts as its own
+    needs: tuple[str, ...] = ()  # Workload.id of those that must run before it (Marathon's dependencies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,9 @@ class Endpoint:
 
     id: str
     workload: str  # Workload.id, "" where what is behind it is nobody's or several's
-    kind: str  # "ingress" | "host" | "vip"; Kubernetes: "cluster-ip" | "node-port" | "headless" | "external-name"
+    # "ingress" | "host" | "vip"; Kubernetes: "cluster-ip" | "node-port" | "headless" | "external-name";
+    # Marathon: "haproxy" | "dns"
+    kind: str
     port: int = 0
     target_port: int = 0
     protocol: str = "tcp"
@@ -137,6 +141,37 @@ class Endpoint:
     selector: Mapping[str, str] = field(default_factory=dict)  # labels of the tasks behind it
     tasks: tuple[str, ...] = ()  # Task.id of those that traffic goes to now: ready ones
     unready: tuple[str, ...] = ()  # selected, but getting none
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a Mesos master holds out to a framework on one agent, until it is taken, declined or rescinded."""
+
+    id: str
+    framework: str  # Framework.id
+    node: str  # Node.id
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A scheduler that is registered with a Mesos master. Its workload, if it has one of its own, has the same id."""
+
+    id: str
+    name: str
+    role: str = "*"
+    active: bool = True  # gets offers
+    connected: bool = True
+    address: str = ""  # where its web page is
+    used: Resources = Resources()
+    offered: Resources = Resources()
+    share: float = 0.0  # the dominant share, 0..1: of all that there is of the resource it has most of
+    held: float = 0.0  # the same with what is offered to it: what Dominant Resource Fairness compares (over the weight)
+    resource: str = ""  # which one that is: "cpus" | "mem" | "disk" | "gpus"
+    weight: float = 1.0  # its role's
+    offers: tuple[str, ...] = ()  # Offer.id of those outstanding
+    tasks: int = 0  # that live
+    workloads: tuple[str, ...] = ()  # Workload.id of what it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +200,8 @@ class Snapshot:
     tasks: Mapping[str, Task] = field(default_factory=dict)
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     error: str = ""
+    frameworks: Mapping[str, Framework] = field(default_factory=dict)  # of Mesos alone
+    offers: Mapping[str, Offer] = field(default_factory=dict)
 
     def tasks_of(self, workload_id: str) -> list[Task]:
         """The tasks of a workload, by slot, newest first within a slot."""
@@ -182,6 +219,10 @@ class Snapshot:
             if task.node == node_id and task.state.alive:
                 total = total + task.reserved
         return total
+
+    def offered_on(self, node_id: str) -> list[Offer]:
+        """The outstanding offers of a node's resources."""
+        return [offer for offer in self.offers.values() if offer.node == node_id]
 
     def node_named(self, name: str) -> Node | None:
         return next((n for n in self.nodes.values() if n.name == name or n.id == name), None)
@@ -211,6 +252,8 @@ class Diff:
     tasks: Changes = Changes()
     endpoints: Changes = Changes()
     error_changed: bool = False
+    frameworks: Changes = Changes()
+    offers: Changes = Changes()
 
     def __bool__(self) -> bool:
         return any(bool(getattr(self, f.name)) for f in fields(self))
@@ -227,11 +270,13 @@ def diff(old: Snapshot | None, new: Snapshot) -> Diff:
         tasks=_changes(old.tasks if old else {}, new.tasks),
         endpoints=_changes(old.endpoints if old else {}, new.endpoints),
         error_changed=(old.error if old else "") != new.error,
+        frameworks=_changes(old.frameworks if old else {}, new.frameworks),
+        offers=_changes(old.offers if old else {}, new.offers),
     )
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
-    if old is new:
+    if old is new or not (old or new):
         return Changes()
     before, after = old.keys(), new.keys()
     changed = frozenset(key for key, value in new.items() if (was := old.get(key, value)) is not value and was != value)

@@ -95,7 +95,8 @@ class Sandbox:
 
     @property
     def client(self) -> Any:
-        """The official client: a ``docker.DockerClient`` for the first machine, a ``kubernetes.client.ApiClient``.
+        """The official client: a ``docker.DockerClient`` for the first machine, a ``kubernetes.client.ApiClient``, a
+        :class:`labkit.orchestrators.marathon.MarathonClient` (Marathon's own API over requests).
 
         When you fail the machine it talks to, it fails with it, as a real one would; ``client_of("manager-2")`` of a
         swarm talks to another. Pictures and checks find a manager that answers by themselves.
@@ -160,14 +161,17 @@ class Sandbox:
         return widgets.graph(self)
 
     def why(self, task: str) -> Why:
-        """Why a pod is where it is, or why it waits, node by node (:class:`labkit.placement.Why`).
+        """Why a pod (a Marathon task, an app) is where it is, or waits, node by node (:class:`labkit.placement.Why`).
 
-        ``task`` is its name or id. On the embedded engine it is what the scheduler kept of its decision, with scores;
-        a real scheduler keeps nothing, so there its rules are applied again to the cluster as it is now.
+        ``task`` is its name or id. Of Kubernetes it is, on the embedded engine, what the scheduler kept of its
+        decision, with scores; a real scheduler keeps nothing, so there its rules are applied again to the cluster as
+        it is now. Marathon's launch queue itself remembers why it did not use the last offer of each agent.
         """
         why: Callable[..., Why] | None = getattr(self.actions, "why", None)
         if why is None:
-            raise UsageError(f"only Kubernetes' scheduler can be asked why; “{self.name}” is a {self.orchestrator} one")
+            raise UsageError(
+                f"only Kubernetes' scheduler and Marathon can be asked why; “{self.name}” is a {self.orchestrator} one"
+            )
         explain: Callable[..., dict[str, Any] | None] | None = getattr(self._engine, "explain", None)
         if explain is None:
             return why(task)

@@ -11,9 +11,34 @@ from labkit.errors import UsageError
 if TYPE_CHECKING:
     from labkit.sandbox import Sandbox
 
+
+def _machines_of(typed: str = "") -> list[str]:
+    """Sandboxes and machines, for completion."""
+    from labkit.registry import Registry
+
+    records = Registry().all()
+    words = [record.name for record in records] + [m.name for record in records for m in record.machines]
+    return list(dict.fromkeys(words))
+
+
+def _components_of(typed: str = "") -> list[str]:
+    """Sandboxes and their components, for completion."""
+    from labkit.registry import Registry
+    from labkit.sandbox import Sandbox
+
+    records = Registry().all()
+    words = [record.name for record in records]
+    words += [one.name for record in records for one in Sandbox(record).components]
+    return list(dict.fromkeys(words))
+
+
 _ARGUMENTS = Annotated[
     list[str],
-    typer.Argument(metavar="[NAME] MACHINE…", help="The sandbox (not needed if there is only one) and its machines."),
+    typer.Argument(
+        metavar="[NAME] MACHINE…",
+        help="The sandbox (not needed if there is only one) and its machines.",
+        autocompletion=_machines_of,
+    ),
 ]
 
 
@@ -96,17 +121,26 @@ def slow(
 
 _COMPONENT = Annotated[
     list[str],
-    typer.Argument(metavar="[NAME] COMPONENT", help="The sandbox (not needed if there is only one) and what of it."),
+    typer.Argument(
+        metavar="[NAME] COMPONENT",
+        help="The sandbox (not needed if there is only one) and what of it.",
+        autocompletion=_components_of,
+    ),
 ]
-_MACHINE = Annotated[str | None, typer.Option(help="On which machine, if it runs on several.", show_default=False)]
+_MACHINE = Annotated[
+    str | None,
+    typer.Option(help="On which machine, if it runs on several.", show_default=False, autocompletion=_machines_of),
+]
 
 
 def stop(arguments: _COMPONENT, machine: _MACHINE = None) -> None:
-    """Stop a part of the orchestrator itself: kube-apiserver, etcd, kube-scheduler, kubelet… `start` starts it again.
+    """Stop a part of the orchestrator itself: kubelet, etcd, mesos-master, marathon… `start` starts it again.
 
     labkit stop kubernetes kube-scheduler
 
     labkit stop kubernetes kubelet --machine worker-1
+
+    labkit stop marathon mesos-master --machine master-1
     """
     sandbox, component = _component(arguments)
     sandbox.stop(component, machine)

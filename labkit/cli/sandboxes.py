@@ -33,7 +33,10 @@ def _orchestrators() -> list[str]:
 
 
 _ORCHESTRATOR = Annotated[
-    str, typer.Argument(metavar="ORCHESTRATOR", help="What to run: swarm, kubernetes.", autocompletion=_orchestrators)
+    str,
+    typer.Argument(
+        metavar="ORCHESTRATOR", help="What to run: swarm, kubernetes, marathon.", autocompletion=_orchestrators
+    ),
 ]
 
 
@@ -50,10 +53,17 @@ def up(
     workers: Annotated[
         int | None, typer.Option(help="How many workers; 2 of a swarm, 3 of a Kubernetes cluster.", show_default=False)
     ] = None,
+    masters: Annotated[
+        int | None,
+        typer.Option(help="Of a Mesos cluster: how many masters; 3 unless given, 1 to 7.", show_default=False),
+    ] = None,
+    agents: Annotated[
+        int | None, typer.Option(help="Of a Mesos cluster: how many agents; 3 unless given.", show_default=False)
+    ] = None,
     engine: Annotated[
         str | None,
         typer.Option(
-            help="embedded: labkit's own servers, no Docker needed (the default). docker: real dockerds, or kind.",
+            help="embedded: labkit's own servers, no Docker needed (the default). docker: the real thing on Docker.",
             autocompletion=lambda: ["embedded", "docker"],
             show_default=False,
         ),
@@ -81,6 +91,8 @@ def up(
 
     labkit up kubernetes --workers 5
 
+    labkit up marathon --masters 3 --agents 5
+
     labkit up swarm --engine docker
     """
     from labkit.lifecycle import up as start
@@ -92,6 +104,8 @@ def up(
         managers=managers,
         workers=workers,
         plain=True if plain else None,
+        masters=masters,
+        agents=agents,
         speed=speed,
         timeout=timeout,
         progress=None if quiet else output.progress,
@@ -113,7 +127,7 @@ def _summary(sandbox: Any, status: dict[str, Any]) -> None:
     shape = shape_of(sandbox.orchestrator)
     plain = not sandbox.record.machines[0].role
     steps = [
-        (f'eval "$({lab} env {name})"', f"point the {shape.client} CLI of this shell at it"),
+        (f'eval "$({lab} env {name})"', f"point {shape.client} in this shell at it"),
         ("docker swarm init" if plain else shape.first_look, ""),
         (f"{lab} fail {name} {status['machines'][-1]['name']}", "pull a machine's plug; `heal` puts it back"),
         (f"{lab} down {name}", "take it down and remove everything it had"),
@@ -146,7 +160,7 @@ def env(
         str | None, typer.Option(help="Point at this machine's own engine instead of the first one's.")
     ] = None,
 ) -> None:
-    """Print the lines that point a shell's docker or kubectl CLI at a sandbox. Nothing else goes to stdout.
+    """Print the lines that point a shell's docker, kubectl or curl at a sandbox. Nothing else goes to stdout.
 
     Examples:
 
@@ -155,6 +169,8 @@ def env(
     labkit env swarm --shell fish | source
 
     eval "$(labkit env swarm --machine worker-1)"
+
+    eval "$(labkit env marathon)" && curl "$MARATHON_URL/v2/apps"
     """
     raise typer.Exit(show_env(name, shell=shell, machine=machine))
 
@@ -205,6 +221,10 @@ def attach(
     host: Annotated[str | None, typer.Option(help="A manager's URL: ssh://me@manager, tcp://manager:2376.")] = None,
     name: Annotated[str | None, typer.Option(help="What to call it here.")] = None,
     kubeconfig: Annotated[str | None, typer.Option(help="Another kubeconfig than your usual one.")] = None,
+    url: Annotated[str | None, typer.Option(help="A Marathon's URL, with credentials in it if it wants any.")] = None,
+    mesos: Annotated[
+        str | None, typer.Option(help="The URL of the Mesos below it; what Marathon says unless given.")
+    ] = None,
     tls: Annotated[str | None, typer.Option(help="Folder with ca.pem, cert.pem and key.pem, for tcp://.")] = None,
     allow: Annotated[
         list[str] | None,
@@ -223,11 +243,21 @@ def attach(
     labkit attach kubernetes --context training --allow scale
 
     labkit attach swarm --host ssh://me@manager-1 --name lab --allow drain --allow kill
+
+    labkit attach marathon --url http://marathon.example.org:8080 --allow scale
     """
     from labkit.lifecycle import attach as attach_to
 
     sandbox = attach_to(
-        orchestrator, context=context, host=host, name=name, tls=tls, kubeconfig=kubeconfig, allow=allow or ()
+        orchestrator,
+        context=context,
+        host=host,
+        name=name,
+        tls=tls,
+        kubeconfig=kubeconfig,
+        url=url,
+        mesos=mesos,
+        allow=allow or (),
     )
     if json:
         output.as_json(sandbox.status())

@@ -1,4 +1,4 @@
-"""``python -m labkit.embedded swarm|kubernetes …``: the process of one sandbox.
+"""``python -m labkit.embedded swarm|kubernetes|marathon …``: the process of one sandbox.
 
 It takes its state from ``--state``, opens its sockets in ``--run``, writes one JSON line to ``--ready-fd`` when it is
 ready (or ``{"error": …}``, and ends with status 1), logs to stderr, and ends on SIGTERM or SIGINT with everything kept.

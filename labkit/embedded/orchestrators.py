@@ -112,6 +112,36 @@ async def _open_kubernetes(arguments: argparse.Namespace, storage: Storage, prep
     return await World.open(options, storage, prepared)
 
 
+# -- Apache Mesos with Marathon
+
+
+def _marathon_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--masters", type=count(1, 7), default=3)
+    parser.add_argument("--agents", type=count(1, 200), default=3)
+
+
+def _prepare_marathon(arguments: argparse.Namespace) -> Any:
+    from labkit.embedded.marathon import credentials
+
+    return credentials.prepare(arguments.state.absolute())
+
+
+async def _open_marathon(arguments: argparse.Namespace, storage: Storage, prepared: Any) -> SandboxWorld:
+    from labkit.embedded.marathon.world import GIB, Options, World
+
+    options = Options(
+        name=arguments.name,
+        state=arguments.state.absolute(),
+        run=arguments.run.absolute(),
+        masters=arguments.masters,
+        agents=arguments.agents,
+        speed=arguments.speed,
+        cpus=arguments.cpus,
+        memory=arguments.memory * GIB,
+    )
+    return await World.open(options, storage, prepared)
+
+
 ORCHESTRATORS: Mapping[str, Orchestrator] = {
     row.name: row
     for row in (
@@ -119,5 +149,7 @@ ORCHESTRATORS: Mapping[str, Orchestrator] = {
                      _swarm_arguments, _open_swarm),
         Orchestrator("kubernetes", "Kubernetes: one control-plane and workers, spoken to by kubectl",
                      _kubernetes_arguments, _open_kubernetes, _prepare_kubernetes),
+        Orchestrator("marathon", "Apache Mesos with ZooKeeper, and Marathon on it",
+                     _marathon_arguments, _open_marathon, _prepare_marathon),
     )
 }  # fmt: skip

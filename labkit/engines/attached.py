@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shutil
@@ -54,11 +55,28 @@ class AttachedEngine(NoComponents):
         return {"notes": [f"attached; allowed: {allowed}"]}
 
 
+# Where each kind is looked for, and by which arguments of `attach`; what to say when it is given another one.
+_HOMES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
+    "swarm": (
+        "labkit.engines.attached_swarm",
+        ("context", "host", "tls"),
+        "a swarm is attached by context= or host=",
+    ),
+    "kubernetes": (
+        "labkit.engines.attached_kubernetes",
+        ("context", "kubeconfig"),
+        "a Kubernetes cluster is attached by a context of your kubeconfig: context=, kubeconfig=",
+    ),
+    "marathon": (
+        "labkit.engines.attached_marathon",
+        ("url", "mesos"),
+        "Marathon is attached by its URL: url=, and mesos= for the Mesos below it",
+    ),
+}
+
+
 def _answers(orchestrator: str) -> Callable[[MachineInfo], bool]:
-    if orchestrator == "kubernetes":
-        from labkit.engines.attached_kubernetes import answers
-    else:
-        from labkit.engines.attached_swarm import answers
+    answers: Callable[[MachineInfo], bool] = importlib.import_module(_HOMES[orchestrator][0]).answers
     return answers
 
 
@@ -84,7 +102,10 @@ class Attachment:
                 state / file, "w", opener=lambda path, flags: os.open(path, flags, 0o600), encoding="utf-8"
             ) as out:
                 out.write(text)
-        env = {key: value.replace("{state}", str(state)) for key, value in self.env.items()}
+
+        def placed(env: Mapping[str, str]) -> dict[str, str]:
+            return {key: value.replace("{state}", str(state)) for key, value in env.items()}
+
         return Record(
             name=name,
             orchestrator=self.orchestrator,
@@ -92,9 +113,9 @@ class Attachment:
             created=time.time(),
             state=str(paths.state_of(name)),
             run=str(paths.run_of(name)),
-            env=env,
+            env=placed(self.env),
             endpoints=dict(self.endpoints),
-            machines=(replace(self.machine, env=env),),
+            machines=(replace(self.machine, env=placed(self.machine.env)),),
             options={**self.source, "allow": list(self.allow)},
         )
 
@@ -106,10 +127,12 @@ def _private(path: str, flags: int) -> int:
 def attachment(
     orchestrator: str,
     *,
-    context: str | None,
-    host: str | None,
-    tls: str | os.PathLike[str] | None,
-    kubeconfig: str | os.PathLike[str] | None,
+    context: str | None = None,
+    host: str | None = None,
+    tls: str | os.PathLike[str] | None = None,
+    kubeconfig: str | os.PathLike[str] | None = None,
+    url: str | None = None,
+    mesos: str | None = None,
     allow: str | Iterable[str],
 ) -> Attachment:
     """Looks where the cluster is and asks whether it is one of that kind.
@@ -117,17 +140,14 @@ def attachment(
     Raises UsageError for what makes no sense, ClusterError if nobody answers or it is something else.
     """
     allowed = check_allow(allow)
-    if orchestrator == "kubernetes":
-        if host is not None or tls is not None:
-            raise UsageError("a Kubernetes cluster is attached by a context of your kubeconfig: context=, kubeconfig=")
-        from labkit.engines.attached_kubernetes import attachment as find
-
-        return find(context, kubeconfig, allowed)
-    if kubeconfig is not None:
-        raise UsageError("kubeconfig= is for Kubernetes; a swarm is attached by context= or host=")
-    from labkit.engines.attached_swarm import attachment as find_swarm
-
-    return find_swarm(context, host, tls, allowed)
+    given = {"context": context, "host": host, "tls": tls, "kubeconfig": kubeconfig, "url": url, "mesos": mesos}
+    module, takes, hint = _HOMES[orchestrator]
+    for key, value in given.items():
+        if value is not None and key not in takes:
+            owners = " and ".join(name.capitalize() for name, (_, keys, _) in _HOMES.items() if key in keys)
+            raise UsageError(f"{key}= is for {owners}; {hint}")
+    find: Callable[..., Attachment] = importlib.import_module(module).attachment
+    return find(*(given[key] for key in takes), allowed)
 
 
 def suggested(name: str, otherwise: str) -> str:

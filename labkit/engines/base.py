@@ -52,10 +52,10 @@ class MachineInfo:
     """A machine of a sandbox as its engine sees it (a node is what the *orchestrator* sees)."""
 
     name: str
-    role: str  # the role it was started with: "manager" | "control-plane" | "worker" | "" (plain)
+    role: str  # it was started with: "manager" | "control-plane" | "worker" | "master" | "agent" | "" (plain)
     state: str  # "up" | "down" | "paused" | "partitioned" | "slow" | "unknown"
     address: str  # where its published ports answer; "" if they do not from here
-    env: Mapping[str, str] = field(default_factory=dict)  # DOCKER_HOST; over TLS the other DOCKER_ variables too
+    env: Mapping[str, str] = field(default_factory=dict)  # what points its clients at it: DOCKER_HOST, MESOS_URL…
 
     @property
     def docker_host(self) -> str:
@@ -199,6 +199,7 @@ _ENGINES = {
     ("embedded", ""): ("labkit.engines.embedded", "EmbeddedEngine"),
     ("docker", "swarm"): ("labkit.engines.docker", "DockerEngine"),
     ("docker", "kubernetes"): ("labkit.engines.kind", "KindEngine"),
+    ("docker", "marathon"): ("labkit.engines.marathon_compose", "ComposeEngine"),
     ("attached", ""): ("labkit.engines.attached", "AttachedEngine"),
 }
 STARTABLE = ("embedded", "docker")
@@ -210,8 +211,8 @@ def engine_for(name: str, orchestrator: str) -> Engine:
 
     found = _ENGINES.get((name, orchestrator)) or _ENGINES.get((name, ""))
     if found is None and any(engine == name for engine, _ in _ENGINES):
-        runs = " and ".join(repr(which) for engine, which in _ENGINES if engine == name)
-        raise UsageError(f"the {name} engine cannot run {orchestrator!r} yet; it runs {runs}")
+        *most, last = [repr(which) for engine, which in _ENGINES if engine == name]
+        raise UsageError(f"the {name} engine cannot run {orchestrator!r} yet; it runs {', '.join(most)} and {last}")
     if found is None:
         raise UsageError(f"there is no engine {name!r}; there are {' and '.join(STARTABLE)}")
     module, attribute = found

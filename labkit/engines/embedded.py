@@ -135,7 +135,7 @@ class EmbeddedEngine:
             status = call(_control(record), "GET", "/status", timeout=2.0)
         except (OSError, EngineFailed) as error:
             return {"notes": [f"the engine does not answer: {error}"], "log": str(_log(Path(record.state)))}
-        told = {key: status[key] for key in ("speed", "block", "notes", "elsewhere") if key in status}
+        told = {key: status[key] for key in ("speed", "block", "notes", "elsewhere", "components") if key in status}
         return {**told, "log": str(_log(Path(record.state)))}
 
     def _ask(self, record: Record, url: str, body: Mapping[str, Any]) -> None:
@@ -162,20 +162,26 @@ def _machines(status: Mapping[str, Any]) -> list[MachineInfo]:
             role=machine.get("role") or "",
             state=machine["state"],
             address=machine["address"],
-            env={"DOCKER_HOST": machine["docker_host"]} if "docker_host" in machine else _environment(status),
+            env=_environment({**status, **machine, "machines": [machine]}),
         )
         for machine in status["machines"]
     ]
 
 
 def _environment(status: Mapping[str, Any]) -> dict[str, str]:
-    """What points a client at the sandbox: at its first Docker host, or at its API server."""
+    """What points a client at the sandbox: its own words, its API server, or its first Docker host."""
+    if "env" in status:
+        return dict(status["env"])
     if "kubeconfig" in status:
         return {"KUBECONFIG": status["kubeconfig"]}
     return {"DOCKER_HOST": status["machines"][0]["docker_host"]}
 
 
 def _endpoints(status: Mapping[str, Any]) -> dict[str, str]:
+    if "endpoints" in status:  # of several that are equals: all, the first one first
+        return {
+            what: where if isinstance(where, str) else ",".join(where) for what, where in status["endpoints"].items()
+        }
     if "kubeconfig" in status:
         return {"kubernetes": status["server"]}
     return {"docker": status["machines"][0]["docker_host"]}

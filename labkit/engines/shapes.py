@@ -42,6 +42,11 @@ def _kubernetes_machines(sizes: Sizes) -> Machines:
     return [("control-plane", "control-plane"), *_workers(sizes["workers"])]
 
 
+def _marathon_machines(sizes: Sizes) -> Machines:
+    masters = [(f"master-{i}", "master") for i in range(1, sizes["masters"] + 1)]
+    return masters + [(f"agent-{i}", "agent") for i in range(1, sizes["agents"] + 1)]
+
+
 def _workers(count: int) -> Machines:
     return [(f"worker-{i}", "worker") for i in range(1, count + 1)]
 
@@ -65,6 +70,14 @@ SHAPES: Mapping[str, Shape] = {
             client="kubectl",
             first_look="kubectl get nodes",
         ),
+        Shape(
+            orchestrator="marathon",
+            defaults={"masters": 3, "agents": 3},
+            machines=_marathon_machines,
+            variables=("MARATHON_URL", "MESOS_URL", "ZOOKEEPER", "MARATHON_LB_URL", "MESOS_DNS_URL", "BATCH_URL"),
+            client="curl",
+            first_look='curl -sL --location-trusted "$MESOS_URL/slaves"',
+        ),
     )
 }
 
@@ -72,6 +85,8 @@ SHAPES: Mapping[str, Shape] = {
 _LIMITS: Mapping[str, tuple[type, float, float]] = {
     "managers": (int, 1, 15),
     "workers": (int, 0, 60),
+    "masters": (int, 1, 7),
+    "agents": (int, 1, 200),
     "speed": (float, 0.1, 1000.0),
 }
 _OTHER_LIMITS: Mapping[tuple[str | None, str], tuple[type, float, float]] = {("kubernetes", "workers"): (int, 0, 500)}

@@ -86,23 +86,29 @@ class Orchestrator(Protocol):
         """Ends background threads and connections."""
 
 
-# Words that the labs will know one day. They are not choices until the engines behind them exist.
 _ORCHESTRATORS = {
     "swarm": ("labkit.orchestrators.swarm", "Swarm"),
     "kubernetes": ("labkit.orchestrators.kubernetes", "Kubernetes"),
+    "marathon": ("labkit.orchestrators.marathon", "Marathon"),
 }
-_PLANNED = frozenset({"marathon", "mesos"})
 ORCHESTRATORS = tuple(_ORCHESTRATORS)
+
+# Words that people try, and what they are after.
+_HINTS = {
+    "mesos": "Mesos alone runs nothing: 'marathon' starts ZooKeeper, Mesos and Marathon together",
+    "k8s": "it is called 'kubernetes' here",
+    "docker": "Docker's own orchestrator is 'swarm'",
+}
 
 
 def check_orchestrator(name: str) -> str:
     """The name, if there is such an orchestrator."""
     if name in _ORCHESTRATORS:
         return name
-    there = f"there is {' and '.join(ORCHESTRATORS)}"
-    if name in _PLANNED:
-        raise UsageError(f"{name!r} is not built yet; {there}")
-    raise UsageError(f"there is no orchestrator {name!r}; {there}")
+    if name in _HINTS:
+        raise UsageError(f"there is no orchestrator {name!r}: {_HINTS[name]}")
+    *most, last = ORCHESTRATORS
+    raise UsageError(f"there is no orchestrator {name!r}; there is {', '.join(most)} and {last}")
 
 
 def orchestrator_for(name: str, machines: Callable[[], Sequence[Machine]]) -> Orchestrator:

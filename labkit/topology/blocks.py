@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from labkit.model import Node, Resources, Snapshot, Workload
+from labkit.model import Framework, Node, Resources, Snapshot, Workload
 
 from . import style, words
-from .families import Families, Service
+from .families import FRAMEWORK, Families, Service
 from .grid import CARD_HEIGHT, TRAY
 from .layout import Layout
 from .parts import Bar, Block, Swatch, Text
 from .tally import Tally
 
 
-def node_block(layout: Layout, tally: Tally, node: Node, plug: str, unit: str = "task") -> Block:
+def node_block(layout: Layout, tally: Tally, node: Node, plug: str, unit: str = "task", quorum: str = "") -> Block:
     """A node's box: who it is, how it is, and how much of it is taken."""
     rect, look = layout.box(node.id), style.condition(node)
     reserved = tally.reserved.get(node.id, Resources())
@@ -35,6 +35,10 @@ def node_block(layout: Layout, tally: Tally, node: Node, plug: str, unit: str = 
         Text(left, rect.y + 36, note, "note"),
         Text(right, rect.y + 36, count, "right"),
     ]
+    if node.store:
+        texts.append(Text(left, rect.bottom - 14, words.store(node), "note"))
+        texts.append(Text(right, rect.bottom - 14, quorum, "right"))
+        texts[3] = Text(right, rect.y + 36, "", "right")  # no task will ever be here
     if node.capacity.cpus or node.capacity.memory:
         narrow = half < 112
         cpu, mem = words.parts(*parts) if narrow else words.capacity(reserved, node.capacity)
@@ -78,6 +82,32 @@ def _swatches(families: Families, workload: Workload, children: list[Workload]) 
     )
 
 
+def framework_block(layout: Layout, families: Families, framework: Framework, snapshot: Snapshot) -> Block | None:
+    """A framework's card: its offers, and its share of the cluster as Dominant Resource Fairness counts it."""
+    rect = layout.card(layout.cards[FRAMEWORK + framework.id])
+    if rect is None:
+        return None
+    left, right = rect.x + 18, rect.right - 12
+    count = words.offers(framework)
+    title = f"⚙ {framework.name}"
+    weight = f" · weight {words.number(framework.weight)}" if framework.weight != 1 else ""
+    tasks = words.plural(framework.tasks, "task") if rect.w > (240 if weight else 180) else ""
+    second = words.short(words.share(framework) + weight, right - left - 6.6 * len(tasks) - 6, 6.2)
+    texts = [
+        Text(left, rect.y + 18, words.short(title, right - left - 7.4 * len(count), 7.8), "title"),
+        Text(right, rect.y + 18, count, "strong" if framework.offers else "right"),
+        Text(left, rect.y + 36, second, "note"),
+        *([Text(right, rect.y + 36, tasks, "right")] if tasks else []),
+    ]
+    bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, min(1.0, framework.share), 0)
+    mine = [snapshot.workloads[key] for key in framework.workloads if key in snapshot.workloads]
+    ran = sorted((w for w in mine if w.running), key=lambda w: w.id)[:8]
+    total = sum(w.running for w in ran)
+    swatches = tuple(Swatch(families.colour(w.id, 0) % len(style.WORKLOADS), w.running / total) for w in ran)
+    look = "framework" if framework.active and framework.connected else "idle"
+    return Block(FRAMEWORK + framework.id, rect, look, tuple(texts), (bar,), swatches)
+
+
 def service_block(layout: Layout, service: Service) -> Block | None:
     """A Service's card: where it answers and to how many it sends; None when there is no room for it."""
     rect = layout.card(layout.cards[service.key])
@@ -87,7 +117,10 @@ def service_block(layout: Layout, service: Service) -> Block | None:
     ready, unready = len(service.tasks), len(service.unready)
     count = f"{ready} / {ready + unready}"
     first = service.endpoints[0]
-    where = f"{words.selector(first.selector)} {words.service_kind(first)}"
+    if first.kind == "haproxy":
+        where = f"HAProxy {first.address}".strip()
+    else:
+        where = f"{words.selector(first.selector)} {words.service_kind(first)}"
     ports = words.service_ports(service.endpoints)
     texts = [
         Text(left, rect.y + 18, words.short(f"⇄ {service.name}", right - left - 9 * len(count), 7.8), "title"),

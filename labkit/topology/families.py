@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from labkit.model import Endpoint, Snapshot, Workload
 
 SERVICE = "service:"  # prefix of a Service's key, so that it is no workload's
+FRAMEWORK = "framework:"  # prefix of a framework's card
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,12 @@ class Families:
         return self._tops.get(workload, workload)
 
     def tops(self, snapshot: Snapshot) -> list[Workload]:
-        return [w for key, w in snapshot.workloads.items() if self._tops.get(key, key) == key]
+        """Those that nobody owns; a framework that is its own workload is shown as a framework."""
+        return [
+            w
+            for key, w in snapshot.workloads.items()
+            if self._tops.get(key, key) == key and key not in snapshot.frameworks
+        ]
 
     def children(self, workload: str, snapshot: Snapshot) -> list[Workload]:
         """What it made, as it is now, the newest revision first."""

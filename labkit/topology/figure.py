@@ -25,6 +25,8 @@ TRACES = (
     "links",
     "broken",
     "served",
+    "offered",
+    "answered",
     "slots",
     "titles",
     "strong",
@@ -114,6 +116,14 @@ def served(scene: Scene) -> Props:
     return _polylines(scene.links.served)
 
 
+def offered(scene: Scene) -> Props:
+    return _polylines(scene.links.offered)
+
+
+def answered(scene: Scene) -> Props:
+    return _polylines(scene.links.answered)
+
+
 def _polylines(lines: tuple[tuple[tuple[float, float], ...], ...]) -> Props:
     gap = float("nan")
     points = [p for line in lines for p in (*line, (gap, gap))]
@@ -191,6 +201,8 @@ MAKERS: dict[str, Any] = {
     "links": links,
     "broken": broken,
     "served": served,
+    "offered": offered,
+    "answered": answered,
     "slots": slots,
     "key": key,
 }
@@ -255,6 +267,18 @@ def traces(theme: style.Theme) -> list[Props]:
             "line": {"color": style.LINK_BROKEN, "width": 1.5, "dash": "3px,5px"},
         },
         {**quiet, "type": "scatter", "mode": "lines", "line": {"color": style.LINK_SERVED, "width": 1.25}},
+        {
+            **quiet,
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"color": style.LINK_OFFERED, "width": 2, "dash": "7px,4px"},
+        },
+        {
+            **quiet,
+            "type": "scatter",
+            "mode": "lines",
+            "line": {"color": style.LINK_ANSWERED, "width": 1.5, "dash": "2px,4px"},
+        },
         {
             "type": "scatter",
             "mode": "markers+text",

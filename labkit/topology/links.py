@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from labkit.model import Snapshot
 
 from . import style
-from .families import Service
+from .families import FRAMEWORK, Service
 from .grid import MARGIN, Rect
 from .layout import Layout
 from .parts import Line, Links
@@ -43,6 +43,22 @@ def serve(layout: Layout, services: Iterable[Service]) -> tuple[Line, ...]:
             if seat is not None:
                 end = (float(layout.x[seat.point]), float(layout.y[seat.point]))
                 lines.append(((card.x + card.w / 2, card.bottom), end))
+    return tuple(lines)
+
+
+def offer(layout: Layout, snapshot: Snapshot, frameworks: Iterable[str]) -> tuple[Line, ...]:
+    """From the leading master up to the cards of frameworks that it offers something."""
+    leader = next((n for n in snapshot.nodes.values() if n.leader and n.id in layout.nodes), None)
+    if leader is None:
+        return ()
+    box = layout.box(leader.id)
+    lines: list[Line] = []
+    for key in sorted(frameworks):
+        card = layout.card(layout.cards[FRAMEWORK + key]) if FRAMEWORK + key in layout.cards else None
+        if card is not None:
+            # Each leaves the box at a place of its own, so that several are told apart where they begin.
+            start = box.x + box.w * (0.3 + 0.4 * len(lines) / max(1, len(lines) + 3))
+            lines.append(((start, box.y), (card.x + card.w / 2, card.bottom)))
     return tuple(lines)
 
 

@@ -20,7 +20,8 @@ def graph(snapshot: Snapshot) -> Graph:
 
     Vertices are ``cluster``, nodes, workloads, tasks and endpoints, by id, with ``kind`` and the fields of their
     class as attributes. Edges have a ``relation``: cluster –has→ node (*membership*), workload –wants→ task,
-    task –runs on→ node (*placement*), endpoint –publishes→ workload.
+    task –runs on→ node (*placement*), endpoint –publishes→ workload. With Mesos there are frameworks and offers:
+    framework –runs→ workload, node –makes→ offer –offered to→ framework.
 
     >>> g = graph(sandbox.snapshot())                                                    # doctest: +SKIP
     >>> [g.nodes[t]["name"] for t in g.predecessors(node_id) if g.nodes[t]["kind"] == "task"]  # doctest: +SKIP
@@ -32,6 +33,7 @@ def graph(snapshot: Snapshot) -> Graph:
         ("workload", snapshot.workloads),
         ("task", snapshot.tasks),
         ("endpoint", snapshot.endpoints),
+        ("offer", snapshot.offers),
     ):
         for key, thing in objects.items():
             attributes: dict[str, Any] = asdict(thing)
@@ -48,4 +50,15 @@ def graph(snapshot: Snapshot) -> Graph:
     for endpoint in snapshot.endpoints.values():
         if endpoint.workload in snapshot.workloads:
             g.add_edge(endpoint.id, endpoint.workload, relation="publishes", port=endpoint.port)
+    for framework in snapshot.frameworks.values():
+        if framework.id not in g:  # one that is its own workload is one vertex
+            g.add_node(framework.id, kind="framework", **asdict(framework))
+        for workload in framework.workloads:
+            if workload in snapshot.workloads and workload != framework.id:
+                g.add_edge(framework.id, workload, relation="runs")
+    for offer in snapshot.offers.values():
+        if offer.node in snapshot.nodes:
+            g.add_edge(offer.node, offer.id, relation="makes")
+        if offer.framework in snapshot.frameworks:
+            g.add_edge(offer.id, offer.framework, relation="offered to")
     return g

@@ -63,8 +63,11 @@ def swatch_rects(block: Block) -> list[tuple[Rect, int]]:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Polylines between the leader and the nodes: those that work and those that do not; from Services to tasks."""
+    """Polylines between the leader and the nodes: those that work and those that do not; from Services to tasks; from
+    the leading master to frameworks that it offers something, and to those that it did a moment ago."""
 
     whole: tuple[Line, ...] = ()
     broken: tuple[Line, ...] = ()
     served: tuple[Line, ...] = ()
+    offered: tuple[Line, ...] = ()
+    answered: tuple[Line, ...] = ()

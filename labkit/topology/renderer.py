@@ -20,7 +20,7 @@ PARTS = {
     "blocks": ("boxes", "hatches", "tracks", "bars", *ROLES),
     "texts": tuple(ROLES),
     "bars": ("tracks", "bars"),
-    "links": ("links", "broken", "served"),
+    "links": ("links", "broken", "served", "offered", "answered"),
 }
 SLOT_PARTS = {
     "state": "marker.color",

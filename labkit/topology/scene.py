@@ -13,19 +13,20 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from labkit.model import Diff, Node, Snapshot, State, Task, diff
+from labkit.model import Diff, Framework, Node, Snapshot, State, Task, diff
 
 from . import style, words
-from .blocks import card_block, node_block, service_block, tray_block
-from .families import Families, Service, services_of
+from .blocks import card_block, framework_block, node_block, service_block, tray_block
+from .families import FRAMEWORK, Families, Service, services_of
 from .grid import LEGEND_HEIGHT, LEVELS, MARGIN, TRAY, WIDTH
 from .layout import Layout
-from .links import route, serve
+from .links import offer, route, serve
 from .parts import Block, Line, Links, Text
 from .tally import Tally, common_state
 
 FRESH = 2.5  # seconds that a task which died is drawn in full colour
 FADE = 9.0  # seconds until it is gone
+ANSWERED = 2.0  # seconds that the line of an offer stays, paler, after its framework answered
 AGGREGATE_ABOVE = 2000  # tasks drawn, from which on a box shows workloads with their counts instead
 LINES_UP_TO = 24  # tasks; more lines from Services would hide what they lead to
 LABELS_UP_TO = 320  # slots; more labels would cost more bytes than all the rest
@@ -62,6 +63,7 @@ class Scene:
         self._version = -1
         self._died: dict[str, float] = {}
         self._deadlines: list[tuple[float, str]] = []
+        self._answered: dict[str, float] = {}  # framework whose last offer went → until when that is shown
         self._plugs: Mapping[str, str] = {}
         self._seen: tuple[bool, str] = (show_dead, "")
 
@@ -70,7 +72,8 @@ class Scene:
     @property
     def next_change(self) -> float | None:
         """When the picture will change by itself (something fades), on the clock of ``now``; None for never."""
-        return self._deadlines[0][0] if self._deadlines else None
+        due = [*self._answered.values(), *(deadline for deadline, _ in self._deadlines[:1])]
+        return min(due, default=None)
 
     @property
     def height(self) -> float:
@@ -79,6 +82,14 @@ class Scene:
     def task_at(self, point: int) -> str:
         """The id of the task in a slot ("node/workload" when aggregated); empty for an empty slot."""
         return self.occupant[point] if 0 <= point < len(self.occupant) else ""
+
+    def framework(self, key: str) -> Framework | None:
+        """The framework whose card has this key."""
+        return (
+            self.snapshot.frameworks.get(key.removeprefix(FRAMEWORK))
+            if self.snapshot and key[:10] == FRAMEWORK
+            else None
+        )
 
     def say(self, text: str, alert: bool = False) -> set[str]:
         """Put a line at the foot of the picture ("updated 12:30:05"); the changed parts, as :meth:`update`."""
@@ -114,8 +125,15 @@ class Scene:
             self._plugs = dict(plugs)
         stale = self._stale_blocks(before, changes, moved_nodes or replug, moved_cards, "canvas" in dirty)
         dirty |= self._build(stale, snapshot)
-        if "canvas" in dirty or moved_nodes or moved_cards or changes.nodes or changes.error_changed or self.services:
-            links = replace(route(self.layout, snapshot), served=self._served())
+        around = moved_nodes or moved_cards or changes.nodes or changes.error_changed
+        faded = self._answer(before, snapshot, now)
+        if "canvas" in dirty or around or self.services or changes.offers or faded:
+            links = replace(
+                route(self.layout, snapshot),
+                served=self._served(),
+                offered=offer(self.layout, snapshot, (f.id for f in snapshot.frameworks.values() if f.offers)),
+                answered=offer(self.layout, snapshot, self._answered),
+            )
             if links != self.links:
                 self.links = links
                 dirty.add("links")
@@ -133,13 +151,30 @@ class Scene:
         if before is None or changes.endpoints:
             self.services = services_of(snapshot)
         moved = changes.workloads.added or changes.workloads.removed
+        moved = moved or changes.frameworks.added or changes.frameworks.removed
         if before is not None and not moved and not (changes.endpoints.added or changes.endpoints.removed):
             return False
         ordered = sorted(snapshot.workloads.values(), key=lambda w: (_natural(w.name), w.id))
         self.families.update(ordered)
-        tops = [w.id for w in ordered if self.families.top(w.id) == w.id]
+        tops = [w.id for w in ordered if self.families.top(w.id) == w.id and w.id not in snapshot.frameworks]
+        frameworks = sorted(snapshot.frameworks.values(), key=lambda f: (_natural(f.name), f.id))
         services = sorted(self.services.values(), key=lambda s: (_natural(s.name), s.key))
-        return self.layout.set_workloads([*tops, *(s.key for s in services)]) or bool(moved)
+        cards = [*(FRAMEWORK + f.id for f in frameworks), *tops, *(s.key for s in services)]
+        return self.layout.set_workloads(cards) or bool(moved)
+
+    def _answer(self, before: Snapshot | None, snapshot: Snapshot, now: float) -> bool:
+        """Remember who answered its last offer just now, forget who did a while ago; whether there is anything new."""
+        was = dict(self._answered)
+        for key, old in (before.frameworks if before is not None else {}).items():
+            new = snapshot.frameworks.get(key)
+            if old.offers and new is not None and not new.offers:
+                self._answered[key] = now + ANSWERED
+        self._answered = {
+            key: until
+            for key, until in self._answered.items()
+            if until > now and key in snapshot.frameworks and not snapshot.frameworks[key].offers
+        }
+        return was != self._answered
 
     def _served(self) -> tuple[Line, ...]:
         """Lines from a Service's card to the tasks it sends to: of the one looked at, or of all while they are few."""
@@ -326,6 +361,8 @@ class Scene:
         """Whether a task belongs to what is looked at: a workload, one that owns it, or a Service in front of it."""
         if self.highlight in self.services:
             return key in self.services[self.highlight].tasks
+        if (framework := self.framework(self.highlight)) is not None:
+            return workload in framework.workloads
         return self.highlight in (workload, self.families.top(workload))
 
     def _workload_name(self, workload: str) -> str:
@@ -339,8 +376,11 @@ class Scene:
     ) -> set[str]:
         assert self.snapshot is not None
         nodes, workloads = self.snapshot.nodes, self.snapshot.workloads
+        frameworks = [FRAMEWORK + key for key in self.snapshot.frameworks]
         if canvas or before is None or (all_nodes and all_cards):
-            return {"tray", *nodes, *workloads, *self.services}
+            return {"tray", *nodes, *workloads, *self.services, *frameworks}
+        if changes.nodes and any(node.store for node in nodes.values()):
+            all_nodes = True  # every member's box tells of the quorum
         stale = {"tray", *changes.nodes.changed, *changes.workloads.changed}
         for key in changes.tasks.added | changes.tasks.removed | changes.tasks.changed:
             for book in (before, self.snapshot):
@@ -348,6 +388,8 @@ class Scene:
                     stale.update((task.node, task.workload))
         if all_nodes:
             stale.update(nodes)
+        if frameworks and (all_cards or changes.frameworks or changes.workloads):
+            stale.update(frameworks)
         if all_cards or changes.endpoints:
             stale.update(workloads)
             stale.update(self.services)
@@ -384,9 +426,12 @@ class Scene:
         if key in snapshot.nodes and key in self.layout.nodes:
             node = snapshot.nodes[key]
             unit = words.unit(snapshot.orchestrator)
-            return node_block(self.layout, self.tally, node, self._plugs.get(node.name, ""), unit)
+            plug, quorum = self._plugs.get(node.name, ""), words.quorum_words(snapshot) if node.store else ""
+            return node_block(self.layout, self.tally, node, plug, unit, quorum)
         if key not in self.layout.cards:
             return None
+        if (framework := self.framework(key)) is not None:
+            return framework_block(self.layout, self.families, framework, snapshot)
         if key in self.services:
             return service_block(self.layout, self.services[key])
         if key in snapshot.workloads:
@@ -400,7 +445,7 @@ class Scene:
 
 
 def _manages(node: Node) -> bool:
-    return node.role in ("manager", "control-plane", "master")
+    return node.role in ("manager", "control-plane", "master", "zookeeper")
 
 
 def _natural(name: str) -> tuple[tuple[int, int, str], ...]:

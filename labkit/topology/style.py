@@ -77,6 +77,8 @@ NODES: dict[str, NodeLook] = {
     "unreachable": NodeLook("unreachable", "≠", _tint(VERMILLION, 0.7), _tint(ORANGE, 0.06), "\\", "cut from managers"),
     "down": NodeLook("down", "✕", _tint(VERMILLION, 0.95), _tint(VERMILLION, 0.08), "x", "does not answer: lost"),
     # Boxes that are no nodes, drawn by the same trace.
+    "framework": NodeLook("framework", "⚙", _tint(PURPLE, 0.6), _tint(PURPLE, 0.05), "", "takes or declines offers"),
+    "idle": NodeLook("framework", "⚙", "rgba(128,138,155,0.5)", _PLAIN, "-", "gets no offers: inactive"),
     "card": NodeLook("workload", "", "rgba(128,138,155,0.35)", "rgba(128,138,155,0.05)", "", ""),
     "service": NodeLook("service", "⇄", _tint(GREEN, 0.6), _tint(GREEN, 0.05), "", "sends traffic to ready tasks"),
     "unserved": NodeLook("service", "⇄", _tint(VERMILLION, 0.7), _tint(VERMILLION, 0.05), "", "has nobody to send to"),
@@ -150,3 +152,4 @@ def scale(entries: list[str]) -> list[list[float | str]]:
 
 
 LINK, LINK_BROKEN, LINK_SERVED = "rgba(128,138,155,0.6)", "rgba(213,94,0,0.75)", "rgba(0,158,115,0.55)"
+LINK_OFFERED, LINK_ANSWERED = "rgba(204,121,167,0.95)", "rgba(204,121,167,0.35)"  # an offer; one that is answered

@@ -66,10 +66,17 @@ def summarise(snapshot: Snapshot) -> str:
     trouble = [f"{n.name} is {style.NODES[c].word}" for n in snapshot.nodes.values() if _odd(c := style.condition(n))]
     if trouble:
         lines.append(", ".join(trouble))
-    tops = (w for w in snapshot.workloads.values() if w.owner not in snapshot.workloads)
+    if told := words.quorum_words(snapshot):
+        lines.append(f"ZooKeeper has {told}" if told.startswith("no") else f"ZooKeeper's {told}")
+    for framework in snapshot.frameworks.values():
+        has = f"{words.plural(framework.tasks, 'task')} and {words.offers(framework)}"
+        lines.append(f"the framework {framework.name} has {words.share(framework)}, {has}")
+    tops = (w for w in snapshot.workloads.values() if w.owner not in snapshot.workloads and w.kind != "framework")
     lines.extend(f"{w.name} has {w.running} of {w.desired} tasks running" for w in tops)
     for service in services_of(snapshot).values():
-        lines.append(f"the Service {service.name} sends to {words.plural(len(service.tasks), 'pod')}")
+        what = "HAProxy's" if service.endpoints[0].kind == "haproxy" else "the Service"
+        unit = words.unit(snapshot.orchestrator)
+        lines.append(f"{what} {service.name} sends to {words.plural(len(service.tasks), unit)}")
     if snapshot.error:
         lines.append(snapshot.error)
     return "; ".join(lines)
@@ -115,6 +122,8 @@ def _links(scene: Scene) -> list[str]:
         (scene.links.whole, style.LINK, ""),
         (scene.links.broken, style.LINK_BROKEN, ' stroke-dasharray="3 5"'),
         (scene.links.served, style.LINK_SERVED, ""),
+        (scene.links.answered, style.LINK_ANSWERED, ' stroke-dasharray="2 4"'),
+        (scene.links.offered, style.LINK_OFFERED, ' stroke-dasharray="7 4"'),
     ):
         for points in polylines:
             path = "M" + "L".join(f"{x:.0f} {y:.0f}" for x, y in points)

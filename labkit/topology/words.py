@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from labkit.model import Endpoint, Node, Resources, Task, Workload
+from labkit.model import Endpoint, Framework, Node, Resources, Snapshot, Task, Workload
 
 from . import style
 
@@ -81,7 +81,45 @@ def node_note(node: Node, plug: str) -> str:
     parts = [look.word] if look.word != "ready" else []
     if plug in style.PLUGS:
         parts.append(style.PLUGS[plug])
+    if node.role == "agent" and not parts:  # what constraints speak of
+        found = [(key, value) for key, value in sorted(node.labels.items()) if key in PLACES]
+        parts.extend(value if value.startswith(key) else f"{key} {value}" for key, value in found)
     return " · ".join(parts) or node.address or "ready"
+
+
+PLACES = ("rack", "zone", "region")  # attributes of an agent that are worth a word in its box
+
+
+def store(node: Node) -> str:
+    """ "ZooKeeper: leader", or why it is none; its member of the ensemble."""
+    return f"{'★ ' if node.store == 'leader' else ''}ZooKeeper {node.store}" if node.store else ""
+
+
+def quorum(snapshot: Snapshot) -> tuple[int, int]:
+    """(members of the ensemble that serve, all of them)."""
+    modes = [node.store for node in snapshot.nodes.values() if node.store]
+    return sum(mode not in SILENT for mode in modes), len(modes)
+
+
+SILENT = ("down", "no quorum")
+
+
+def quorum_words(snapshot: Snapshot) -> str:
+    """ "quorum: 2 of 3" or "no quorum: 1 of 3"; empty where there is no ensemble."""
+    serving, total = quorum(snapshot)
+    if not total:
+        return ""
+    return f"{'quorum' if serving * 2 > total else 'no quorum'}: {serving} of {total}"
+
+
+def share(framework: Framework) -> str:
+    """ "25% of cpus": its dominant share."""
+    return f"{round(100 * framework.share)}% of {framework.resource}" if framework.resource else "nothing yet"
+
+
+def offers(framework: Framework) -> str:
+    """How many it has to answer."""
+    return plural(len(framework.offers), "offer") if framework.offers else "no offers"
 
 
 def capacity(reserved: Resources, total: Resources) -> tuple[str, str]:
@@ -117,6 +155,8 @@ def service_kind(endpoint: Endpoint) -> str:
     """Where a Service answers: its address, ``headless``, or the name that it stands for."""
     if endpoint.kind == "external-name":
         return f"→ {endpoint.address}"
+    if endpoint.kind == "haproxy":
+        return endpoint.address  # the host name that it answers to, if it has one
     return endpoint.address or "headless"
 
 
@@ -127,7 +167,11 @@ def selector(labels: Mapping[str, str]) -> str:
 
 def service_ports(endpoints: Sequence[Endpoint]) -> str:
     """ ":80→8080" for each port, ":30080" for those of the nodes."""
-    inside = [f":{e.port}→{e.target_port}" for e in endpoints if e.port and e.kind != "node-port"]
+    inside = [
+        f":{e.port}→{e.target_port}" if e.target_port else f":{e.port}"
+        for e in endpoints
+        if e.port and e.kind != "node-port"
+    ]
     return " ".join([*inside, *(f"node :{e.port}" for e in endpoints if e.kind == "node-port")])
 
 

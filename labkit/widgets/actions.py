@@ -38,7 +38,17 @@ _KUBERNETES: Mapping[str, Button] = {
     "relabel": ("Set label", "key=value sets a label, key- takes it away", False),
 }
 
-_BY_ORCHESTRATOR = {"swarm": _SWARM, "kubernetes": _KUBERNETES}
+_MARATHON: Mapping[str, Button] = {
+    **_MACHINES,
+    "kill": ("Kill", "Kill this task; Marathon starts another one for it", True),
+    "kill_and_scale": ("Kill and scale", "Kill this task, and ask for one instance less", True),
+    "restart": ("Restart", "New tasks for all, as the app's upgradeStrategy says", False),
+    "suspend": ("Suspend", "Keep the app and stop all its tasks: 0 instances", False),
+    "remove": ("Destroy", "Remove this app and its tasks", True),
+    "teardown": ("Tear down", "End this framework: Mesos kills all its tasks", True),
+}
+
+_BY_ORCHESTRATOR = {"swarm": _SWARM, "kubernetes": _KUBERNETES, "marathon": _MARATHON}
 
 
 def buttons(orchestrator: str) -> dict[str, list[str | bool]]:

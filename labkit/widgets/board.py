@@ -120,8 +120,10 @@ class Dashboard(ipywidgets.VBox):
     def _ask_why(self) -> None:
         """Why the selected task is where it is; a cluster that cannot say, or not now, leaves the table away."""
         kind, task = self._selected
+        # Marathon keeps its reasons by app, not by task.
+        asked = kind == "task" or (kind == "workload" and self._sandbox.orchestrator == "marathon")
         why: Callable[[str], Why] | None = getattr(self._sandbox, "why", None)
-        if why is None or kind != "task":
+        if why is None or not asked:
             return
         told: tuple[str, Why | None] = task, None
         try:
@@ -195,6 +197,9 @@ class Dashboard(ipywidgets.VBox):
         if key in scene.services:
             self.view.highlight = "" if self.view.highlight == key else key
             return "service", key
+        if (framework := scene.framework(key)) is not None:
+            self.view.highlight = "" if self.view.highlight == key else key
+            return "framework", framework.id
         return ("node", key) if key in self.view.shown.nodes else ("workload", key)
 
     def _show(self, now: float) -> None:
@@ -220,6 +225,7 @@ class Dashboard(ipywidgets.VBox):
             history=history,
             workloads=rows.workloads(snapshot, scene.families, scene.layout.cards)[: rows.MOST_ROWS],
             services=rows.services(scene.services)[: rows.MOST_ROWS],
+            frameworks=rows.frameworks(snapshot)[: rows.MOST_ROWS],
             nodes=[
                 *rows.nodes(snapshot, scene.tally, scene.layout.nodes, plugs),
                 *rows.loose_machines(snapshot, plugs),

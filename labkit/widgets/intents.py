@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from .protocol import KubernetesActionsLike, SandboxLike
+from .protocol import KubernetesActionsLike, MarathonActionsLike, SandboxLike
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ VERBS: dict[str, Verb] = {
         lambda sandbox, a: sandbox.start(a["component"], a["machine"]),
     ),
     "restart": Verb(
-        "restarting {name}…", "{name} gets new pods", lambda sandbox, a: _kubernetes(sandbox).restart(a["workload"])
+        "restarting {name}…",
+        "{name} is started anew, by and by",
+        lambda sandbox, a: _kubernetes(sandbox).restart(a["workload"]),
     ),
     "roll_back": Verb(
         "rolling {name} back…",
@@ -73,6 +75,17 @@ VERBS: dict[str, Verb] = {
         "resuming {name}…",
         "{name}: rollouts go on",
         lambda sandbox, a: _kubernetes(sandbox).resume_rollout(a["workload"]),
+    ),
+    "suspend": Verb(
+        "suspending {name}…", "{name} is suspended", lambda sandbox, a: _marathon(sandbox).suspend(a["workload"])
+    ),
+    "kill_and_scale": Verb(
+        "killing {name}…",
+        "{name} killed, one instance less is wanted",
+        lambda sandbox, a: _marathon(sandbox).kill_and_scale(a["task"]),
+    ),
+    "teardown": Verb(
+        "tearing {name} down…", "{name} is torn down", lambda sandbox, a: sandbox.actions.remove(a["framework"])
     ),
     "relabel": Verb("labelling {name}…", "{name}: {label}", lambda sandbox, a: _relabel(sandbox, a)),
     "partition": Verb("cutting {name} off…", "{name} is cut off", lambda sandbox, a: sandbox.partition(a["machine"])),
@@ -88,6 +101,10 @@ def _deploy(sandbox: SandboxLike, a: Arguments) -> Any:
 
 def _kubernetes(sandbox: SandboxLike) -> KubernetesActionsLike:
     return cast(KubernetesActionsLike, sandbox.actions)
+
+
+def _marathon(sandbox: SandboxLike) -> MarathonActionsLike:
+    return cast(MarathonActionsLike, sandbox.actions)
 
 
 def _relabel(sandbox: SandboxLike, a: Arguments) -> Any:

@@ -34,6 +34,7 @@ class Panel(anywidget.AnyWidget):
     options = traitlets.Dict().tag(sync=True)  # show_dead, highlight
     workloads: Any = traitlets.List().tag(sync=True)
     services: Any = traitlets.List().tag(sync=True)
+    frameworks: Any = traitlets.List().tag(sync=True)  # of Mesos alone: without any, the page has no place for them
     nodes: Any = traitlets.List().tag(sync=True)
     events: Any = traitlets.List().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)

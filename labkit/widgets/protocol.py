@@ -52,6 +52,14 @@ class KubernetesActionsLike(ActionsLike, Protocol):
     def relabel(self, task_id: str, label: str, value: str | None) -> Any: ...
 
 
+class MarathonActionsLike(ActionsLike, Protocol):
+    """What can be asked of a Marathon besides."""
+
+    def restart(self, workload: str) -> Any: ...
+    def suspend(self, workload: str) -> Any: ...
+    def kill_and_scale(self, task_id: str) -> Any: ...
+
+
 class SandboxLike(Protocol):
     """A cluster that somebody holds."""
 

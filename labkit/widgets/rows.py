@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from labkit.events import reasons, why
-from labkit.model import Event, Node, Resources, Snapshot, Task, Workload
+from labkit.model import Event, Framework, Node, Resources, Snapshot, Task, Workload
 from labkit.placement import SIGNS, Place, Why
 from labkit.topology import style, words
-from labkit.topology.families import Families, Service
+from labkit.topology.families import FRAMEWORK, Families, Service
 from labkit.topology.scene import Scene
 from labkit.topology.tally import Tally
 
@@ -78,6 +78,34 @@ def services(found: Mapping[str, Service]) -> list[Row]:
     ]
 
 
+def frameworks(snapshot: Snapshot) -> list[Row]:
+    """A bar for each framework: the share that Dominant Resource Fairness compares, the next to be offered first."""
+    found = sorted(snapshot.frameworks.values(), key=lambda f: (f.held / (f.weight or 1.0), f.name, f.id))
+    return [
+        {
+            "id": f.id,
+            "card": FRAMEWORK + f.id,
+            "name": f.name,
+            "role": f.role,
+            "share": f.share,
+            "held": max(f.share, f.held),
+            "words": f"{round(100 * f.share)}%",
+            "note": " · ".join(
+                part
+                for part in (
+                    f.resource,
+                    "" if f.role == "*" else f"role {f.role}",
+                    f"weight {words.number(f.weight)}",
+                    words.offers(f),
+                    "" if f.active and f.connected else "inactive",
+                )
+                if part
+            ),
+        }
+        for f in found
+    ]
+
+
 def nodes(snapshot: Snapshot, tally: Tally, cells: Mapping[str, int], plugs: Mapping[str, str]) -> list[Row]:
     """A row a node, in the order in which the graph has them."""
     found = sorted(snapshot.nodes.values(), key=lambda n: (cells.get(n.id, 1 << 30), n.name))
@@ -99,14 +127,20 @@ def _node(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
         "availability": node.availability,
         "plug": plugs.get(node.name, ""),
         "tasks": tally.living.get(node.id, 0),
+        "drains": _drains(node),
     }
+
+
+def _drains(node: Node) -> bool:
+    """Whether a node can be drained and paused; Mesos leaves moving tasks to its frameworks."""
+    return node.role not in ("master", "agent", "zookeeper")
 
 
 def _node_note(node: Node, word: str, plug: str) -> str:
     told = [word] if word != "ready" else []
     if plug in style.PLUGS:  # the cluster itself notices only some heartbeats later
         told.append(style.PLUGS[plug])
-    return " · ".join(told) or words.node_role(node)
+    return " · ".join([*told, words.store(node)] if node.store else told) or words.node_role(node)
 
 
 def loose_machines(snapshot: Snapshot, plugs: Mapping[str, str]) -> list[Row]:
@@ -115,7 +149,7 @@ def loose_machines(snapshot: Snapshot, plugs: Mapping[str, str]) -> list[Row]:
     return [
         {"id": "", "name": name, "role": "machine", "condition": "ready", "word": state, "note": "in no cluster",
          "meaning": "",
-         "sign": "", "availability": "", "plug": state, "tasks": 0}
+         "sign": "", "availability": "", "plug": state, "tasks": 0, "drains": False}
         for name, state in plugs.items() if name not in known
     ]  # fmt: skip
 
@@ -137,7 +171,9 @@ def detail(
     components: Sequence[ComponentLike] = (),
     why: Why | None = None,
 ) -> Row:
-    """The side panel for what was clicked: ("task" | "node" | "workload" | "service", id). Empty when it is gone.
+    """The side panel for what was clicked; empty when it is gone.
+
+    ``selected`` is ("task" | "node" | "workload" | "service" | "framework", id).
 
     ``why`` is what its scheduler says of the task that was clicked.
     """
@@ -145,11 +181,13 @@ def detail(
     if kind == "task" and key in snapshot.tasks:
         return {**_task_detail(snapshot, snapshot.tasks[key], scene.services), "places": _places(why)}
     if kind == "node" and key in snapshot.nodes:
-        return _node_detail(snapshot.nodes[key], scene.tally, plugs, components)
+        return _node_detail(snapshot, snapshot.nodes[key], scene.tally, plugs, components)
+    if kind == "framework" and key in snapshot.frameworks:
+        return _framework_detail(snapshot, snapshot.frameworks[key])
     if kind == "service" and key in scene.services:
         return _service_detail(snapshot, scene.services[key])
     if kind == "workload" and key in snapshot.workloads:
-        return _workload_detail(snapshot, snapshot.workloads[key], scene.families)
+        return {**_workload_detail(snapshot, snapshot.workloads[key], scene.families), "places": _places(why)}
     return {}
 
 
@@ -186,9 +224,19 @@ def _task_detail(snapshot: Snapshot, task: Task, services: Mapping[str, Service]
         "fields": [[name, value] for name, value in fields if value],
         "heading": "Why it waits" if waiting else "What it says",
         "reasons": reasons(task.message) if waiting else [text] if (text := why(task)) else [],
-        "actions": ["kill"] if task.state.alive and (pod or task.container) else [],
+        "actions": _task_actions(snapshot, task),
         "relabel": pod and task.state.alive,
     }
+
+
+def _task_actions(snapshot: Snapshot, task: Task) -> list[str]:
+    if not task.state.alive:
+        return []
+    if snapshot.orchestrator == "marathon":
+        workload = snapshot.workloads.get(task.workload)
+        mine = task.node and workload is not None and workload.kind == "app"  # only a framework may kill its own
+        return ["kill", "kill_and_scale"] if mine else []
+    return ["kill"] if snapshot.orchestrator == "kubernetes" or task.container else []
 
 
 def _places(why: Why | None) -> Row:
@@ -258,23 +306,63 @@ def _service_detail(snapshot: Snapshot, service: Service) -> Row:
     }
 
 
-def _node_detail(node: Node, tally: Tally, plugs: Mapping[str, str], components: Sequence[ComponentLike] = ()) -> Row:
+def _framework_detail(snapshot: Snapshot, f: Framework) -> Row:
+    def on(key: str) -> str:
+        node = snapshot.nodes.get(key)
+        return node.name if node else key
+
+    out = [snapshot.offers[key] for key in f.offers if key in snapshot.offers]
+    fields = [
+        ("role", f.role),
+        ("weight", words.number(f.weight)),
+        ("dominant share", words.share(f)),
+        ("with its offers", f"{round(100 * f.held)}%" if f.offers else ""),
+        ("uses", _reserved(f.used)),
+        ("offered", "; ".join(f"{_reserved(offer.resources)} on {on(offer.node)}" for offer in out)),
+        ("tasks", str(f.tasks)),
+        ("state", "active" if f.active and f.connected else "gets no offers" if f.connected else "disconnected"),
+        ("address", f.address),
+        ("framework", f.id),
+    ]
+    return {
+        "kind": "framework",
+        "id": f.id,
+        "title": f.name,
+        "sign": "framework",
+        "fill": "",
+        "fields": [[name, value] for name, value in fields if value],
+        "heading": "",
+        "reasons": [],
+        "actions": ["teardown"] if f.id in f.workloads else [],  # Marathon is not torn down by a click
+    }
+
+
+def _node_detail(
+    snapshot: Snapshot, node: Node, tally: Tally, plugs: Mapping[str, str], components: Sequence[ComponentLike] = ()
+) -> Row:
     look = style.NODES[style.condition(node)]
     reserved = tally.reserved.get(node.id, Resources())
     cpu, memory = words.capacity(reserved, node.capacity)
     fields = [
         ("state", f"{look.word}: {look.meaning}"),
         ("role", words.node_role(node)),
-        ("availability", node.availability),
+        ("availability", node.availability if _drains(node) else ""),
+        ("ZooKeeper", f"{node.store} ({words.quorum_words(snapshot)})" if node.store else ""),
+        ("offered", _reserved(_offered(snapshot, node))),
         ("machine", plugs.get(node.name, "")),
         ("address", node.address),
-        ("reserved", f"{cpu.removeprefix('cpu ')} CPUs, {memory.removeprefix('mem ')} memory"),
+        (
+            "reserved",
+            ""
+            if node.role in ("master", "zookeeper")
+            else f"{cpu.removeprefix('cpu ')} CPUs, {memory.removeprefix('mem ')} memory",
+        ),
         ("tasks", str(tally.living.get(node.id, 0))),
         ("engine", node.version),
         ("labels", _labels(node.labels)),
         ("node", node.id),
     ]
-    activate = ["activate"] if node.availability != "active" else ["drain", "pause"]
+    activate = [] if not _drains(node) else ["activate"] if node.availability != "active" else ["drain", "pause"]
     return {
         "kind": "node",
         "id": node.id,
@@ -288,6 +376,11 @@ def _node_detail(node: Node, tally: Tally, plugs: Mapping[str, str], components:
         "machine": node.name,
         "components": [{"name": c.name, "state": c.state} for c in components if c.machine == node.name],
     }
+
+
+def _offered(snapshot: Snapshot, node: Node) -> Resources:
+    """What of a node is out as offers."""
+    return sum((offer.resources for offer in snapshot.offered_on(node.id)), Resources())
 
 
 def _plug_actions(state: str) -> list[str]:
@@ -304,8 +397,9 @@ def _workload_detail(snapshot: Snapshot, w: Workload, families: Families) -> Row
         ("image", words.image(w.image)),
         ("namespace", w.namespace),
         ("ports", words.ports(mine)),
-        ("address", ", ".join(e.address for e in mine if e.address)),
+        ("address", ", ".join(e.address for e in mine if e.address)),  # virtual IPs, names in the DNS
         ("selector", _labels(w.selector)),
+        ("depends on", ", ".join(w.needs)),
         ("revisions", words.revisions(families.children(w.id, snapshot))),
         ("update", w.update),
         ("labels", _labels(w.labels)),
@@ -328,6 +422,8 @@ def _workload_detail(snapshot: Snapshot, w: Workload, families: Families) -> Row
 
 
 def _rollout_actions(w: Workload) -> list[str]:
+    if w.kind == "app":
+        return ["restart", "suspend"] if w.desired else ["restart"]
     if w.kind != "Deployment":
         return ["restart"] if w.kind == "DaemonSet" else []
     return ["restart", "roll_back", "resume_rollout" if w.update == "paused" else "pause_rollout"]

@@ -1,6 +1,6 @@
 """What this machine has of the things that only some tests need, and how to get what is missing.
 
-`LABKIT_REQUIRE=docker,browser,kind` names what must be there: what would be a skip is then a failure.
+`LABKIT_REQUIRE=docker,browser,kind,zookeeper,haproxy` names what must be there: what would be a skip is then a failure.
 """
 
 from __future__ import annotations
@@ -94,11 +94,23 @@ def _kind() -> str | None:
     return None if _answers("docker", "version") else "kind needs a Docker engine, and none answers: start Docker"
 
 
+def _zookeeper() -> str | None:
+    if os.path.exists("/usr/share/zookeeper") and shutil.which("java"):
+        return None
+    return "no ZooKeeper is installed: Debian has it (`apt install zookeeper`); nothing of it needs to be started"
+
+
+def _haproxy() -> str | None:
+    return None if shutil.which("haproxy") else "HAProxy is not installed: Debian has it (`apt install haproxy`)"
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "docker": _docker,
     "docker-cli": _docker_cli,
     "browser": _browser,
     "kind": _kind,
+    "zookeeper": _zookeeper,
+    "haproxy": _haproxy,
 }
 
 

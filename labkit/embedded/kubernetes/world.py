@@ -37,12 +37,12 @@ from labkit.embedded.kubernetes.network.cluster import ClusterNetwork
 from labkit.embedded.kubernetes.objects import Json, has_condition
 from labkit.embedded.kubernetes.pki import Pki, PkiError, names_for
 from labkit.embedded.kubernetes.registry import Registry
-from labkit.embedded.kubernetes.relocation import relocate
 from labkit.embedded.orchestrators import WorldError
 from labkit.embedded.runtime.clock import ScaledClock
 from labkit.embedded.runtime.images.catalogue import Catalogue
 from labkit.embedded.runtime.machines import GIB, Fleet, Machine
 from labkit.embedded.runtime.network import Network
+from labkit.embedded.runtime.relocation import relocate
 from labkit.embedded.runtime.storage import Storage
 
 log = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.dns import TTL, Resolver
@@ -16,15 +17,27 @@ PORT = 53
 MAX_QUERY = 4096  # bytes
 _REVERSE = ".in-addr.arpa"
 MAX_UDP = 512  # bytes of an answer to a client that did not say that it takes more
+MAX_TCP = 65535
+
+
+Answering = Callable[[bytes, int], Awaitable[bytes | None]]  # (query, longest answer) -> the answer
 
 
 class DnsServer:
     """Answers A, SRV and PTR questions; for other types of a known name there is nothing.
 
-    ``address`` is where it is found from outside the sandbox.
+    ``address`` is where it is found from outside the sandbox. Who has another way to answer gives ``answering``.
     """
 
-    def __init__(self, network: Network, machine: Machine, ip: str, port: int, resolver: Resolver) -> None:
+    def __init__(
+        self,
+        network: Network,
+        machine: Machine,
+        ip: str,
+        port: int,
+        resolver: Resolver,
+        answering: Answering | None = None,
+    ) -> None:
         self._network = network
         self._machine = machine
         self.ip = ip
@@ -32,13 +45,20 @@ class DnsServer:
         self.resolver = resolver
         self.address: tuple[str, int] = (ip, port)
         self._tcp: Listener | None = None
+        self._answer = answering or self._resolved
 
     @classmethod
     async def start(
-        cls, network: Network, machine: Machine, resolver: Resolver, ip: str = "", port: int = PORT
+        cls,
+        network: Network,
+        machine: Machine,
+        resolver: Resolver,
+        ip: str = "",
+        port: int = PORT,
+        answering: Answering | None = None,
     ) -> DnsServer:
         """Listen on ``ip`` (the machine's own address unless given)."""
-        server = cls(network, machine, ip or machine.address, port, resolver)
+        server = cls(network, machine, ip or machine.address, port, resolver, answering)
         server.address = await network.listen_udp(machine, server.ip, port, server._datagram)
         server._tcp = await network.listen(machine, server.ip, port, server._stream)
         return server
@@ -49,16 +69,19 @@ class DnsServer:
             self._tcp.shut()
 
     async def _datagram(self, query: bytes) -> bytes | None:
-        return answer(query, self.resolver, limit=MAX_UDP)
+        return await self._answer(query, MAX_UDP)
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             size = int.from_bytes(await reader.readexactly(2), "big")
-            found = answer(await reader.readexactly(size), self.resolver)
+            found = await self._answer(await reader.readexactly(size), MAX_TCP)
             if size > MAX_QUERY or found is None:
                 return
             writer.write(len(found).to_bytes(2, "big") + found)
             await writer.drain()
+
+    async def _resolved(self, query: bytes, limit: int) -> bytes | None:
+        return answer(query, self.resolver, limit)
 
 
 def answer(query: bytes, resolver: Resolver, limit: int = 65535) -> bytes | None:

@@ -141,6 +141,15 @@ class Listener:
         self.abort_connections()
         self._network._forget(self)
 
+    def retire(self) -> None:
+        """Stop listening, and leave who is connected alone: they finish what they are at."""
+        if self.closed:
+            return
+        if not self._held and self._factory is not None:
+            asyncio.get_running_loop().remove_reader(self.sock.fileno())
+        self.sock.close()
+        self._network._forget(self)
+
 
 async def converse(connected: Connected, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:

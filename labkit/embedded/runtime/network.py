@@ -64,6 +64,7 @@ class Network:
         self._datagrams: dict[tuple[str, int], tuple[str, asyncio.DatagramTransport]] = {}
         self._of_machine: dict[str, set[Listener]] = {}
         self._places: dict[str, str] = {}  # address -> machine on which it is
+        self._lent: dict[str, list[tuple[str, int, int]]] = {}  # address -> machine, first and last port
         self._open: dict[tuple[str, str], weakref.WeakSet[asyncio.StreamWriter]] = {}
         self._pools: dict[str, AddressPool] = {}
         self._outside: set[asyncio.Task[None]] = set()  # far ends of connections that left the sandbox, as it seems
@@ -92,7 +93,7 @@ class Network:
             for writer in tuple(writers):
                 writer.transport.abort()
         if self._http is not None:
-            await self._http.shutdown(0)
+            await self._http.shutdown(0.05)  # for aiohttp 0 is "wait for ever", as an open event stream would
         if self._claim is not None:
             self._claim.close()
             self._claim = None
@@ -181,6 +182,19 @@ class Network:
         """Where the listener of ``ip:port`` is found from outside the sandbox, None if nobody listens there."""
         listener = self._listeners.get((ip, port))
         return None if listener is None else (listener.real_host, listener.real_port)
+
+    def lend(self, ip: str, machine: str, first: int, last: int) -> None:
+        """Ports of an address on which real programs of this computer may listen (the commands of Mesos' tasks).
+
+        :meth:`connect` asks the operating system there, when nobody of the sandbox listens.
+        """
+        span = (machine, first, last)
+        if span not in self._lent.setdefault(ip, []):
+            self._lent[ip].append(span)
+
+    def _borrower(self, ip: str, port: int) -> str | None:
+        """The machine whose programs may listen there."""
+        return next((name for name, first, last in self._lent.get(ip, ()) if first <= port <= last), None)
 
     # listening ------------------------------------------------------------------------------------------------
 
@@ -349,9 +363,12 @@ class Network:
         async with self.clock.timeout(timeout):
             await self._pass(machine, target)
             listener = self._listeners.get((ip, port))
-            if listener is None:
+            if listener is not None:
+                reader, writer = await self._open_connection(listener, source)
+            elif self._borrower(ip, port) is not None:
+                reader, writer = await asyncio.open_connection(ip if self._loopbacks else "127.0.0.1", port)
+            else:
                 raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
-            reader, writer = await self._open_connection(listener, source)
         pair = (machine, target)
         if pair not in self._open:
             self._open[pair] = weakref.WeakSet()

@@ -151,11 +151,15 @@ function renderPanel(model, el) {
   const actions = info.actions ?? {};
   const workloads = h("div.rows");
   const services = h("div.rows.services", { "aria-label": "services" });
+  const frameworks = h("div.rows.frameworks", { "aria-label": "frameworks by dominant share" });
+  const shares = h("div.shares", { hidden: true }, h("h3", {
+    title: "Dominant Resource Fairness: who has the smallest share over its weight is offered resources first",
+  }, "Dominant shares"), frameworks);
   const nodes = h("div.rows");
   const events = h("ol.events", { "aria-label": "events, newest first", tabIndex: 0 });
   const detail = h("section.detail", { "aria-label": "details" });
   el.append(h("div.panels", {},
-    h("section.column", { "aria-label": "workloads" }, h("h3", {}, "Workloads"), workloads, services,
+    h("section.column", { "aria-label": "workloads" }, shares, h("h3", {}, "Workloads"), workloads, services,
       deployForm(send, info)),
     h("section.column", { "aria-label": "nodes" }, h("h3", {}, "Nodes"), nodes),
     h("section.column", { "aria-label": "details and events" }, detail, h("h3", {}, "Events"), events)));
@@ -173,6 +177,12 @@ function renderPanel(model, el) {
     services.hidden = !items.length;
     keyed(services, items, (s) => s.id, (s) => serviceRow(send, s), (row, s) => row.lkUpdate(s, chosen));
   };
+  const showFrameworks = () => {
+    const items = model.get("frameworks");
+    const chosen = model.get("options").highlight;
+    shares.hidden = !items.length;
+    keyed(frameworks, items, (f) => f.id, (f) => frameworkRow(send, f), (row, f) => row.lkUpdate(f, chosen));
+  };
   const showNodes = () => keyed(nodes, model.get("nodes"), (n) => n.id || n.name,
     () => nodeRow(send, actions), (row, n) => row.lkUpdate(n));
   const showEvents = () => keyed(events, model.get("events"), (e) => e.key,
@@ -181,10 +191,12 @@ function renderPanel(model, el) {
   const showAll = () => {
     showWorkloads();
     showServices();
+    showFrameworks();
   };
   const lock = () => el.classList.toggle("lk-past", model.get("history").index >= 0);
   const stop = listen(model, {
-    "change:workloads": showWorkloads, "change:services": showServices, "change:options": showAll,
+    "change:workloads": showWorkloads, "change:services": showServices,
+    "change:frameworks": showFrameworks, "change:options": showAll,
     "change:nodes": showNodes,
     "change:events": showEvents, "change:detail": showDetail, "change:history": lock,
   });
@@ -296,6 +308,33 @@ function serviceRow(send, first) {
   return row;
 }
 
+/** A framework's dominant share as a bar; what it is offered besides is paler. */
+function frameworkRow(send, first) {
+  const name = h("button.name", {
+    type: "button", title: "Details; its tasks stand out in the graph", onclick: () => {
+      send("select", { kind: "framework", id: first.id });
+      send("highlight", { id: row.classList.contains("lk-chosen") ? "" : first.card });
+    },
+  });
+  const note = h("span.muted.note");
+  const count = h("span.count");
+  const held = h("span.held");
+  const share = h("span");
+  const meter = h("div.meter.share", { role: "img" }, held, share);
+  const row = h("div.row.framework", {}, h("div.line", {}, name, note, count), meter);
+  row.lkUpdate = (f, chosen) => {
+    row.classList.toggle("lk-chosen", chosen === f.card);
+    setText(name, f.name);
+    setText(note, f.note);
+    note.title = f.note;
+    setText(count, f.words);
+    share.style.width = `${Math.min(1, f.share) * 100}%`;
+    held.style.width = `${Math.min(1, f.held) * 100}%`;
+    meter.setAttribute("aria-label", `${f.name}: dominant share ${f.words}, ${f.note}`);
+  };
+  return row;
+}
+
 function nodeRow(send, actions) {
   const sign = h("span.sign");
   const name = h("button.name", { type: "button" });
@@ -315,7 +354,7 @@ function nodeRow(send, actions) {
     setText(note, n.note);
     note.title = `${n.role}: ${n.meaning}; ${n.tasks} ${n.tasks === 1 ? "task" : "tasks"}`;
     const names = [];
-    if (n.id) names.push(n.availability === "active" ? "drain" : "activate");
+    if (n.id && n.drains !== false) names.push(n.availability === "active" ? "drain" : "activate");
     if (n.plug && n.plug !== "unknown") names.push(n.plug === "up" || n.plug === "slow" ? "fail" : "heal");
     if (names.join() !== shown) {
       shown = names.join();

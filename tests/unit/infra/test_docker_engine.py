@@ -90,8 +90,8 @@ def test_an_option_that_there_is_not(tmp_path: Path) -> None:
 
 
 def test_another_orchestrator_is_refused() -> None:
-    with pytest.raises(UsageError, match="cannot run 'marathon' yet; it runs 'swarm' and 'kubernetes'"):
-        engine_for("docker", "marathon")
+    with pytest.raises(UsageError, match="cannot run 'nomad' yet; it runs 'swarm', 'kubernetes' and 'marathon'"):
+        engine_for("docker", "nomad")
 
 
 @pytest.mark.parametrize(

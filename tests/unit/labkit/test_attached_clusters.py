@@ -75,7 +75,7 @@ def test_a_docker_context_is_found_by_its_name(
         ({"host": "manager-1"}, "'manager-1' is no Docker host; write ssh://"),
         ({"host": "tcp://m:2376", "tls": "/nowhere"}, "/nowhere has no ca.pem, cert.pem, key.pem"),
         ({"host": "unix:///x", "allow": "fail"}, "nothing called 'fail' to allow; there are drain, kill"),
-        ({"url": "x"}, r"attach\(\) knows no url"),
+        ({"socket": "x"}, r"attach\(\) knows no socket"),
     ],
 )
 def test_wrong_arguments_get_one_line(paths: Paths, arguments: dict[str, Any], says: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 import labkit
 from labkit import cli
 from labkit.cli.output import ago
+from labkit.orchestrators.base import ORCHESTRATORS
 
 
 class Ran:
@@ -82,7 +83,13 @@ def test_status_is_for_scripts_too(run: Any, engine: Any) -> None:
         (["status", "nope"], 3, "there is no sandbox “nope”"),
         (["down", "nope"], 3, "there is no sandbox “nope”"),
         (["down", "swarm", "--all"], 2, "either a NAME or --all"),
-        (["up", "marathon"], 2, "'marathon' is not built yet; there is swarm and kubernetes"),
+        (
+            ["up", "mesos"],
+            2,
+            "there is no orchestrator 'mesos': Mesos alone runs nothing: 'marathon'",
+        ),
+        (["up", "marathon", "--workers", "3"], 2, "a marathon sandbox has no workers; it has masters, agents, speed"),
+        (["up", "marathon", "--masters", "8"], 2, "masters must be a whole number from 1 to 7"),
         (["up", "kubernetes", "--managers", "3"], 2, "a kubernetes sandbox has no managers; it has workers, speed"),
         (["up", "swarm", "--managers", "0"], 2, "managers must be a whole number"),
         (["up"], 2, "Missing argument"),
@@ -136,7 +143,8 @@ def test_help_teaches_and_promises_nothing_that_is_not_there(run: Any) -> None:
     for command in ("up", "attach"):
         shown = run(command, "--help").out
         assert "labkit " in shown
-        assert "marathon" not in shown.lower()
+        for orchestrator in ORCHESTRATORS:
+            assert f"labkit {command} {orchestrator}" in shown
 
 
 def test_the_version(run: Any) -> None:

@@ -71,3 +71,12 @@ def test_no_docker_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Non
     assert (found.state, found.needed) == ("missing", True)
     assert "Cannot connect to the Docker daemon" in found.found
     assert diagnosis._privileged().state == "missing"
+
+
+def test_without_haproxy_there_is_a_balancer_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis.shutil, "which", lambda *_, **__: None)
+    found = diagnosis._haproxy()
+    assert (found.state, found.needed) == ("limited", False)
+    assert "labkit's own" in found.remedy
+    compose = diagnosis._compose()
+    assert (compose.state, compose.needed) == ("missing", False)

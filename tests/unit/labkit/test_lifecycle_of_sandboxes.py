@@ -110,7 +110,7 @@ def test_wrong_arguments_get_one_line(engine: Any, arguments: dict[str, Any], sa
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("marathon", "not built yet; there is swarm and kubernetes"),
+        ("mesos", "'marathon' starts ZooKeeper, Mesos and Marathon together"),
         ("nomad", "no orchestrator 'nomad'; there is swarm"),
     ],
 )

@@ -68,10 +68,10 @@ def test_an_error_never_vanishes(worker: Worker, told: list[Outcome], verb: str,
     assert told[-1].text.startswith(says)
 
 
-@pytest.mark.parametrize("orchestrator", ["swarm", "kubernetes"])
+@pytest.mark.parametrize("orchestrator", ["swarm", "kubernetes", "marathon"])
 def test_every_button_has_a_verb(orchestrator: str) -> None:
     assert buttons(orchestrator).keys() <= VERBS.keys()
-    assert VERBS.keys() <= {"scale", "deploy", *buttons("swarm"), *buttons("kubernetes")}
+    assert VERBS.keys() <= {"scale", "deploy", *buttons("swarm"), *buttons("kubernetes"), *buttons("marathon")}
 
 
 @pytest.mark.parametrize(

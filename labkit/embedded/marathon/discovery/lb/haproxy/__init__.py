@@ -1,0 +1,1 @@
+"""HAProxy itself: its configuration (``config``, ``templates``; pure) and its processes (``process``, ``engine``)."""

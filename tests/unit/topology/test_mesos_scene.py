@@ -1,0 +1,127 @@
+"""Mesos in the picture: frameworks and their offers, the ensemble, service ports; nothing of it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from support.mesospicture import answered, cluster
+from support.simulated import SimulatedSwarm
+
+from labkit.model import NodeState
+from labkit.topology import figure, style
+from labkit.topology.nxgraph import graph
+from labkit.topology.scene import ANSWERED, Scene
+from labkit.topology.svg import render, summarise
+
+
+@pytest.fixture
+def scene() -> Scene:
+    made = Scene()
+    made.update(cluster(), 0.0)
+    return made
+
+
+def texts(scene: Scene, block: str) -> list[str]:
+    return [t.text for t in scene.blocks[block].texts]
+
+
+def test_a_framework_has_one_card(scene: Scene) -> None:
+    assert texts(scene, "framework:batch")[0] == "⚙ batch"
+    assert "1 offer" in texts(scene, "framework:batch")
+    assert any(text.startswith("17% of cpus") for text in texts(scene, "framework:batch"))
+    assert "batch" not in scene.blocks  # not a second one as a workload
+    assert {"/web", "/db", "framework:marathon", "service:haproxy:web_10000"} <= set(scene.blocks)
+
+
+def test_a_framework_wears_the_colours_of_its_tasks(scene: Scene) -> None:
+    card = scene.blocks["framework:batch"]
+    assert [swatch.colour for swatch in card.swatches] == [scene.families.colours["batch"]]
+    assert len(scene.blocks["framework:marathon"].swatches) == 1  # of apps that run something
+
+
+def test_offers_flow_from_the_leading_master_and_fade(scene: Scene) -> None:
+    card, leader = scene.blocks["framework:batch"].rect, scene.blocks["m1"].rect
+    ((start, end),) = scene.links.offered
+    assert start[1] == leader.y
+    assert leader.x < start[0] < leader.right
+    assert end == (card.x + card.w / 2, card.bottom)
+    dirty = scene.update(answered(cluster()), 10.0)
+    assert "links" in dirty
+    assert (scene.links.offered, len(scene.links.answered)) == ((), 1)
+    assert scene.next_change == 10.0 + ANSWERED
+    assert "links" in scene.update(answered(cluster()), 10.0 + ANSWERED)
+    assert scene.links.answered == ()
+    assert scene.next_change is None
+
+
+def test_offers_need_a_leader(scene: Scene) -> None:
+    snapshot = cluster()
+    nodes = {**snapshot.nodes, "m1": replace(snapshot.nodes["m1"], leader=False, state=NodeState.DOWN)}
+    scene.update(replace(snapshot, nodes=nodes, error="no leader"), 1.0)
+    assert scene.links.offered == ()
+    assert len(scene.links.broken) == 6
+
+
+def test_every_member_tells_of_the_quorum(scene: Scene) -> None:
+    assert "★ ZooKeeper leader" in texts(scene, "m2")
+    assert "quorum: 3 of 3" in texts(scene, "m3")
+    snapshot = cluster()
+    lost = {key: replace(snapshot.nodes[key], store="down") for key in ("m2", "m3")}
+    scene.update(replace(snapshot, nodes={**snapshot.nodes, **lost}), 1.0)
+    assert "no quorum: 1 of 3" in texts(scene, "m1")
+
+
+def test_agents_say_what_constraints_speak_of(scene: Scene) -> None:
+    assert "rack-1 · zone a" in texts(scene, "a1")
+
+
+def test_a_service_port_leads_to_its_tasks(scene: Scene) -> None:
+    assert texts(scene, "service:haproxy:web_10000")[:3] == ["⇄ web:10000", "3 / 3", "HAProxy"]
+    assert len(scene.links.served) == 3
+
+
+def test_the_tasks_of_a_framework_stand_out(scene: Scene) -> None:
+    scene.highlight = "framework:marathon"
+    scene.update(cluster(), 1.0)
+    lit = {key for key, seat in scene.layout.occupants() if scene.state[seat.point] < style.FADED}
+    assert lit == {"web-1", "web-2", "web-3", "/db#1"}
+
+
+def test_the_same_picture_every_time() -> None:
+    first, second = Scene(), Scene()
+    first.update(cluster(), 0.0)
+    second.update(cluster(), 0.0)
+    assert render(first) == render(second)
+    assert first.update(cluster(), 1.0) == set()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_plotly_takes_it(scene: Scene, theme: str) -> None:
+    made = figure.figure(scene, theme)
+    assert next(t for t in made.data if t.name == "offered").x is not None
+
+
+def test_the_words_for_those_who_cannot_see_it() -> None:
+    told = summarise(cluster())
+    assert "ZooKeeper's quorum: 3 of 3" in told
+    assert "the framework batch has 17% of cpus, 4 tasks and 1 offer" in told
+    assert "HAProxy's web:10000 sends to 3 tasks" in told
+
+
+def test_the_graph_of_networkx() -> None:
+    found = graph(cluster())
+    assert found.edges["a3", "o1"]["relation"] == "makes"
+    assert found.edges["o1", "batch"]["relation"] == "offered to"
+    assert found.edges["marathon", "/web"]["relation"] == "runs"
+
+
+def test_a_swarm_has_nothing_of_it() -> None:
+    swarm = SimulatedSwarm()
+    swarm.deploy("web", "traefik/whoami:v1.10", 2)
+    swarm.settle()
+    scene = Scene()
+    scene.update(swarm.snapshot(None), 0.0)
+    assert not [key for key in scene.blocks if key.startswith("framework:")]
+    assert (scene.links.offered, scene.links.answered) == ((), ())
+    assert "ZooKeeper" not in render(scene)
