@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 
-YOUNG, MIDDLE, OLD = 20_000, 20, 50  # gc.set_threshold
+YOUNG, MIDDLE, OLD = 50_000, 40, 50  # gc.set_threshold
 EVERY = 5.0  # seconds of the wall clock between two looks
 GROWN = 2  # times YOUNG objects that were made and kept since the last time: then it is worth while
 
