@@ -176,10 +176,10 @@ class Restart(Running):
             self.finish()
             return
         tracker = self.tools.tracker
-        for instance in tuple(tracker.of_app(self.app.id)):
-            if instance.scheduled and instance.version != self.app.version:
-                tracker.expunge(instance)  # it waited with the old definition
-        current = list(tracker.of_app(self.app.id))
+        stale, current = [], []
+        for instance in tracker.of_app(self.app.id):
+            waits = instance.scheduled and instance.version != self.app.version
+            (stale if waits else current).append(instance)
         self._acting = True
         self._state = planning.to_replace(self.app, current)
         self._serving: set[str] = set()
@@ -188,6 +188,8 @@ class Restart(Running):
                 self.watch_readiness(instance)
                 if self.serves(instance):
                     self._serving.add(instance.id)
+        for instance in stale:
+            tracker.expunge(instance)  # it waited with the old definition; this action is told of it, too
         self.tools.queue.reset_delay(self.app)
         for _ in range(self._state.strategy.kill_now):
             self._kill_next("to make room for the new version")

@@ -93,6 +93,22 @@ async def test_a_locked_app_answers_409_and_force_overrides(play: Play) -> None:
     assert "deployment_failed" in play.kinds()
 
 
+async def test_an_update_that_waits_for_offers_gives_way_to_the_next(play: Play) -> None:
+    await play.call("POST", "/v2/apps", app(instances=2))
+    await play.run_all()
+    await play.call("PUT", "/v2/apps//web", {"cpus": 100})
+    await play.clock.settle()
+    assert await play.offers("a2") == []
+    assert sum(each.scheduled for each in play.instances()) == 2
+    await play.call("PUT", "/v2/apps//web?force=true", {"cpus": 0.2})
+    await play.clock.settle()
+    assert {each.app.body["cpus"] for each in play.instances() if each.scheduled} == {0.2}
+    await play.run_all()
+    await play.kill_all()
+    assert [(each.app.body["cpus"], each.running) for each in play.instances()] == [(0.2, True)] * 2
+    assert (await play.call("GET", "/v2/deployments"))[1] == []
+
+
 async def test_cancelling_reverts_and_force_just_stops(play: Play) -> None:
     await play.call("POST", "/v2/apps", app())
     await play.run_all()
