@@ -176,7 +176,8 @@ class Restart(Running):
             self.finish()
             return
         tracker = self.tools.tracker
-        stale, current = [], []
+        stale: list[Instance] = []
+        current: list[Instance] = []
         for instance in tracker.of_app(self.app.id):
             waits = instance.scheduled and instance.version != self.app.version
             (stale if waits else current).append(instance)
