@@ -1,7 +1,8 @@
 """The batch framework's HTTP API, on port 8088 of its machine. JSON in and out; errors are ``{"message": …}``.
 
 ====================  =========================================================================================
-``POST /jobs``        ``{"name", "maps", "reduces", "seconds", "cpus", "mem", "image"}``, each with a default: 201
+``POST /jobs``        ``{"name", "maps", "reduces", "seconds", "cpus", "mem", "image", "spread"}``, each with
+                      a default: 201. ``spread`` 0.5: a task takes from half as long to half as long again
 ``GET /jobs``         ``{"jobs": […]}``, the oldest first
 ``GET /jobs/ID``      one: its state (RUNNING, SUCCEEDED, FAILED, KILLED), stage, progress and counts of tasks
 ``DELETE /jobs/ID``   end it and its tasks: 202

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.embedded.mesos.batch.jobs import Attempt, Job, Spec
 from labkit.embedded.mesos.resources import Resources
 from labkit.embedded.mesos.tasks import is_terminal
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.listeners import Listener
@@ -28,6 +29,7 @@ Json = dict[str, Any]
 PORT = 8088  # that of YARN's ResourceManager
 REFUSE = 1.0  # seconds for which an offer that does not suit is not made again
 MAX_JOBS = 100  # that are over and still listed
+REMOVED = "Framework has been removed"  # how a master refuses one that was torn down
 NO_FAULT = frozenset(("TASK_LOST", "TASK_DROPPED", "TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_KILLED"))
 
 
@@ -76,6 +78,7 @@ class Batch:
         self._suppressed = False
         self._number = 0
         self._framework_id: str | None = None
+        self._chores = Chores()
         self._read()
         fleet.subscribe(self._plugged)
 
@@ -110,6 +113,24 @@ class Batch:
         await driver.stop()
         if self._keeper is not None:
             self._keeper.flush()
+
+    async def _begin_anew(self) -> None:
+        """Mesos has ended the framework, and its tasks with it: its jobs are over, and it takes another id.
+
+        A scheduler ends itself when it is told so, and whatever keeps it running starts it again.
+        """
+        await self._halt()
+        for job in self.jobs.values():
+            if not job.over:
+                job.end("KILLED", self.clock.time())
+                job.running.clear()
+                self._keep(job)
+        self._framework_id = None
+        if self._keeper is not None:
+            self._keeper.delete("batch", "framework")
+            self._keeper.flush()
+        if self.wanted:
+            await self.start()
 
     def _plugged(self, machine: str, what: str) -> None:
         if machine != self.machine:
@@ -214,8 +235,10 @@ class Batch:
         elif kind == "UPDATE":
             self._updated(event["update"]["status"])
         elif kind == "ERROR":
-            log.warning("the batch framework: %s", event.get("error", {}).get("message"))
-            self._framework_id = None  # it is not wanted back under that id
+            message = event.get("error", {}).get("message", "")
+            log.warning("the batch framework: %s", message)
+            if message == REMOVED:
+                self._chores.start(self._begin_anew())
 
     def _offered(self, offer: Json) -> None:
         """Start as many tasks as fit."""
@@ -276,7 +299,7 @@ class Batch:
 
 
 def _task_info(spec: Spec, attempt: Attempt, agent: str) -> Json:
-    words = f"echo {attempt.stage} task {attempt.number}; sleep {spec.seconds:g}"
+    words = f"echo {attempt.stage} task {attempt.number}; sleep {round(spec.seconds_of(attempt), 2):g}"
     return {
         "name": f"{attempt.stage} {attempt.number} ({spec.name})",
         "task_id": {"value": attempt.task_id},

@@ -98,6 +98,23 @@ async def test_a_scheduler_that_comes_back_asks_what_has_become_of_its_tasks(hou
     assert len(house.batch.jobs["job_0001"].waiting) == 2
 
 
+async def test_torn_down_it_begins_anew_and_its_jobs_are_over(house: House) -> None:
+    house.batch.submit(parse({"maps": 5}))
+    house.offer("cpus:0.1;mem:64")
+    before = house.driver
+    before.play({"type": "ERROR", "error": {"message": "Framework has been removed"}})
+    await house.clock.settle()
+    assert house.driver is not before
+    assert "id" not in house.driver.framework
+    job = house.batch.jobs["job_0001"]
+    assert (job.state, job.running, len(job.waiting)) == ("KILLED", {}, 0)
+    house.driver.subscribe("F2")
+    assert not house.driver.taken("RECONCILE")
+    await house.batch.stop()
+    house.batch = await house.made()
+    assert house.driver.framework["id"] == {"value": "F2"}
+
+
 async def test_jobs_over_http(house: House) -> None:
     real = house.network.real(house.fleet.machine("master-1").address, 8088)
     assert real is not None

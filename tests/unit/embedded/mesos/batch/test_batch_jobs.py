@@ -60,6 +60,17 @@ def test_what_is_no_job(body: Any) -> None:
         parse(body)
 
 
+def test_tasks_may_take_different_times() -> None:
+    steady, uneven = parse({"seconds": 12}), parse({"seconds": 12, "spread": 0.5})
+    attempts = [Attempt(1, "map", number) for number in range(100)]
+    assert {steady.seconds_of(each) for each in attempts} == {12}
+    times = [uneven.seconds_of(each) for each in attempts]
+    assert 6 <= min(times) < 6.2
+    assert 17.8 < max(times) <= 18
+    assert sum(times) / len(times) == pytest.approx(12, rel=0.02)
+    assert uneven.seconds_of(Attempt(1, "map", 7, 2)) == times[7]
+
+
 def test_only_its_own_tasks() -> None:
     assert Attempt.of("web.1234") is None
     assert Attempt.of("attempt_x_m_1_0") is None
