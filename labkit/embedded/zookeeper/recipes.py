@@ -181,6 +181,11 @@ class Election(_Recipe):
             # Who leads watches its own node, so that it hears when somebody deletes it.
             watched = self.node if place == 0 else f"{self.path}/{line[place - 1]}"
             there = await self.session.exists(watched, self._wake)
+            if place > 0 and there is not None and there.ephemeral_owner == self.session.id:
+                # Its own, of which nobody knows: a create or a delete that went through, or did not, after its answer
+                # was lost. It lives as long as this session, so this contender would wait for itself for ever.
+                await self.session.delete(watched)
+                return True
             if place == 0 and there is not None and not self.leads:
                 self.leads = True
                 for fn in tuple(self._elected):

@@ -111,3 +111,14 @@ async def test_a_detector_waits_for_a_path_that_is_not_there_and_outlives_its_se
     assert said[0] == b"master-1"
     assert said[-1] == b"master-2"
     detector.close()
+
+
+async def test_a_contender_does_not_wait_for_a_forgotten_node_of_its_own() -> None:
+    """The answer to a create may be lost while the create is not: then two nodes of one session stand in the line."""
+    w = await world()
+    contender = Contender(w, "master-1")
+    await contender.election.session.create("/mesos/json.info_", ephemeral=True, sequence=True, make_parents=True)
+    await contender.election.contend()
+    await w.clock.settle()
+    assert contender.seen == ["elected"]
+    assert await contender.election.session.children("/mesos") == ["json.info_0000000001"]
