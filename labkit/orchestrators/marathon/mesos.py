@@ -27,6 +27,10 @@ class MesosClient:
         """The JSON of any endpoint: ``get("/metrics/snapshot")``."""
         return self.servers.get(path, params or None)
 
+    def send(self, method: str, path: str, json: Any = None) -> Any:
+        """Any other call: ``send("PUT", "/weights", [{"role": "batch", "weight": 2}])``; None for an empty answer."""
+        return self.servers.request(method, path, json=json).json()
+
     def state(self) -> Json:
         """Everything the leading master knows: ``slaves``, ``frameworks`` with their tasks and offers, ``flags``…"""
         found: Json = self.get("/state")
