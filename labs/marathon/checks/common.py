@@ -1,7 +1,7 @@
 """What the Marathon labs' checks share: reading apps, tasks and their output over the REST APIs, and tidying up.
 
-Everything is asked of Marathon, Mesos, HAProxy and the agents themselves, over HTTP, so a check cannot tell which engine
-it looks at. Every question ends in seconds, for a lab may have stopped whoever should answer: :func:`asks` makes a
+Everything is asked of Marathon, Mesos, HAProxy and the agents themselves, so a check cannot tell which engine it looks
+at. Every question ends in seconds, for a lab may have stopped whoever should answer: :func:`asks` makes a
 verdict of that.
 """
 
