@@ -7,6 +7,7 @@ each sign of life of a new task, and is forgotten once nothing failed for ``maxL
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,15 @@ class RateLimiter:
 
     def __init__(self) -> None:
         self._delays: dict[tuple[str, str], Delay] = {}
+        self._moved: list[Callable[[str], object]] = []
+
+    def on_move(self, fn: Callable[[str], object]) -> None:
+        """Have ``fn(app id)`` called when a deadline has moved: whoever wakes up at it must know."""
+        self._moved.append(fn)
+
+    def _tell(self, app: App) -> None:
+        for fn in self._moved:
+            fn(app.id)
 
     def add(self, app: App, now: float) -> float:
         """A task of it failed: it waits longer. Returns until when."""
@@ -40,6 +50,7 @@ class RateLimiter:
         delay = self._delays.get(key)
         seconds = app.backoff if delay is None else delay.seconds * app.backoff_factor
         self._delays[key] = delay = Delay(now, min(seconds, maximum), maximum)
+        self._tell(app)
         return delay.deadline
 
     def advance(self, app: App, now: float) -> None:
@@ -48,6 +59,7 @@ class RateLimiter:
         delay = self._delays.get(key)
         if delay is not None:
             self._delays[key] = Delay(now, delay.seconds, delay.maximum)
+            self._tell(app)
 
     def reset(self, app: App) -> None:
         self._delays.pop((app.id, app.config_version), None)

@@ -114,6 +114,12 @@ class HealthChecks:
         self._chores = Chores()
         tracker.subscribe(self._changed)
 
+    _killed: Callable[[Instance, str], object] = staticmethod(lambda *_: None)
+
+    def on_kill(self, fn: Callable[[Instance, str], object]) -> None:
+        """Have ``fn(instance, reason)`` called before an instance is killed for its health."""
+        self._killed = fn
+
     def results(self, instance: Instance) -> list[Json]:
         """``healthCheckResults`` of its task: of each check that has been made."""
         watched = self._watched.get(instance.id)
@@ -242,6 +248,8 @@ class HealthChecks:
     def _kill(self, instance: Instance, health: Health) -> None:
         if instance.condition == c.UNREACHABLE:
             return
+        reason = health.last_failure_cause or "unknown"
+        self._killed(instance, reason)
         self._bus.publish(
             "unhealthy_instance_kill_event",
             {
@@ -249,7 +257,7 @@ class HealthChecks:
                 "taskId": instance.task_id,
                 "instanceId": instance.id,
                 "version": instance.version,
-                "reason": health.last_failure_cause or "unknown",
+                "reason": reason,
                 "host": instance.host,
                 "slaveId": instance.agent_id,
             },

@@ -59,6 +59,7 @@ class LaunchQueue:
         self._telling = False
         self.entries: dict[str, Entry] = {}
         tracker.subscribe(self._instance_changed)
+        limiter.on_move(self._delay_moved)
 
     def add(self, app: App, count: int) -> list[Instance]:
         """Launch this many instances of it when there are offers."""
@@ -105,6 +106,11 @@ class LaunchQueue:
                 self._tell()
         else:
             self.take(instance)
+
+    def _delay_moved(self, app_id: str) -> None:
+        """It may have been due, and is not any more: then nobody else would wake up for it."""
+        if app_id in self.entries:
+            self._tell()
 
     def _tell(self) -> None:
         """Once for everything that changes in one go."""

@@ -73,6 +73,7 @@ class Term:
         self.updates = UpdateProcessor(clock, self.tracker, self.limiter, self.kills, bus, self.call, self.groups.app)
         self.health = HealthChecks(self.tracker, self.kills, bus, prober, lambda: self.ready)
         self.updates.on_mesos_health(self.health.mesos_checked)
+        self.health.on_kill(self.updates.unhealthy)
         self.offers = OfferProcessor(
             clock, self.tracker, self.queue, self.call, options.matching, options, rng,
             lambda app: enforces_role(app.id, self.groups.root, options.specs),

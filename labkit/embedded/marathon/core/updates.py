@@ -152,6 +152,11 @@ class UpdateProcessor:
         self.last_failures[instance.app_id] = failure
         return ("taskFailures", instance.app_id, failure)
 
+    def unhealthy(self, instance: Instance, reason: str) -> None:
+        """A task that is killed for its health is the app's last failure, too (``TaskFailure.scala``)."""
+        status = {"state": "TASK_KILLED", "message": f"Task was killed since health check failed. Reason: {reason}"}
+        self._tracker.save(instance, self._failure(instance, status, instance.condition, self._clock.time()))
+
     def _publish_status(self, instance: Instance, status: Json) -> None:
         self._bus.publish(
             "status_update_event",

@@ -109,6 +109,9 @@ async def test_an_unhealthy_task_is_killed(play: Play) -> None:
     kinds = play.kinds()
     assert "failed_health_check_event" in kinds
     assert "unhealthy_instance_kill_event" in kinds
+    failure = (await play.call("GET", "/v2/apps//web"))[1]["app"]["lastTaskFailure"]
+    assert (failure["taskId"], failure["state"]) == (task, "TASK_KILLED")
+    assert failure["message"].startswith("Task was killed since health check failed. Reason: ")
 
 
 async def test_an_executors_health_checks_count_for_a_deployment(play: Play) -> None:
@@ -200,3 +203,19 @@ async def test_a_marathon_can_be_stopped_and_started_and_lose_its_power() -> Non
         await play.clock.advance(2)
         status, _ = await play.call("GET", "/v2/apps//web", at=1)
         assert status == 200
+
+
+async def test_an_app_whose_delay_begins_anew_is_not_forgotten(play: Play) -> None:
+    """A new task's sign of life moves the delay of its app: what still waits must be woken at the new time."""
+    await play.call("POST", "/v2/apps", app(instances=3, constraints=[["hostname", "UNIQUE"]], backoffSeconds=1))
+    await play.clock.settle()
+    _, second = await play.run_all("a1", "a2")
+    await play.say(second["task_id"]["value"], "TASK_FAILED", "a2")
+    await play.clock.advance(1.5)  # due, and offers are wanted
+    await play.call("POST", "/v2/apps", app("/other"))  # once more, a second after the last time
+    await play.clock.advance(0.1)
+    await play.run_all("a2")
+    await play.clock.advance(5)
+    wishes = [call["type"] for call in play.driver.taken() if call["type"] in ("REVIVE", "SUPPRESS")]
+    assert wishes[-1] == "REVIVE"
+    assert len(await play.run_all("a3")) == 1
