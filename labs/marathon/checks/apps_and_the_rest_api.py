@@ -103,8 +103,8 @@ LAB = Lab(
                 "can do whatever you can. That is why Marathon asks for a password.",
             },
             why="Marathon is older than the container boom, and Mesos does not insist on images: a *task* is a "
-            "command, and a container is one way to wrap it. The agent made a **sandbox** folder, started a shell in it, "
-            "and keeps what it writes in `stdout` and `stderr`.",
+            "command, and a container is one way to wrap it. The agent made a **sandbox** folder, started a shell in "
+            "it, and keeps what it writes in `stdout` and `stderr`.",
         ),
         Step(
             id="its-own-words",
