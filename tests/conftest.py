@@ -35,6 +35,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(what): needs docker, browser, kind, zookeeper… (see LABKIT_REQUIRE)")
+    config.addinivalue_line("markers", "holds(page…): where it is written that it must be so (support.documents)")
     present.required()
 
 

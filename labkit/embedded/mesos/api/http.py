@@ -87,7 +87,7 @@ async def stream(request: web.Request, line: Subscription, gate: Gate) -> web.St
                 data = b"".join(waiting)
                 waiting.clear()
                 await response.write(data)
-            elif ended:
+            if ended and not waiting:  # the last words may have come together with the end
                 break
         await response.write_eof()
     except ConnectionError:

@@ -7,6 +7,7 @@ answered by any other master with a redirect, or 503 while there is no leader; w
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -181,10 +182,12 @@ def _leaders(show: Callable[[Master, Leadership, Mapping[str, str]], Any]) -> Ha
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    """A ``size_t``: what is below zero is next to endless, and ``limit=-1`` means all (as avmesos-cli has it)."""
     try:
-        return max(0, int(query.get(name, default)))
+        value = int(query.get(name, default))
     except ValueError:
         return default
+    return value if value >= 0 else sys.maxsize
 
 
 def _show_tasks(master: Master, lead: Leadership, query: Mapping[str, str]) -> Json:
