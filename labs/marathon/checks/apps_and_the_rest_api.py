@@ -77,7 +77,7 @@ LAB = Lab(
             title="Post an app",
             task="Send the app of the cell above to Marathon: `requests.post(f'{url}/v2/apps', json=hello)`. Or in a "
             "terminal:\n\n"
-            "`curl -X POST \"$MARATHON_URL/v2/apps\" -H 'Content-Type: application/json' -d @hello.json`",
+            "`curl -X POST \"$MARATHON_URL/v2/apps\" -H 'Content-Type: application/json' -d 'THAT JSON'`",
             check=hello_runs,
             solution=post_hello,
             hints=(
