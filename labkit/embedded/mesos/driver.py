@@ -225,7 +225,7 @@ class SchedulerDriver:
             self._retry()
             return
         self._line = answer
-        answer.attach(lambda event: self._arrive(epoch, event), lambda: self._broken(epoch))
+        answer.attach(lambda event: self._arrive(epoch, event), lambda: self._hung_up(epoch))
 
     # -- events
 
@@ -290,6 +290,17 @@ class SchedulerDriver:
             return
         if not self._fleet.connected(self.machine, master.machine):
             self._broken(self._epoch)
+
+    def _hung_up(self, epoch: int) -> None:
+        """The master has closed the stream. What it said before that, perhaps why, arrives first."""
+        if epoch == self._epoch and self._events and self._master is not None:
+            self._clock.call_later(self._fleet.delay(self._master.machine, self.machine), self._closed, epoch)
+        else:
+            self._broken(epoch)
+
+    def _closed(self, epoch: int) -> None:
+        if not self._held(epoch, self._closed):
+            self._broken(epoch)
 
     def _broken(self, epoch: int) -> None:
         if epoch == self._epoch and self._running:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 FRAMEWORK = "framework-id"
+REMOVED = "Framework has been removed"
 MakeDriver = Callable[..., Any]  # (framework, received, connected, disconnected) -> a SchedulerDriver
 
 
@@ -188,7 +189,14 @@ class Term:
         self.updates.process(event["update"]["status"])
 
     def _error(self, event: Json) -> None:
-        """Mesos has ended the framework: the next leader begins a new one."""
+        """Mesos wants it no more. Was the framework torn down, then the next leader begins a new one.
+
+        By the words alone, as ``MarathonScheduler.error`` has it: a scheduler that was only taken over from ("Framework
+        failed over") must leave the id to its successor.
+        """
+        if event.get("error", {}).get("message") != REMOVED:
+            self._gave_up()
+            return
         self.framework_id = None
         stored = self.store.save([(FRAMEWORK, "id", None)])
         stored.add_done_callback(lambda _: self._gave_up())
