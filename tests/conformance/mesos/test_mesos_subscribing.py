@@ -167,7 +167,7 @@ def test_teardown_ends_the_stream_and_its_tasks(cluster: MesosCluster, scheduler
     task = scheduler.running()
     scheduler.told("TEARDOWN")
     assert scheduler.stream.ended.wait(10)
-    gone = until(lambda: _shown(cluster, scheduler.id, "completed_frameworks"))
+    gone = until(lambda: _shown(cluster, scheduler.id, "completed_frameworks")) or {}
     assert [one["id"] for one in gone["completed_tasks"]] == [task["task_id"]["value"]]
     until(cluster.idle, what="its resources are given back")
 

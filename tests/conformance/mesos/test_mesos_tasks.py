@@ -38,7 +38,7 @@ def _stdout(cluster: MesosCluster, task: Json, name: str = "stdout") -> str:
 @holds(LAUNCH, UPDATE)
 def test_a_task_starts_runs_and_ends(scheduler: Scheduler) -> None:
     task = scheduler.launch("exit 0")
-    states = []
+    states: list[str] = []
     while not states or states[-1] != "TASK_FINISHED":
         status = scheduler.status(task)
         states.append(status["state"])

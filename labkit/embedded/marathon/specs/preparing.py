@@ -108,10 +108,14 @@ def root_errors(root: Group, original: Group | None = None) -> Details:
     found: Details = []
     if dependencies.has_cycle(root):
         found.append(("/", "Dependency graph has cyclic dependencies."))
-    for index, group in enumerate(root.all_groups()):
+    groups = list(root.all_groups())
+    strays = {key for group in groups for key in group.groups if paths.parent(key) != group.id}
+    for index, group in enumerate(groups):
         path = "/" if index == 0 else f"/groups({index - 1})"
         if any(key in group.apps for key in group.groups):
             found.append((path, "Groups and Applications may not have the same identifier."))
+        if group.id in strays:
+            found.append((path, "Group has to be child of groups with parent id"))
         for key in group.apps:
             if paths.parent(key) != group.id:
                 found.append((f"/apps{key}", "App has to be child of group with parent id"))
