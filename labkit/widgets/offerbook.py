@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 Json = dict[str, Any]
@@ -48,9 +48,9 @@ ORDERS = (
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An offer that waits for an answer."""
+    """What is offered of an agent, and waits for an answer: one offer, or several that add up to a card."""
 
-    id: str
+    ids: tuple[str, ...]
     agent_id: str
     machine: str  # its agent's attribute of that name, else its host name
     cpus: float
@@ -67,7 +67,19 @@ class Held:
             if resource["name"] in amounts:
                 amounts[resource["name"]] += float(resource["scalar"]["value"])
         machine = attributes.get("machine") or str(offer.get("hostname", ""))
-        return cls(offer["id"]["value"], offer["agent_id"]["value"], machine, **amounts, attributes=attributes, at=at)
+        return cls(
+            (offer["id"]["value"],), offer["agent_id"]["value"], machine, **amounts, attributes=attributes, at=at
+        )
+
+    def __add__(self, other: Held) -> Held:
+        """Both, of the same agent: one ACCEPT may use several offers of an agent together."""
+        return replace(
+            self,
+            ids=(*self.ids, *other.ids),
+            cpus=self.cpus + other.cpus,
+            mem=self.mem + other.mem,
+            at=min(self.at, other.at),
+        )
 
 
 @dataclass(slots=True)
@@ -108,6 +120,16 @@ class Book:
         self.state, self.words = "off", "not subscribed"
         self.log: deque[tuple[float, str]] = deque(maxlen=LOG)
 
+    def cards(self) -> list[Held]:
+        """What is in hand, a card for each agent, by machine.
+
+        When a task ends while its agent's rest is out on offer, what it had comes as an offer of its own.
+        """
+        found: dict[str, Held] = {}
+        for held in self.offers.values():
+            found[held.agent_id] = found[held.agent_id] + held if held.agent_id in found else held
+        return sorted(found.values(), key=lambda held: held.machine)
+
     # -- what the master says ---------------------------------------------------------------------------------------
 
     def heard(self, event: Mapping[str, Any], now: float) -> None:
@@ -131,7 +153,7 @@ class Book:
 
     def _offered(self, held: Sequence[Held], now: float) -> None:
         for one in held:
-            self.offers[one.id] = one
+            self.offers[one.ids[0]] = one
             self.away.pop(one.machine, None)
         told = ", ".join(f"{one.machine} {one.cpus:g} cpus" for one in held)
         self.note(now, f"OFFERS {told}")
@@ -156,8 +178,8 @@ class Book:
     # -- what is answered -------------------------------------------------------------------------------------------
 
     def accepted(self, held: Held, tasks: Sequence[tuple[str, str]], now: float) -> None:
-        """An offer is used for (task id, order) each."""
-        self.offers.pop(held.id, None)
+        """A card is used for (task id, order) each."""
+        self._drop(held)
         for task_id, name in tasks:
             wants = self.orders[name].wants
             suits = all(held.attributes.get(key) == value for key, value in wants.items())
@@ -166,11 +188,15 @@ class Book:
         self.note(now, f"→ ACCEPT {held.machine}: LAUNCH {told}")
 
     def declined(self, held: Sequence[Held], seconds: float, until: float, now: float) -> None:
-        """Offers are given back; not to be seen again for so many seconds, which end at ``until``."""
+        """Cards are given back; not to be seen again for so many seconds, which end at ``until``."""
         for one in held:
-            self.offers.pop(one.id, None)
+            self._drop(one)
             self.away[one.machine] = until
         self.note(now, f"→ DECLINE {', '.join(one.machine for one in held)}: refuse_seconds {seconds:g}")
+
+    def _drop(self, held: Held) -> None:
+        for one in held.ids:
+            self.offers.pop(one, None)
 
     def revived(self, now: float) -> None:
         self.away.clear()
@@ -213,14 +239,14 @@ class Book:
             "words": self.words,
             "offers": [
                 {
-                    "id": held.id,
+                    "id": held.agent_id,
                     "machine": held.machine,
                     "cpus": held.cpus,
                     "mem": held.mem,
                     "attributes": [f"{key}: {value}" for key, value in held.attributes.items() if key != "machine"],
                     "at": held.at,
                 }
-                for held in sorted(self.offers.values(), key=lambda held: held.machine)
+                for held in self.cards()
             ],
             "away": [{"machine": machine, "until": until} for machine, until in sorted(self.away.items())],
             "orders": [_order(order, latest.get(order.name)) for order in self.orders.values()],

@@ -71,9 +71,9 @@ class Desk(anywidget.AnyWidget):
 
     @property
     def offers(self) -> list[Held]:
-        """The offers in hand, by machine."""
+        """What is in hand, a card for each agent, by machine."""
         with self._lock:
-            return sorted(self._book.offers.values(), key=lambda held: held.machine)
+            return self._book.cards()
 
     def subscribe(self) -> None:
         """Become a framework. Does nothing when one is already."""
@@ -92,7 +92,7 @@ class Desk(anywidget.AnyWidget):
         self._show()
 
     def accept(self, offer: Held | str, *orders: str) -> None:
-        """Launch a task for each order with this offer; what is left of it goes back to the master."""
+        """Launch a task for each order with this card (or that of this machine); the rest goes back to the master."""
         with self._lock:
             held = self._held(offer)
             unknown = [name for name in orders if name not in self._book.orders]
@@ -103,7 +103,7 @@ class Desk(anywidget.AnyWidget):
             self._call(
                 "ACCEPT",
                 accept={
-                    "offer_ids": [{"value": held.id}],
+                    "offer_ids": [{"value": one} for one in held.ids],
                     "operations": [{"type": "LAUNCH", "launch": {"task_infos": infos}}],
                     "filters": {"refuse_seconds": 0.0},  # what is left over may be offered again at once
                 },
@@ -118,10 +118,8 @@ class Desk(anywidget.AnyWidget):
             held = [self._held(offer) for offer in given]
             if not held:
                 return
-            self._call(
-                "DECLINE",
-                decline={"offer_ids": [{"value": one.id} for one in held], "filters": {"refuse_seconds": seconds}},
-            )
+            ids = [{"value": one} for card in held for one in card.ids]
+            self._call("DECLINE", decline={"offer_ids": ids, "filters": {"refuse_seconds": seconds}})
             now = self._clock()
             self._book.declined(held, seconds, now + seconds / self._speed(), now)
         self._show()
@@ -171,11 +169,11 @@ class Desk(anywidget.AnyWidget):
     # -- how ----------------------------------------------------------------------------------------------------------
 
     def _held(self, offer: Held | str) -> Held:
-        wanted = offer.id if isinstance(offer, Held) else offer
-        for held in self._book.offers.values():
-            if wanted in (held.id, held.machine):
+        wanted = offer.agent_id if isinstance(offer, Held) else offer
+        for held in self._book.cards():
+            if wanted in (held.agent_id, held.machine):
                 return held
-        raise UsageError(f"there is no offer {wanted!r} in hand any more")
+        raise UsageError(f"there is no offer of {offer.machine if isinstance(offer, Held) else offer} in hand any more")
 
     def _call(self, kind: str, **fields: Any) -> None:
         if self._connection is None:

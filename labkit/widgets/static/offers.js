@@ -1,6 +1,7 @@
 // The offers desk (labkit/widgets/offerdesk.py). Cards and orders are kept by key and changed in place, so that a box that
 // is ticked stays ticked, and a button keeps its focus, while the cluster moves on.
 
+const STATES = { off: "○ not a framework", connecting: "… connecting", on: "● subscribed", lost: "✕ connection lost" };
 const REFUSE = [["5", "5 s"], ["30", "30 s"], ["120", "2 min"]];
 
 function h(spec, props = {}, ...children) {
@@ -92,16 +93,16 @@ function render({ model, el }) {
     picks.append(boxes);
     const chosen = () => [...boxes.querySelectorAll("input:checked")].map((box) => box.value);
     picks.addEventListener("change", () => { accept.disabled = !chosen().length; });
-    const made = h("article.desk-card", { tabIndex: -1, "aria-label": `offer of ${offer.machine}` },
+    const cpus = h("b");
+    const mem = h("b");
+    const made = h("article.desk-card", { "aria-label": `offer of ${offer.machine}` },
       h("div.desk-head", {}, h("strong", {}, offer.machine), held),
-      h("div.desk-amounts", {},
-        h("span", {}, h("b", {}, String(+offer.cpus.toFixed(2))), " cpus"),
-        h("span", {}, h("b", {}, String(Math.round(offer.mem))), " MiB")),
+      h("div.desk-amounts", {}, h("span", {}, cpus, " cpus"), h("span", {}, mem, " MiB")),
       h("div.desk-muted", {}, offer.attributes.join(" · ")),
       picks,
       h("div.desk-answers", {}, accept, h("span", {}, decline, " for ", seconds)));
     made.dataset.machine = offer.machine;
-    Object.assign(made, { lkHeld: held, lkBoxes: boxes, lkAccept: accept, lkChosen: chosen });
+    Object.assign(made, { lkHeld: held, lkCpus: cpus, lkMem: mem, lkBoxes: boxes, lkAccept: accept, lkChosen: chosen });
     return made;
   }
 
@@ -109,6 +110,8 @@ function render({ model, el }) {
     const open = view.orders.filter((order) => ["open", "failed"].includes(order.state));
     keyed(cards, view.offers, (offer) => offer.id, card, (made, offer) => {
       made.lkAt = offer.at;
+      setText(made.lkCpus, String(+offer.cpus.toFixed(2)));
+      setText(made.lkMem, String(Math.round(offer.mem)));
       keyed(made.lkBoxes, open, (order) => order.name,
         (order) => h("label", {}, h("input", { type: "checkbox", value: order.name }), ` ${order.name} `,
           h("span.desk-muted", {}, order.needs + (order.wants ? `, ${order.wants}` : ""))), () => {});
@@ -134,7 +137,7 @@ function render({ model, el }) {
     const view = model.get("view");
     ahead = Date.now() / 1000 - model.get("now");
     root.dataset.state = view.state;
-    setText(state, { off: "○ not a framework", connecting: "… connecting", on: "● subscribed", lost: "✕ connection lost" }[view.state]);
+    setText(state, STATES[view.state]);
     setText(words, view.state === "off" ? "" : view.words);
     subscribe.disabled = view.state !== "off";
     for (const one of [revive, begin]) one.disabled = view.state !== "on";

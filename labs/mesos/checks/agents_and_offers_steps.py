@@ -28,6 +28,7 @@ from .common import (
 HUNGRY = "/hungry"
 FILTERS = "allocator/mesos/offer_filters/roles/*/active"
 ERRORS = "master/tasks_error"
+PAUSE = 2.0  # seconds without an offer: between two rounds of the master's allocator everybody's hands are empty
 SUBSCRIBE_FIRST = NotYet("you are no framework yet", "Press **Subscribe** at the desk.")
 
 
@@ -111,11 +112,14 @@ def _holds_everything(context: Context) -> bool:
 
 @asks
 def tea_served(context: Context) -> Verdict:
-    if mine(context) is None:
+    me = mine(context)
+    if me is None:
         return SUBSCRIBE_FIRST
     found = my_tasks(context, "tea")
     if not found:
         return NotYet("no task `tea` runs", "Tick `tea` on a card, and press **Accept**.")
+    if not any(offer["slave_id"] == found[0]["slave_id"] for offer in me["offers"]):
+        return NotYet("`tea` runs; what it left over is with the master", "A second. Watch the cards.")
     context.memory["tea"] = found[0]["id"]
     context.memory["errors"] = metrics(context).get(ERRORS, 0.0)
     where = machine_by_id(context).get(found[0]["slave_id"], "an agent")
@@ -129,11 +133,8 @@ def serve_tea(context: Context) -> None:
     desk.accept(desk.offers[0], "tea")
 
 
-@quietly(None)
-def what_of_the_rest(context: Context) -> str | None:
-    found = mine(context)
-    there = found is not None and any(offer["resources"]["cpus"] % 1 for offer in found["offers"])
-    return "It is offered again, without what the task has" if there else None
+def what_of_the_rest(context: Context) -> str:
+    return "It is offered again, without what the task has"  # the check has seen it
 
 
 @asks
@@ -192,17 +193,25 @@ def all_declined(context: Context) -> Verdict:
     if found is None:
         return SUBSCRIBE_FIRST
     if found["offers"]:
+        context.memory.pop("empty since", None)
         return NotYet(f"you hold {len(found['offers'])} offers", "Choose **30 s** on each card, and press **Decline**.")
     filters = metrics(context).get(FILTERS, 0.0)
     if not filters:
         return NotYet("you hold no offers, and no filter is in force", "They will be back in a second: decline them.")
-    context.memory["declined"] = time.time()
+    now = time.time()
+    since = float(context.memory.setdefault("empty since", now))
+    if now - since < PAUSE:
+        return NotYet("you hold no offers just now", "Let us see whether it stays like that.")
+    context.memory["declined"] = since
     return Passed(f"you hold nothing; {filters:g} filters are in force at the master")
 
 
 def decline_all(context: Context) -> None:
+    import time
+
     from labkit import widgets
 
+    time.sleep(1.5)  # what is left of an offer that was used comes back within a second
     widgets.offers(context.sandbox).decline(seconds=30)
 
 

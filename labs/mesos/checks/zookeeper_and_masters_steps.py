@@ -270,6 +270,8 @@ def no_quorum(context: Context) -> Verdict:
     try:
         still = leader(context)
     except NO_ANSWER as error:
+        if getattr(error, "status", 0) != 503:
+            return NotYet(str(error), "The one that led has ended itself; it is started again, and finds no quorum.")
         count = answering(context)
         if count != 3:
             return NotYet(f"{count} of three tasks answer", "Were they stopped?")
