@@ -66,10 +66,14 @@ class Leadership:
             log.info("%s cannot stand for election yet: %s", self.host_port, error)
             await self._come_back()
 
-    async def withdraw(self) -> None:
-        """Stop for good: give up the leadership and the place in the queue."""
+    def resign(self) -> None:
+        """Lead no more and do not stand again; :meth:`withdraw` still has to tell the others."""
         self._stopped = True
         self.lost()
+
+    async def withdraw(self) -> None:
+        """Stop for good: give up the leadership and the place in the queue."""
+        self.resign()
         await self._election.withdraw()
         self._chores.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import random
 import traceback
@@ -332,7 +333,8 @@ async def live(folder: Path, seed: int, operations: list[Operation]) -> History:
         world = await WorldByHand.up(folder, seed)
         watchdog.attach(world)
         own = world.credentials
-        headers = {"Authorization": aiohttp.encode_basic_auth(own.user, own.password)}
+        coded = base64.b64encode(f"{own.user}:{own.password}".encode()).decode()
+        headers = {"Authorization": f"Basic {coded}"}
         try:
             async with aiohttp.ClientSession(headers=headers) as session:
                 history = History(world, watchdog, session)

@@ -50,7 +50,7 @@ def _running(world: WorldByHand) -> dict[str, Run]:
 
 def _agents(world: WorldByHand, watchdog: Watchdog) -> Found:
     """The leading master has every agent, knows what runs there, and waits for no word about it."""
-    lead = world.assembly.masters[world.assembly.leading_machine()].leading
+    lead = next(each.leading for each in world.assembly.masters.values() if each.leading is not None)
     for name, agent in world.assembly.agents.items():
         found = lead.agents.get(agent.id)
         if found is None or not found.active:
@@ -67,7 +67,7 @@ def _agents(world: WorldByHand, watchdog: Watchdog) -> Found:
 
 
 def _apps(world: WorldByHand, watchdog: Watchdog) -> Found:
-    """Marathon's apps have as many instances as they want, of the version that they want, healthy, where they may be."""
+    """Marathon's apps have as many instances as they want, healthy, and where they may be."""
     term = world.assembly.leading_marathon().term
     if term.deployments.running:
         yield f"deployments go on: {[each.as_json()['currentActions'] for each in term.deployments.running.values()]}"
@@ -82,7 +82,8 @@ def _apps(world: WorldByHand, watchdog: Watchdog) -> Found:
             yield f"Marathon believes in {missing}, which no agent runs"
         rule = BY_APP[app.id].rule
         if rule is not None and good:
-            counts = Counter(watchdog.value(each, rule.attribute) for each in good)
+            new = [each for each in good if each.app.config_version == app.config_version]
+            counts = Counter(watchdog.value(each, rule.attribute) for each in new)
             if not rule.always(counts):
                 yield f"{app.id} is at {dict(counts)} in spite of {rule.body}"
 

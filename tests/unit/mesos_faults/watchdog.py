@@ -82,7 +82,8 @@ class Watchdog:
                         watchdog.heard[status["task_id"]["value"]].append(status["state"])
                     received(event)
 
-                super().__init__(machine, *before, told, **more)
+                given = (machine, *before, told)
+                super().__init__(*given, **more)
 
         return Line
 
@@ -119,8 +120,8 @@ class Watchdog:
         self._must(sorted(held) == sorted(lead.offers.all), "offers are in the books of nobody, or of two")
         for framework in lead.frameworks:
             for task in framework.tasks.values():
-                agent = lead.agents.get(task.agent_id)
-                there = agent.task(framework.id, task.id) if agent is not None else None
+                where = lead.agents.get(task.agent_id)
+                there = where.task(framework.id, task.id) if where is not None else None
                 self._must(there is task, "the agent's books do not have", task.id, "of", framework)
 
     def _share(self, lead: Leadership, agent: model.Agent) -> None:
@@ -129,7 +130,8 @@ class Watchdog:
         used, offered, free = agent.used_resources, agent.offered_resources, lead.allocator.free(agent.id)
         self._must(used == total(task.resources for task in running), agent, "counts", used, "as used")
         self._must(used + offered + free == agent.total, agent, "has", used, "used,", offered, "offered,", free, "free")
-        spans = [span for item in (*running, *agent.offers.values()) for span in item.resources.spans()]
+        held = [*(task.resources for task in running), *(offer.resources for offer in agent.offers.values())]
+        spans = [span for resources in held for span in resources.spans()]
         self._must(_apart([*spans, *free.spans()]), agent, "gives a port twice:", sorted(spans))
 
     # -- agents

@@ -40,7 +40,9 @@ def _anything(counts: Counter[str]) -> bool:
 RULES = {
     "UNIQUE": Rule(["hostname", "UNIQUE"], lambda value, counts, wanted: not counts[value], _distinct),
     "CLUSTER": Rule(
-        ["rack", "CLUSTER", "rack-1"], lambda value, counts, wanted: value == "rack-1", lambda counts: counts.keys() <= {"rack-1"}
+        ["rack", "CLUSTER", "rack-1"],
+        lambda value, counts, wanted: value == "rack-1",
+        lambda counts: counts.keys() <= {"rack-1"},
     ),
     "GROUP_BY": Rule(
         ["zone", "GROUP_BY", "3"], lambda value, counts, wanted: counts[value] < -(-wanted // 3), _anything

@@ -97,16 +97,20 @@ class Marathon:
         leadership, self.leadership = self.leadership, None
         if leadership is None:
             return
-        term = self.term
+        # ZooKeeper may take its time to answer, and somebody may start it again meanwhile: that is another process
+        # with a session of its own, and nothing below may touch it.
+        term, detector, session = self.term, self._detector, self._session
+        self._detector = self._session = None
+        self._chores.cancel()
+        leadership.resign()
         await self.server.stop()
         await leadership.withdraw()
         if term is not None:
             await term.end()
-        if self._detector is not None:
-            self._detector.close()
-        if self._session is not None:
-            await self._session.close()
-        self._chores.cancel()
+        if detector is not None:
+            detector.close()
+        if session is not None:
+            await session.close()
 
     def _fell(self) -> None:
         """As a process that ends and is started again by its supervisor: what its session held expires with it."""

@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 RETRY_MAX = 60.0  # seconds between two attempts at most
 PING_TIMEOUT = 75.0  # without a ping; the master says its own when it registers
+THAW_LOOK = 0.1  # how often the timers of a frozen machine look whether it goes on
 
 
 class LeaderDetector(Protocol):
@@ -128,8 +129,16 @@ class Registration:
             self._retry.cancel()
         self._retry = self._clock.call_later(delay, self._try, most)
 
+    @property
+    def _frozen(self) -> bool:
+        """A frozen machine says nothing: what it would say now might not be true when it thaws."""
+        return self._fleet.gate(self._me.machine).closed
+
     def _try(self, most: float) -> None:
         self._retry = None
+        if self._frozen:
+            self._retry = self._clock.call_later(THAW_LOOK, self._try, most)
+            return
         if self.master is None or self.registered:
             return
         name, body = self._message()
@@ -174,6 +183,9 @@ class Registration:
     def _no_ping(self) -> None:
         """As if the leader had just been detected."""
         self._patience = None
+        if self._frozen:  # what the master has sent meanwhile arrives first
+            self._patience = self._clock.call_later(THAW_LOOK, self._no_ping)
+            return
         log.info("%s: no pings from the master within %gsecs", self._me, self._ping_timeout)
         if self._detector is not None:
             self._detected(self._detector, self._detector.leader)

@@ -12,7 +12,7 @@ from labkit.embedded.mesos.batch.jobs import Attempt, Job, Spec
 from labkit.embedded.mesos.resources import Resources
 from labkit.embedded.mesos.tasks import is_terminal
 from labkit.embedded.runtime.chores import Chores
-from labkit.embedded.runtime.clock import Clock
+from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.listeners import Listener
 from labkit.embedded.runtime.machines import Fleet
@@ -28,6 +28,7 @@ Json = dict[str, Any]
 
 PORT = 8088  # that of YARN's ResourceManager
 REFUSE = 1.0  # seconds for which an offer that does not suit is not made again
+FIRST_ASK, ASK = 15.0, 300.0  # seconds until it asks again for tasks of which it has not heard: twice as long each time
 MAX_JOBS = 100  # that are over and still listed
 REMOVED = "Framework has been removed"  # how a master refuses one that was torn down
 NO_FAULT = frozenset(("TASK_LOST", "TASK_DROPPED", "TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_KILLED"))
@@ -76,6 +77,8 @@ class Batch:
         self._keeper = Keeper(storage, machine) if storage is not None else None
         self._listener: Listener | None = None
         self._suppressed = False
+        self._unheard: dict[str, str] = {}  # tasks and their agents: nothing was said of them since it subscribed
+        self._asking: Timer | None = None
         self._number = 0
         self._framework_id: str | None = None
         self._chores = Chores()
@@ -106,6 +109,7 @@ class Batch:
         if not self.running:
             return
         self.running = False
+        self._heard_of_all()
         if self._listener is not None:
             self._listener.shut()
             self._listener = None
@@ -218,13 +222,28 @@ class Batch:
                 self._keeper.put("batch", "framework", lambda: {"id": given})
         self._suppressed = False
         self._want()
-        known = [
-            {"task_id": {"value": task_id}, "agent_id": {"value": agent}}
-            for job in self.jobs.values()
-            for task_id, agent in job.running.items()
-        ]
-        if known:
-            self._call({"type": "RECONCILE", "reconcile": {"tasks": known}})
+        self._unheard = {task_id: agent for job in self.jobs.values() for task_id, agent in job.running.items()}
+        self._ask(FIRST_ASK)
+
+    # -- what became of tasks
+
+    def _ask(self, pause: float) -> None:
+        """Explicit reconciliation: a new master says nothing of an agent that has not come back to it yet, so this is
+        done again until there is an answer for each task (``docs/reconciliation.md`` of Mesos)."""
+        unheard = self._unheard
+        self._heard_of_all()
+        if not unheard:
+            return
+        tasks = [{"task_id": {"value": task_id}, "agent_id": {"value": agent}} for task_id, agent in unheard.items()]
+        self._unheard = unheard
+        self._asking = self.clock.call_later(pause, self._ask, min(2 * pause, ASK))
+        self._call({"type": "RECONCILE", "reconcile": {"tasks": tasks}})
+
+    def _heard_of_all(self) -> None:
+        self._unheard = {}
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
 
     def _received(self, event: Json) -> None:
         kind = event["type"]
@@ -267,6 +286,7 @@ class Batch:
         if status.get("uuid"):
             fields = {key: status[key] for key in ("agent_id", "task_id", "uuid")}
             self._call({"type": "ACKNOWLEDGE", "acknowledge": fields})
+        self._unheard.pop(status["task_id"]["value"], None)
         attempt = Attempt.of(status["task_id"]["value"])
         job = self.jobs.get(f"job_{attempt.job:04}") if attempt is not None else None
         state = status["state"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -219,3 +220,19 @@ async def test_an_app_whose_delay_begins_anew_is_not_forgotten(play: Play) -> No
     wishes = [call["type"] for call in play.driver.taken() if call["type"] in ("REVIVE", "SUPPRESS")]
     assert wishes[-1] == "REVIVE"
     assert len(await play.run_all("a3")) == 1
+
+
+async def test_one_that_is_started_again_while_zookeeper_does_not_answer() -> None:
+    """Its end takes as long as ZooKeeper does; the process that is started meanwhile has a session of its own."""
+    async with Play() as play:
+        await play.subscribe()
+        first = play.leader
+        play.fleet.slow("master-1", 2.0)
+        play.fleet.pause("master-1")
+        stopping = asyncio.ensure_future(first.stop())
+        await play.clock.advance(3)
+        await first.start()
+        play.fleet.heal("master-1")
+        await play.clock.advance(60)
+        assert stopping.done()
+        assert first.is_leader

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ async def test_an_app_of_an_image_serves(world: World) -> None:
     marathon = world.assembly.leading_marathon()
     host, port = marathon.server.address
     own = world.assembly.credentials
-    auth = aiohttp.BasicAuth(own.user, own.password)
+    coded = base64.b64encode(f"{own.user}:{own.password}".encode()).decode()
+    headers = {"Authorization": f"Basic {coded}"}
     app = {
         "id": "/web",
         "instances": 2,
@@ -52,7 +54,7 @@ async def test_an_app_of_an_image_serves(world: World) -> None:
         "networks": [{"mode": "container/bridge"}],
         "healthChecks": [{"protocol": "HTTP", "path": "/", "intervalSeconds": 2}],
     }
-    async with aiohttp.ClientSession(auth=auth) as session, asyncio.timeout(20):
+    async with aiohttp.ClientSession(headers=headers) as session, asyncio.timeout(20):
         base = f"http://{host}:{port}"
         await _call(session, "POST", f"{base}/v2/apps", app)
         while True:

@@ -167,3 +167,18 @@ async def test_a_thousand_tasks(cluster: Cluster, capsys: pytest.CaptureFixture[
     with capsys.disabled():
         print(f"\n{count} image tasks: {spent / count * 1000:.2f} ms of CPU each, master, agent and framework together")
     assert spent / count < 0.01
+
+
+async def test_a_frozen_agent_says_nothing_that_is_not_true_when_it_thaws(cluster: Cluster) -> None:
+    """Tasks are under way to it when it freezes: it may not come back to the master with a list from before them."""
+    await cluster.clock.advance(1)
+    cluster.run("late", **IMAGE)
+    cluster.fleet.pause("agent-1")
+    await cluster.clock.advance(200)
+    cluster.fleet.heal("agent-1")
+    await cluster.clock.advance(200)
+    lead = cluster.masters["master-1"].leading
+    assert lead is not None
+    agent = lead.agents[cluster.agent.id]
+    known = {task.id for tasks in agent.tasks.values() for task in tasks.values()}
+    assert known == {run.task_id for run in cluster.agent.runs()}

@@ -142,3 +142,28 @@ async def test_jobs_over_http(house: House) -> None:
             async with session.request(method, path, data=body) as answer:
                 assert answer.status == status
                 assert (await answer.json())["message"]
+
+
+async def test_it_asks_for_its_tasks_until_it_has_heard_of_each(house: House) -> None:
+    """A new master knows nothing yet of the agents that have not come back to it, and says nothing of their tasks."""
+    house.batch.submit(parse({"maps": 2, "reduces": 0}))
+    house.offer("cpus:1;mem:128")
+    first, second = house.launched()
+    house.driver.disconnect()
+    house.driver.subscribe("F1")
+    house.driver.taken()
+
+    def asked() -> list[str]:
+        calls = [call["reconcile"]["tasks"] for call in house.driver.taken("RECONCILE")]
+        return [one["task_id"]["value"] for tasks in calls for one in tasks]
+
+    house.update(first, "TASK_RUNNING")
+    await house.clock.advance(16)
+    assert asked() == [second]
+    await house.clock.advance(31)
+    assert asked() == [second]
+    house.update(second, "TASK_GONE")
+    await house.clock.advance(1000)
+    assert asked() == []
+    house.offer("cpus:1;mem:128")
+    assert house.launched() == ["attempt_0001_m_000001_1"]
