@@ -49,9 +49,10 @@ def is_healthy(app: Json, task: Json, said: dict[str, bool]) -> bool:
         # which nobody checks, serve on until they are replaced. (marathon-lb itself takes them out at once.)
         said[task["id"]] = True
         return True
-    if "healthCheckResults" not in task:
+    results = task.get("healthCheckResults")
+    if not results:  # a Marathon that has just begun to lead has asked nobody yet
         return said.get(task["id"], False)
-    alive = any(result and result.get("alive") for result in task["healthCheckResults"] or ())
+    alive = any(result and result.get("alive") for result in results)
     said[task["id"]] = alive
     return alive
 

@@ -92,6 +92,9 @@ def test_only_the_healthy_get_traffic() -> None:
     assert ports_of(given, said=said) == [31000]
     del tasks[0]["healthCheckResults"]  # Marathon may leave them out: what was last said counts
     assert ports_of(given, said=said) == [31000]
+    for each in tasks:
+        each["healthCheckResults"] = []  # a new leader, which has asked nobody yet
+    assert ports_of(given, said=said) == [31000]
     assert only(given, said=said).mode == "http"
 
 
