@@ -15,7 +15,7 @@ import asyncio
 import errno
 import socket
 import weakref
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Iterable
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.addresses import AddressPool
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 BLOCKS = range(16, 251)  # S of 127.S: below are what people use by hand (127.0.0.1, 127.0.1.1, 127.0.0.53)
 CLAIM_PORT = 20127  # below Linux's range of ephemeral ports, so nobody gets it by chance
+CLAIM_TRIES, CLAIM_PAUSE = 20, 0.02  # of the wall clock
 CONNECT_TIMEOUT = 130.0  # seconds after which Linux gives up sending SYNs (tcp_syn_retries 6)
 EVERYWHERE = ""  # the machine of a listener that each machine has its own of: a virtual IP
 
@@ -77,7 +78,7 @@ class Network:
         network = cls(fleet, clock)
         raise_file_limit()
         network._find_out()
-        network._claim_block(preferred)
+        await network._take_block(preferred)
         network._unsubscribe = fleet.subscribe(network._plug_changed)
         return network
 
@@ -122,10 +123,19 @@ class Network:
                 "ports are found."
             )
 
-    def _claim_block(self, preferred: int | None) -> None:
-        candidates = list(BLOCKS)
+    async def _take_block(self, preferred: int | None) -> None:
+        """The block of before, if it comes free soon: an engine that was killed may leave a child that is just ending,
+        and addresses that move are a nuisance to whoever has written them down."""
         if preferred is not None and preferred in BLOCKS:
-            candidates.insert(0, preferred)
+            for _ in range(CLAIM_TRIES):
+                if self._claim_block([preferred]):
+                    return
+                await asyncio.sleep(CLAIM_PAUSE)
+        if not self._claim_block(BLOCKS):
+            raise OSError(errno.EADDRINUSE, "all 235 loopback blocks 127.16 to 127.250 are taken by other sandboxes")
+
+    def _claim_block(self, candidates: Iterable[int]) -> bool:
+        """Take the first of these that nobody has."""
         for number in candidates:
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             try:
@@ -135,8 +145,8 @@ class Network:
                 sock.close()
                 continue
             self._claim, self.block = sock, f"127.{number}"
-            return
-        raise OSError(errno.EADDRINUSE, "all 235 loopback blocks 127.16 to 127.250 are taken by other sandboxes")
+            return True
+        return False
 
     def machine_address(self, index: int) -> str:
         """The address of the ``index``-th machine."""

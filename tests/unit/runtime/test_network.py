@@ -48,6 +48,18 @@ async def test_two_sandboxes_never_share_a_block_and_one_gets_its_own_back() -> 
         await network.close()
 
 
+async def test_a_block_that_comes_free_soon_is_waited_for() -> None:
+    """An engine that was killed may leave a child behind that is just ending."""
+    clock = ManualClock()
+    first = await Network.open(Fleet(clock), clock)
+    number = int(first.block.partition(".")[2])
+    asyncio.get_running_loop().call_later(0.05, lambda: first._claim and first._claim.close())
+    second = await Network.open(Fleet(clock), clock, number)
+    assert second.block == first.block
+    await first.close()
+    await second.close()
+
+
 def test_a_pool_gives_every_address_once_and_lets_a_freed_one_rest() -> None:
     pool = AddressPool("127.16.32.0/29")
     assert pool.gateway == "127.16.32.1"
