@@ -10,6 +10,7 @@ import pytest
 from support.until import until
 
 from labkit.guide import Ask, Context, Hint, Lab, NotYet, Passed, Prediction, Progress, Recap, Step, open_lab
+from labkit.guide.source import solution_text
 
 
 def has(thing: str):
@@ -153,6 +154,17 @@ def test_a_crashing_button_is_shown_in_the_panel(opened):
     panel._received(panel, {"do": "dance"}, [])
     assert told.wait(10)
     assert "dance" in panel.problem
+
+
+def test_a_solution_takes_from_the_notebook_what_a_cell_simply_has():
+    def solution(context):
+        import time
+
+        from __main__ import call
+
+        call(context.client, time.time())
+
+    assert solution_text(solution, "swarm") == "import time\n\ncall(swarm.client, time.time())"
 
 
 def test_the_solution_reads_like_a_cell(opened):
