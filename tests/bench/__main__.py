@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import graph, kubernetes, swarm
+from bench import graph, kubernetes, marathon, swarm
 from bench.table import Table
 from support import present
 
@@ -23,7 +23,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="lab bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="each measurement once")
     parser.add_argument("--embedded-only", action="store_true", help="leave the real engines out")
-    parser.add_argument("--only", choices=("swarm", "kubernetes", "graph"), default="", help="a part of it")
+    parser.add_argument("--only", choices=("swarm", "kubernetes", "marathon", "graph"), default="", help="a part of it")
     options = parser.parse_args()
     rounds = 1 if options.quick else 5
     real = None
@@ -44,6 +44,8 @@ def main() -> int:
             swarm.measure(table, rounds, real)
         if options.only in ("", "kubernetes"):
             kubernetes.measure(table, rounds, real_kind)
+        if options.only in ("", "marathon"):
+            marathon.measure(table, rounds)
     if options.only in ("", "graph"):
         for name, value, unit, goal in graph.measure():
             table.add(name, value, unit, goal=goal)
