@@ -149,7 +149,8 @@ class Book:
                 self.note(now, "FAILURE: an agent or an executor is gone")
             case "ERROR":
                 self.lost(event["error"].get("message", ""), now)
-                self.state = "off"
+                self.state, self.round = "off", None
+                self.tasks.clear()  # this framework will not come back, and Mesos has killed them
 
     def _offered(self, held: Sequence[Held], now: float) -> None:
         for one in held:
@@ -269,7 +270,7 @@ class Book:
 def _order(order: Order, task: Placed | None) -> Json:
     row = {
         "name": order.name,
-        "needs": f"{order.cpus:g} cpus, {order.mem:g} MiB",
+        "needs": f"{order.cpus:g} {'cpu' if order.cpus <= 1 else 'cpus'}, {order.mem:g} MiB",
         "wants": ", ".join(order.wants.values()),
         "task": "",
         "state": "open",

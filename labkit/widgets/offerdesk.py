@@ -155,7 +155,7 @@ class Desk(anywidget.AnyWidget):
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close(teardown=True)
-            self._book.closed(self._clock())
+                self._book.closed(self._clock())
         self._show()
 
     def close(self) -> None:

@@ -138,7 +138,7 @@ function render({ model, el }) {
     ahead = Date.now() / 1000 - model.get("now");
     root.dataset.state = view.state;
     setText(state, STATES[view.state]);
-    setText(words, view.state === "off" ? "" : view.words);
+    setText(words, view.words === "not subscribed" ? "" : view.words);
     subscribe.disabled = view.state !== "off";
     for (const one of [revive, begin]) one.disabled = view.state !== "on";
     teardown.disabled = view.state === "off";

@@ -15,6 +15,7 @@ from .common import (
     asks,
     framework,
     heal_everything,
+    how_to_start,
     leader,
     master_alone,
     mesos,
@@ -120,7 +121,6 @@ def tea_served(context: Context) -> Verdict:
         return NotYet("no task `tea` runs", "Tick `tea` on a card, and press **Accept**.")
     if not any(offer["slave_id"] == found[0]["slave_id"] for offer in me["offers"]):
         return NotYet("`tea` runs; what it left over is with the master", "A second. Watch the cards.")
-    context.memory["tea"] = found[0]["id"]
     context.memory["errors"] = metrics(context).get(ERRORS, 0.0)
     where = machine_by_id(context).get(found[0]["slave_id"], "an agent")
     return Passed(f"`{found[0]['id']}` runs on {where}: 0.5 of its cpus are yours")
@@ -303,11 +303,11 @@ def agent_gone(context: Context) -> Verdict:
         return SUBSCRIBE_FIRST
     there = agent_states(context)
     off = {machine: slave for machine, slave in there.items() if not slave["active"]}
-    tea = next((task for task in found["tasks"] if task["id"] == context.memory.get("tea")), None)
+    tea = next((task for task in found["tasks"] if task["name"] == "tea"), None)
     if not off:
         return NotYet("every agent is registered", "`marathon.stop('mesos-agent', …)` with the machine that has `tea`.")
     if tea is None:
-        return NotYet("your task `tea` is gone", "Serve tea again, and reset the lab if it does not help.")
+        return NotYet("no `tea` was running on it", "Start the agent again, serve `tea`, and stop the agent below it.")
     machine = next((machine for machine, slave in off.items() if slave["id"] == tea["slave_id"]), None)
     if machine is None:
         return NotYet(
@@ -318,6 +318,7 @@ def agent_gone(context: Context) -> Verdict:
     if any(offer["slave_id"] == off[machine]["id"] for offer in found["offers"]):
         return NotYet(f"the offer of {machine} is still yours", "A moment.")
     context.memory["lost"] = {"machine": machine, "id": off[machine]["id"]}
+    context.memory["tea"] = tea["id"]
     return Passed(f"{machine} is not registered, and its offer is void; you hold {len(found['offers'])} others")
 
 
@@ -342,7 +343,7 @@ def agent_back(context: Context) -> Verdict:
     lost = context.memory["lost"]
     slave = agent_states(context).get(lost["machine"])
     if slave is None or not slave["active"]:
-        return NotYet(f"{lost['machine']} is not registered", f"`marathon.start('mesos-agent', {lost['machine']!r})`")
+        return NotYet(f"{lost['machine']} is not registered", how_to_start(context, "mesos-agent", lost["machine"]))
     if not any(task["id"] == context.memory.get("tea") for task in my_tasks(context, "tea")):
         return NotYet(f"{lost['machine']} is back; `tea` is not seen to run", "A moment.")
     kept = "under the id that it had" if slave["id"] == lost["id"] else f"as {slave['id']}"

@@ -105,6 +105,13 @@ def component_off(context: Context, name: str) -> list[str]:
     ]
 
 
+def how_to_start(context: Context, name: str, machine: str) -> str:
+    """What to type so that this component runs again: its machine may be off."""
+    if state_of(context, machine) not in ("up", "unknown"):
+        return f"`marathon.heal({machine!r})`"
+    return f"`marathon.start({name!r}, {machine!r})`"
+
+
 def master_url(context: Context, machine: str) -> str:
     """The URL of the master on that machine, credentials inside."""
     return next(str(found.env["MESOS_URL"]) for found in context.sandbox.machines if found.name == machine)

@@ -124,7 +124,8 @@ LAB = Lab(
             check=redirected,
             solution=answer_redirect,
             why="**307** and the leader's address. It keeps no copy: all that a master knows of tasks and offers is in "
-            "its own memory. That is why a script must follow redirects (`curl -L`).",
+            "its own memory. That is why a script must follow redirects (`curl -L`, and "
+            "`--location-trusted` when it has credentials).",
         ),
         Step(
             id="kill-leader",

@@ -17,6 +17,7 @@ from .common import (
     component_off,
     framework,
     heal_everything,
+    how_to_start,
     leader,
     master_url,
     masters,
@@ -217,7 +218,7 @@ def answer_agents(context: Context) -> str:
 def old_one_waits(context: Context) -> Verdict:
     off = component_off(context, "mesos-master")
     if off:
-        return NotYet(f"{off[0]}'s master is stopped", f"`marathon.start('mesos-master', {off[0]!r})`")
+        return NotYet(f"{off[0]}'s master is stopped", how_to_start(context, "mesos-master", off[0]))
     ensemble = list(members(context).values())
     candidates = [name for name in znodes.look(ensemble, "/mesos").children if name.startswith("json.info")]
     if len(candidates) != len(masters(context)):
@@ -306,7 +307,11 @@ def answer_nobody(context: Context) -> str:
 def quorum_back(context: Context) -> Verdict:
     there = serving(context)
     if len(there) < quorum_of(context):
-        return NotYet(f"{len(there)} members serve", f"`marathon.start('zookeeper', {(silent(context) or [''])[0]!r})`")
+        off = silent(context)
+        return NotYet(
+            f"{len(there)} members serve",
+            how_to_start(context, "zookeeper", off[0]) if off else "They need a second to elect a leader.",
+        )
     now = leader(context)
     waiting = [slave for slave in mesos(context).slaves() if not slave["active"]]
     if waiting or len(mesos(context).slaves()) != len(agents(context)):
@@ -330,10 +335,10 @@ def start_one(context: Context) -> None:
 def all_back(context: Context) -> Verdict:
     gone = [machine for machine in members(context) if machine not in serving(context)]
     if gone:
-        return NotYet(f"{names(gone)}: no member that serves", f"`marathon.start('zookeeper', {gone[0]!r})`")
+        return NotYet(f"{names(gone)}: no member that serves", how_to_start(context, "zookeeper", gone[0]))
     off = component_off(context, "mesos-master")
     if off:
-        return NotYet(f"{names(off)}: no master", f"`marathon.start('mesos-master', {off[0]!r})`")
+        return NotYet(f"{names(off)}: no master", how_to_start(context, "mesos-master", off[0]))
     return Passed(f"{len(serving(context))} members, {len(masters(context))} masters; {leader(context)} leads")
 
 
