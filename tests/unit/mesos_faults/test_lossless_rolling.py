@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from support import present
 
 import labkit
 
@@ -145,10 +145,8 @@ def _path_without_haproxy() -> str:
     return os.pathsep.join(folder for folder in found if not (Path(folder) / "haproxy").exists())
 
 
-@pytest.mark.parametrize("kind", ["haproxy", "labkit"])
+@pytest.mark.parametrize("kind", [pytest.param("haproxy", marks=present.requires("haproxy")), "labkit"])
 def test_no_request_is_lost(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kind == "haproxy" and shutil.which("haproxy") is None:
-        pytest.skip("HAProxy is not installed")
     if kind == "labkit":
         monkeypatch.setenv("PATH", _path_without_haproxy())
     with labkit.up("marathon", name=f"lossless-{kind}", engine="embedded", masters=1, agents=2) as sandbox:
