@@ -63,7 +63,7 @@ def both(context: Context) -> tuple[Bar, Bar]:
 @asks
 def one_bar(context: Context) -> Verdict:
     if (
-        amiss := not_running_yet(context, CACHE_APP, 3, "`marathon.actions.deploy('cache', …)`, see below.")
+        amiss := not_running_yet(context, CACHE_APP, 3, "`marathon.actions.deploy('cache', …)`, as it stands above.")
     ) is not None:
         return amiss
     mine = bar(context, MARATHON)
@@ -161,7 +161,7 @@ def levelled(context: Context) -> Verdict:
         return NotYet(f"`/cache` wants {wants} tasks", f"Let it want more than there is: `scale('/cache', {WANTED})`")
     one, other = both(context)
     caches, maps = fair(context)
-    if abs(one.tasks - caches) > 2 or other.tasks < maps // 2:
+    if not caches - 1 <= one.tasks <= caches + 2 or other.tasks < maps // 2:
         return NotYet(either(one, other), "Map tasks take 6 to 18 seconds. Watch who gets what they leave.")
     return Passed(f"{either(one, other)}: {one.tasks} tasks of `/cache` beside {other.tasks} map tasks")
 

@@ -81,7 +81,7 @@ def hoarded(context: Context) -> Verdict:
         return NO_FRAMEWORK
     polite = app(context, POLITE)
     if polite is None:
-        return NotYet("there is no app `/polite`", "`marathon.actions.deploy('polite', …)`, see below.")
+        return NotYet("there is no app `/polite`", "`marathon.actions.deploy('polite', …)`, as it stands above.")
     if polite["tasksRunning"]:
         return NotYet("`/polite` runs", "Somebody has let go of an offer: run the cells from the top.")
     held = {offer["slave_id"] for offer in found["offers"]}
@@ -167,7 +167,7 @@ def deaf(context: Context) -> Verdict:
         return NotYet(f"the master knows `hello` as {task['state']}; no answer yet", "`told()` prints what was heard.")
     if context.answer != AGAIN:
         return NotYet("that is not what was heard", "Wait ten seconds, and `told()` again.")
-    return Passed(f"`hello` is {task['state']}, and all that `mine` has been told is {', '.join(said_of(task))}")
+    return Passed(f"all that `mine` has been told of `hello` is {', '.join(said_of(task))}")
 
 
 def listen_to_silence(context: Context) -> str:

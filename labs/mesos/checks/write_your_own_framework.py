@@ -1,4 +1,4 @@
-"""The steps of labs/mesos/14-write-your-own-framework: fifty lines of Python on the scheduler API."""
+"""The steps of labs/mesos/14-write-your-own-framework: a scheduler of some seventy lines of Python."""
 
 from __future__ import annotations
 
