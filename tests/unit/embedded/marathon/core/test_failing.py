@@ -236,3 +236,14 @@ async def test_one_that_is_started_again_while_zookeeper_does_not_answer() -> No
         await play.clock.advance(60)
         assert stopping.done()
         assert first.is_leader
+
+
+@pytest.mark.parametrize(("message", "kept"), [("Framework failed over", True), ("Framework has been removed", False)])
+async def test_only_a_framework_that_was_torn_down_begins_anew(message: str, kept: bool) -> None:
+    async with Play(marathons=2) as play:
+        await play.subscribe()
+        before = play.driver
+        before.play({"type": "ERROR", "error": {"message": message}})
+        await play.clock.advance(30)
+        assert play.driver is not before
+        assert ("id" in play.driver.framework) is kept
