@@ -11,6 +11,7 @@ from labkit.widgets.offerdesk import LIMIT, NAME
 from .common import (
     Json,
     agent_states,
+    agents,
     app,
     asks,
     framework,
@@ -304,6 +305,12 @@ def agent_gone(context: Context) -> Verdict:
     there = agent_states(context)
     off = {machine: slave for machine, slave in there.items() if not slave["active"]}
     tea = next((task for task in found["tasks"] if task["name"] == "tea"), None)
+    given_up = [machine for machine in agents(context) if machine not in there]
+    if not off and given_up:
+        return NotYet(
+            f"{names(given_up)} fell silent so long ago that its tasks are given up (TASK_LOST)",
+            f"{how_to_start(context, 'mesos-agent', given_up[0])}, and then stop the agent's process alone.",
+        )
     if not off:
         return NotYet("every agent is registered", "`marathon.stop('mesos-agent', …)` with the machine that has `tea`.")
     if tea is None:
