@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 REPOSITORIES = {
+    # docs/endpoints/ are made from the sources: https://mesos.apache.org/documentation/latest/endpoints/
     "mesos": "https://github.com/apache/mesos/blob/1.11.0",
     "marathon": "https://github.com/mesosphere/marathon/blob/v1.11.24",
     "marathon-lb": "https://github.com/mesosphere/marathon-lb/blob/v1.15.1",
     "mesos-dns": "https://github.com/mesosphere/mesos-dns/blob/v0.8.0",
-    "labkit": "labkit/embedded/marathon/FIDELITY.md: what the sandbox promises beyond the real ones",
+    "labkit": "labkit",  # what a sandbox promises beyond the real ones, or lacks: its FIDELITY.md
 }
 
 

@@ -1,4 +1,4 @@
-"""One suite for every Marathon: the embedded one, and a real one where LABKIT_MARATHON_URL and LABKIT_MESOS_URL name it.
+"""One suite for every Marathon: the embedded one, and a real one if LABKIT_MARATHON_URL and LABKIT_MESOS_URL name it.
 
 The documents are right: every case names the page that it holds to (`support.documents.holds`). A test has a group of
 its own for its apps (`marathon.home`), which goes afterwards. Modules that stop leaders have sandboxes of their own

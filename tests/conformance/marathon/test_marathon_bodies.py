@@ -1,5 +1,7 @@
 """Bodies of apps by the types of the RAML: what is valid is stored as given, with defaults; what is not is refused."""
 
+# ruff: noqa: E501  # tables of cases, one a line
+
 from __future__ import annotations
 
 from typing import Any

@@ -134,7 +134,7 @@ def test_a_deployment_that_there_is_not(marathon: Marathon) -> None:
 def test_a_rolling_restart_keeps_its_bounds(
     marathon: Marathon, minimum: float, over: float, fewest: int, most: int
 ) -> None:
-    """Counted by the events of tasks, in their order: never fewer running, never more started, than the strategy says."""
+    """Counted by the events of tasks, in their order: never fewer, never more run than the strategy says."""
     strategy = {"minimumHealthCapacity": minimum, "maximumOverCapacity": over}
     marathon.create(instances=2, upgradeStrategy=strategy)
     before = {task["id"] for task in marathon.tasks()}
@@ -222,7 +222,8 @@ RELAY = (
     " def do_GET(s):\n"
     "  try: r=urllib.request.urlopen('{}'); c=r.status\n"
     "  except urllib.error.HTTPError as e: r=e; c=e.code\n"
-    "  b=r.read(); s.send_response(c); s.send_header('Content-Type','text/plain'); s.send_header('Content-Length',str(len(b))); s.end_headers(); s.wfile.write(b)\n"
+    "  b=r.read(); s.send_response(c); s.send_header('Content-Type','text/plain')\n"
+    "  s.send_header('Content-Length',str(len(b))); s.end_headers(); s.wfile.write(b)\n"
     " def log_message(s,*a): pass\n"
     "http.server.ThreadingHTTPServer(('0.0.0.0',int(os.environ['PORT0'])),H).serve_forever()\""
 )

@@ -152,5 +152,6 @@ def test_health_checks_come_and_go(marathon: Marathon) -> None:
         changed = events.next("instance_health_changed_event", lambda e: e["runSpecId"] == marathon.id())
         assert (changed["healthy"], changed["runSpecVersion"]) == (True, app["version"])
         marathon.done("DELETE", f"/v2/apps{marathon.id()}")
+        events.next("remove_health_check_event", _of(marathon))
     added = next(e for kind, e in events.seen if kind == "add_health_check_event" and e["appId"] == marathon.id())
     assert added["healthCheck"]["protocol"] == "COMMAND"

@@ -40,7 +40,7 @@ def test_more_than_there_are_wait(marathon: Marathon) -> None:
     count = len(marathon.cluster.agents())
     marathon.call("POST", "/v2/apps", marathon.body(instances=count + 1, constraints=[["hostname", "UNIQUE"]]))
     marathon.running(count)
-    assert until(lambda: marathon.refused())["UnfulfilledConstraint"] == count
+    until(lambda: marathon.refused() == {"UnfulfilledConstraint": count})
     assert marathon.queued()["count"] == 1
 
 
@@ -87,7 +87,7 @@ def test_unlike_is_content_without_the_attribute(marathon: Marathon) -> None:
 )
 def test_all_others_need_it(marathon: Marathon, constraint: list[str]) -> None:
     marathon.call("POST", "/v2/apps", marathon.body(constraints=[["no-such-attribute", *constraint]]))
-    assert until(lambda: marathon.refused()) == {"UnfulfilledConstraint": len(marathon.cluster.agents())}
+    until(lambda: marathon.refused() == {"UnfulfilledConstraint": len(marathon.cluster.agents())})
     assert marathon.tasks(state=None) == []
 
 
@@ -109,9 +109,9 @@ def test_grouped(marathon: Marathon) -> None:
 def test_grouped_by_more_than_there_are(marathon: Marathon) -> None:
     """One on each rack, and then it waits for an offer of a third."""
     _attributes(marathon)
-    marathon.call("POST", "/v2/apps", marathon.body(instances=4, constraints=[["rack", "GROUP_BY", "3"]]))
+    marathon.call("POST", "/v2/apps", marathon.body(instances=3, constraints=[["rack", "GROUP_BY", "3"]]))
     marathon.running(2)
-    assert until(lambda: marathon.refused())["UnfulfilledConstraint"] == 3
+    until(lambda: marathon.refused() == {"UnfulfilledConstraint": 3})
     assert _where(marathon, "rack") == {"rack-1": 1, "rack-2": 1}
 
 
@@ -136,7 +136,7 @@ def test_all_constraints_hold(marathon: Marathon) -> None:
 @holds(QUEUE, f"{TYPE}#QueueApp", f"{TYPE}#ProcessedOffersSummary")
 def test_what_the_queue_says(marathon: Marathon) -> None:
     marathon.call("POST", "/v2/apps", marathon.body(instances=2, cpus=1000))
-    assert until(lambda: marathon.refused()) == {"InsufficientCpus": len(marathon.cluster.agents())}
+    until(lambda: marathon.refused() == {"InsufficientCpus": len(marathon.cluster.agents())})
     item = marathon.queued()
     assert item["count"] == 2
     assert item["delay"] == {"timeLeftSeconds": 0, "overdue": True}
@@ -154,7 +154,7 @@ def test_what_the_queue_says(marathon: Marathon) -> None:
 @holds(QUEUE, f"{TYPE}#UnusedOffer", "marathon/docs/docs/rest-api/public/api/v2/types/offer.raml#Offer")
 def test_offers_that_were_not_used(marathon: Marathon) -> None:
     marathon.call("POST", "/v2/apps", marathon.body(cpus=1000))
-    until(lambda: marathon.refused())
+    until(lambda: marathon.refused() == {"InsufficientCpus": len(marathon.cluster.agents())})
     unused = marathon.queued(embed="lastUnusedOffers")["lastUnusedOffers"]
     assert {one["offer"]["agentId"] for one in unused} == {agent["id"] for agent in marathon.cluster.agents()}
     one = unused[0]
@@ -177,7 +177,7 @@ def test_offers_that_were_not_used(marathon: Marathon) -> None:
 )
 def test_why_an_app_waits(marathon: Marathon, fields: Json, reason: str) -> None:
     marathon.call("POST", "/v2/apps", marathon.body(**fields))
-    assert until(lambda: marathon.refused()) == {reason: len(marathon.cluster.agents())}
+    until(lambda: marathon.refused() == {reason: len(marathon.cluster.agents())})
 
 
 @holds(QUEUE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from typing import Any
@@ -299,7 +298,7 @@ def test_what_fails_is_delayed(marathon: Marathon) -> None:
 
 @holds(
     "marathon/docs/docs/backoff.md#how-do-i-reset-the-delay",
-    "marathon/docs/docs/rest-api/public/api/v2/queue.raml#delay",
+    "marathon/docs/docs/rest-api/public/api/v2/queue.raml#delete",
 )
 def test_a_delay_is_taken_away(marathon: Marathon) -> None:
     with marathon.events("status_update_event") as events:
@@ -315,7 +314,7 @@ def test_a_delay_is_taken_away(marathon: Marathon) -> None:
         events.next("status_update_event", failed)
 
 
-@holds("marathon/docs/docs/rest-api/public/api/v2/queue.raml#delay")
+@holds("marathon/docs/docs/rest-api/public/api/v2/queue.raml#delete")
 def test_nothing_is_delayed(marathon: Marathon) -> None:
     answer = marathon.call("DELETE", f"/v2/queue{marathon.id('none')}/delay")
     assert answer.status_code == 404
@@ -332,12 +331,8 @@ def test_another_configuration_has_no_delay(marathon: Marathon) -> None:
 @holds("marathon/docs/docs/task-handling.md#terminal-states")
 def test_a_task_that_ends_is_started_again(marathon: Marathon) -> None:
     marathon.create(cmd="sleep 0.2", backoffSeconds=0)
-    seen = set()
-    for _ in itertools.count():
-        seen |= {task["id"] for task in marathon.tasks(state=None)}
-        if len(seen) > 1:
-            break
-        until(lambda: {task["id"] for task in marathon.tasks(state=None)} - seen)
+    first = marathon.running(1)[0]["id"]
+    until(lambda: [task["id"] for task in marathon.tasks()] not in ([], [first]))
 
 
 @holds("marathon/docs/docs/rest-api/public/api/v2/types/task.raml#TaskStatusCondition")

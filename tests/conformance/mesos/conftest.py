@@ -1,4 +1,4 @@
-"""One suite for every Mesos: the embedded one, and a real one where LABKIT_MESOS_URL and LABKIT_MARATHON_URL name it.
+"""One suite for every Mesos: the embedded one, and a real one if LABKIT_MESOS_URL and LABKIT_MARATHON_URL name it.
 
 The documents are right: every case names the page that it holds to (`support.documents.holds`). A test has a framework
 of its own, which is torn down afterwards. Modules that stop masters or agents have sandboxes of their own (`lone`).

@@ -17,7 +17,7 @@ avmesos = pytest.importorskip("avmesos.client", reason="avmesos is not installed
 
 
 @holds(
-    "mesos/docs/api-client-libraries.md#scheduler-http-api-client-libraries",
+    "mesos/docs/api-client-libraries.md#scheduler-api",
     "mesos/docs/scheduler-http-api.md#overview",
 )
 def test_a_task_by_avmesos(cluster: MesosCluster) -> None:

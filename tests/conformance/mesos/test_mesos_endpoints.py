@@ -25,7 +25,7 @@ def test_a_path_has_many_forms(cluster: MesosCluster, path: str) -> None:
     assert isinstance(cluster.show(path), dict)
 
 
-@holds("mesos/docs/endpoints/index.md#master-endpoints", f"{PAGES}/state.json.md#description")
+@holds("mesos/docs/endpoints/index.md#master-endpoints", f"{PAGES}/state.md#description")
 @pytest.mark.parametrize(
     "path", ["/state.json", "/master/state.json", "/tasks.json", "/roles.json", "/master/roles.json"]
 )

@@ -18,7 +18,7 @@ Frameworks = Callable[..., Scheduler]
 
 UPDATE = "mesos/docs/scheduler-http-api.md#update"
 KILL = "mesos/docs/scheduler-http-api.md#kill"
-LAUNCH = "mesos/docs/running-workloads.md#the-launch-operation"
+LAUNCH = "mesos/docs/running-workloads.md#command-tasks"
 HEALTH = "mesos/docs/health-checks.md#anatomy-of-a-health-check"
 
 
@@ -85,7 +85,7 @@ def test_a_command_without_a_shell(cluster: MesosCluster, scheduler: Scheduler) 
     assert "$HOME *" in _stdout(cluster, task).splitlines()
 
 
-@holds("mesos/include/mesos/v1/mesos.proto#Environment", "mesos/docs/sandbox.md#where-is-it")
+@holds("mesos/include/mesos/v1/mesos.proto#Environment", "mesos/docs/sandbox.md#where-is-the-sandbox")
 def test_its_environment(cluster: MesosCluster, scheduler: Scheduler) -> None:
     variables = [{"name": "COLOUR", "value": "blue"}]
     command = {"value": "echo $COLOUR; pwd; echo $MESOS_SANDBOX", "environment": {"variables": variables}}
@@ -98,7 +98,7 @@ def test_its_environment(cluster: MesosCluster, scheduler: Scheduler) -> None:
     assert f"/frameworks/{scheduler.id}/executors/{task['task_id']['value']}/runs/" in lines[at + 1]
 
 
-@holds("mesos/docs/fetcher.md#executable-fetch-result", "mesos/include/mesos/v1/mesos.proto#CommandInfo")
+@holds("mesos/docs/fetcher.md#executable-fetch-results", "mesos/include/mesos/v1/mesos.proto#CommandInfo")
 def test_it_fetches_a_file_first(cluster: MesosCluster, scheduler: Scheduler, tmp_path: Path) -> None:
     assert cluster.own
     script = tmp_path / "greet.sh"
@@ -109,14 +109,14 @@ def test_it_fetches_a_file_first(cluster: MesosCluster, scheduler: Scheduler, tm
     assert "fetched" in _stdout(cluster, task)
 
 
-@holds("mesos/docs/fetcher.md#fetch-procedures", "mesos/docs/task-state-reasons.md#for-state-task_failed")
+@holds("mesos/docs/fetcher.md#the-fetch-procedure", "mesos/docs/task-state-reasons.md#for-state-task_failed")
 def test_what_cannot_be_fetched_fails_the_task(scheduler: Scheduler) -> None:
     task = scheduler.launch({"value": "true", "uris": [{"value": "file:///nowhere/at/all"}]})
     status = scheduler.status(task, "TASK_FAILED")
     assert status["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
 
 
-@holds("mesos/docs/docker-containerizer.md#launch-a-task-with-a-docker-image")
+@holds("mesos/docs/docker-containerizer.md#commandinfo-to-run-docker-images")
 def test_an_image(cluster: MesosCluster, scheduler: Scheduler) -> None:
     container = {"type": "DOCKER", "docker": {"image": "traefik/whoami:v1.10", "network": "BRIDGE"}}
     task = scheduler.running({"shell": False}, container=container)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labkit.embedded.marathon import planning
-from labkit.embedded.marathon.core.deployments.actions import RUNNING, Running, Tools
+from labkit.embedded.marathon.core.deployments.actions import RUNNING, Running, Stop, Tools
 from labkit.embedded.marathon.core.instances import Instance
 from labkit.embedded.marathon.core.store import Change, Store
 from labkit.embedded.marathon.specs.errors import AppLocked
@@ -55,6 +55,7 @@ class Deployments:
         self._settled = settled
         self._chores = Chores()
         self._actions: dict[str, Running] = {}  # by app
+        self._checked: dict[str, str] = {}  # the version of each app whose health checks were announced
         self.running: dict[str, Deployment] = {}
         tools.tracker.subscribe(self._changed)
         tools.tracker.subscribe_health(self._health_changed)
@@ -170,6 +171,7 @@ class Deployments:
         for action in deployment.actions:
             self._actions[action.app.id] = action
         for action in deployment.actions:
+            self._announce(action)
             action.begin()
         try:
             for action in deployment.actions:
@@ -179,6 +181,19 @@ class Deployments:
             raise
         self._release(deployment)
         self._publish("deployment_step_success", plan, fields)
+
+    def _announce(self, action: Running) -> None:
+        """Tell of the health checks that come with a version of an app, and go with the app."""
+        app, bus = action.app, self._tools.bus
+        if isinstance(action, Stop):
+            self._checked.pop(app.id, None)
+            for _ in app.health_checks:
+                bus.publish("remove_health_check_event", {"appId": app.id})
+        elif app.health_checks and self._checked.get(app.id) != app.version:
+            self._checked[app.id] = app.version
+            for check in app.health_checks:
+                fields = {"appId": app.id, "version": app.version, "healthCheck": check}
+                bus.publish("add_health_check_event", fields)
 
     def _publish(self, kind: str, plan: planning.DeploymentPlan, fields: Json) -> None:
         self._tools.bus.publish(kind, fields, lambda: (plan.original.to_json(), plan.target.to_json()))
