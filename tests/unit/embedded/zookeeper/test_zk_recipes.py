@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from labkit.embedded.zookeeper import Detector, Election
-from tests.unit.embedded.zookeeper.worlds import World, world
+
+from .worlds import World, world
 
 
 class Contender:

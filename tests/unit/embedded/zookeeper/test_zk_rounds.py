@@ -8,7 +8,8 @@ import random
 import pytest
 
 from labkit.embedded.zookeeper import ConnectionLoss, NodeExists, Session, SessionExpired
-from tests.unit.embedded.zookeeper.worlds import World, world
+
+from .worlds import World, world
 
 
 class Writer:

@@ -58,6 +58,7 @@ async def test_it_hears_that_it_was_torn_down_and_begins_anew(cluster: Cluster) 
     await cluster.until(lambda: len(job.running) == 8)
     await cluster.until(lambda: len(cluster.agent.runs()) == 8)
     before = batch._framework_id
+    assert before is not None
     lead = next(master.leading for master in cluster.masters.values() if master.leading is not None)
     lead.frameworks.remove(lead.frameworks.registered[before])
     await cluster.until(lambda: batch._framework_id not in (None, before))
