@@ -34,6 +34,12 @@ class Order:
     wants: Mapping[str, str] = field(default_factory=dict)
     counts: bool = True
 
+    @property
+    def place(self) -> str:
+        """Where it wants to be, for people: "rack-2", "zone a"."""
+        wants = self.wants.items()
+        return ", ".join(value if value.startswith(key) else f"{key} {value}" for key, value in wants)
+
 
 ORDERS = (
     Order("tea", 0.5, 64),
@@ -136,7 +142,7 @@ class Book:
         """One event of the stream."""
         match event.get("type"):
             case "SUBSCRIBED":
-                self.state, self.words = "on", f"subscribed as {event['subscribed']['framework_id']['value']}"
+                self.state, self.words = "on", str(event["subscribed"]["framework_id"]["value"])
                 self.note(now, "SUBSCRIBED")
             case "OFFERS":
                 self._offered([Held.of(offer, now) for offer in event["offers"]["offers"]], now)
@@ -271,7 +277,7 @@ def _order(order: Order, task: Placed | None) -> Json:
     row = {
         "name": order.name,
         "needs": f"{order.cpus:g} {'cpu' if order.cpus <= 1 else 'cpus'}, {order.mem:g} MiB",
-        "wants": ", ".join(order.wants.values()),
+        "wants": order.place,
         "task": "",
         "state": "open",
         "words": "open",
@@ -282,7 +288,7 @@ def _order(order: Order, task: Placed | None) -> Json:
         return {**row, "state": "failed", "words": f"{task.state}{f': {task.message}' if task.message else ''}"}
     where = f"{task.state} on {task.machine}"
     if not task.suits:
-        wrong = f"{where}, and it wants {', '.join(order.wants.values())}"
+        wrong = f"{where}, and it wants {order.place}"
         return {**row, "task": task.id, "state": "wrong", "words": wrong}
     return {**row, "task": task.id, "state": "served" if task.state == "TASK_RUNNING" else "placed", "words": where}
 

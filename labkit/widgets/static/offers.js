@@ -114,7 +114,7 @@ function render({ model, el }) {
       setText(made.lkMem, String(Math.round(offer.mem)));
       keyed(made.lkBoxes, open, (order) => order.name,
         (order) => h("label", {}, h("input", { type: "checkbox", value: order.name }), ` ${order.name} `,
-          h("span.desk-muted", {}, order.needs + (order.wants ? `, ${order.wants}` : ""))), () => {});
+          h("span.desk-muted", {}, order.needs + (order.wants ? `, in ${order.wants}` : ""))), () => {});
       made.lkAccept.disabled = !made.lkChosen().length;
     });
     none.hidden = view.offers.length > 0;
@@ -127,7 +127,7 @@ function render({ model, el }) {
     const kill = h("button", { type: "button", title: "KILL this task" }, "Kill");
     kill.addEventListener("click", () => send("kill", { task: kill.value }));
     const row = h("li", {}, h("b", {}, order.name), h("span.desk-muted", {},
-      order.needs + (order.wants ? `, on ${order.wants}` : "")), text, kill);
+      order.needs + (order.wants ? `, in ${order.wants}` : "")), text, kill);
     return Object.assign(row, { lkText: text, lkKill: kill });
   }
 

@@ -137,3 +137,7 @@ def test_offers_are_void_when_the_connection_ends_and_tasks_are_not() -> None:
     assert rows(book)["tea"][0] == "served"
     book.heard({"type": "ERROR", "error": {"message": "Framework has been removed"}}, 4.0)
     assert (book.state, book.words) == ("off", "Framework has been removed")
+
+
+def test_a_place_is_said_in_words() -> None:
+    assert Order("soup", 1, 1, {"zone": "a", "rack": "rack-1"}).place == "zone a, rack-1"
