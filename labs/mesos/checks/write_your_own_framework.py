@@ -63,7 +63,7 @@ LAB = Lab(
         Step(
             id="subscribe",
             title="Subscribe",
-            task="Run the two cells above. A third card with a cogwheel appears in the dashboard.",
+            task="Run the cells above. A third card with a cogwheel appears in the dashboard.",
             check=subscribed,
             solution=subscribe_by_hand,
             why="One POST, whose answer does not end: over it the master sends *events*, for as long as the framework "
