@@ -136,7 +136,10 @@ LAB = Lab(
             "and count.",
             check=customers_come,
             solution=send_customers,
-            engines={"docker": "`/customers` is a process on an agent. It needs `python3` in the agent's image."},
+            engines={
+                "docker": "`/customers` is a process on an agent: it needs `python3` in its image, and to reach "
+                "the door from there. If it cannot, take `door = marathon.machines[0].address`.",
+            },
             why="They are an app like any other; what they count, they write into their sandbox folder. From now on "
             "every mistake has witnesses.",
             patience=60,

@@ -212,27 +212,28 @@ def send_customers(context: Context) -> None:
     from urllib.parse import urlsplit
 
     host = urlsplit(context.sandbox.env["MARATHON_LB_URL"]).hostname
-    cmd = f"""exec python3 -u - <<'END'
-import threading, time, urllib.request
-ask = urllib.request.build_opener(urllib.request.ProxyHandler({{}})).open
-answered, lost = [], []
-def customer():
-    while True:
-        try:
-            with ask("http://{host}:10080/?wait=200ms", timeout=10) as answer:
-                answered.append(answer.read())
-        except OSError as error:
-            lost.append(error)
-        time.sleep(0.05)
-for _ in range(4):
-    threading.Thread(target=customer).start()
-while True:
-    print(len(answered), "answered,", len(lost), "lost", *lost[-1:])
-    time.sleep(1)
-END"""
-    context.client.create(
-        {"id": "/customers", "cmd": cmd, "cpus": 0.2, "mem": 64, "constraints": [["machine", "LIKE", "agent-3"]]}
-    )
+    script = [
+        "exec python3 -u - <<'END'",
+        "import threading, time, urllib.request",
+        "ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open",
+        "answered, lost = [], []",
+        "def customer():",
+        "    while True:",
+        "        try:",
+        f"            with ask('http://{host}:10080/?wait=200ms', timeout=10) as answer:",
+        "                answered.append(answer.read())",
+        "        except OSError as error:",
+        "            lost.append(error)",
+        "        time.sleep(0.05)",
+        "for _ in range(4):",
+        "    threading.Thread(target=customer).start()",
+        "while True:",
+        "    print(len(answered), 'answered,', len(lost), 'lost', *lost[-1:])",
+        "    time.sleep(1)",
+        "END",
+    ]
+    where = [["machine", "LIKE", "agent-3"]]
+    context.client.create({"id": "/customers", "cmd": "\n".join(script), "cpus": 0.2, "mem": 64, "constraints": where})
 
 
 class Meanwhile:
@@ -414,7 +415,7 @@ def whole_elsewhere(context: Context) -> Verdict:
 
 
 def only_wait(context: Context) -> None:
-    print("wait for it")
+    pass  # it is the cluster's turn
 
 
 @asks
