@@ -79,6 +79,7 @@ def test_a_learner_is_the_framework(jupyter: Server, lab: Callable[..., LabPage]
     card("agent-1").locator("input[value='tea']").press("Space")
     accept.press("Enter")
     order("tea").get_by_text("TASK_RUNNING on agent-1").wait_for()
+    assert page.page.evaluate("!!document.activeElement.closest('.lk-desk-cards')")  # Tab goes on from here
     card("agent-1").get_by_text("3.5 cpus").wait_for()  # the rest is offered again
     wait_green(page, "accept")
 

@@ -63,7 +63,8 @@ function render({ model, el }) {
   const problem = h("div.desk-problem", { role: "alert", hidden: true });
   const timer = h("div.desk-timer", { role: "timer", hidden: true });
   const orders = h("ul.desk-orders", { "aria-label": "orders" });
-  const cards = h("div.desk-cards");
+  const cards = h("div.desk-cards", { tabIndex: -1 });
+  cards.dataset.lmSuppressShortcuts = "true";
   const none = h("p.desk-none.desk-muted");
   const log = h("ol.desk-log", { "aria-label": "what was said" });
   const root = h("section.desk", { "aria-label": "offers desk" },
@@ -108,6 +109,7 @@ function render({ model, el }) {
 
   function showCards(view) {
     const open = view.orders.filter((order) => ["open", "failed"].includes(order.state));
+    const focused = cards.contains(document.activeElement);
     keyed(cards, view.offers, (offer) => offer.id, card, (made, offer) => {
       made.lkAt = offer.at;
       setText(made.lkCpus, String(+offer.cpus.toFixed(2)));
@@ -117,6 +119,8 @@ function render({ model, el }) {
           h("span.desk-muted", {}, order.needs + (order.wants ? `, in ${order.wants}` : ""))), () => {});
       made.lkAccept.disabled = !made.lkChosen().length;
     });
+    // A card that was answered takes the focus along: the next Tab should go on from here, not from the page's top.
+    if (focused && !cards.contains(document.activeElement)) cards.focus({ preventScroll: true });
     none.hidden = view.offers.length > 0;
     setText(none, view.state !== "on" ? "Subscribe, and see what you are offered."
       : view.away.length ? "None: you declined them." : "None: nothing is free, or others hold it.");
