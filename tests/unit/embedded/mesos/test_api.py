@@ -122,6 +122,8 @@ async def test_a_whole_life_over_http(client: Client) -> None:
     shown = await client.operator("GET_TASKS")
     assert shown["get_tasks"]["tasks"][0]["task_id"] == {"value": "t1"}
     assert (await client.get("/tasks"))["tasks"][0]["id"] == "t1"
+    assert (await client.get("/tasks?limit=-1"))["tasks"][0]["id"] == "t1"  # all of them, as avmesos-cli asks
+    assert (await client.get("/tasks?limit=0"))["tasks"] == []
     acknowledge = {key: status[key] for key in ("agent_id", "task_id", "uuid")}
     assert await client.post("/api/v1/scheduler", {"type": "ACKNOWLEDGE", **own, "acknowledge": acknowledge}, **header)
     await client.cluster.settle()
@@ -129,6 +131,16 @@ async def test_a_whole_life_over_http(client: Client) -> None:
     assert await client.post("/api/v1/scheduler", {"type": "TEARDOWN", **own}, **header) == (202, "")
     assert await stream.answer.content.read() is not None  # the stream ends
     assert (await client.get("/frameworks"))["completed_frameworks"][0]["id"] == framework_id
+
+
+async def test_a_stream_whose_place_is_taken_ends_with_its_last_word(client: Client) -> None:
+    first, framework_id, _ = await framework(client)
+    info = {**INFO, "id": {"value": framework_id}}
+    call = {"type": "SUBSCRIBE", "framework_id": info["id"], "subscribe": {"framework_info": info}}
+    await client.subscribe(call)
+    assert (await first.until("ERROR"))["message"] == "Framework failed over"
+    async with asyncio.timeout(5):
+        assert await first.answer.content.read() == b""
 
 
 async def test_a_client_that_goes_away_is_disconnected(client: Client) -> None:

@@ -120,6 +120,7 @@ def test_making_one_that_is_there() -> None:
         ({"id": "/a", "apps": [app("/b/c")]}, "/apps(0)/id", "Identifier is not child of '/a'"),
         ({"id": "/a", "apps": [app("b/c")]}, "/apps(0)/id", "Identifier is not child of '/a'"),
         ({"id": "/a", "groups": [{"apps": []}]}, "/groups(0)/id", "not defined"),
+        ({"id": "/a", "groups": [{"id": "/b"}]}, "/groups(1)", "Group has to be child of groups with parent id"),
         (
             {"id": "/a", "apps": [app("b")], "groups": [{"id": "b", "apps": [app("c")]}]},
             "/groups(0)",
