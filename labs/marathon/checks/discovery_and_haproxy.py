@@ -153,7 +153,7 @@ LAB = Lab(
             prediction=Prediction("How many requests are lost?", (NONE_LOST, SOME_LOST), how_many_rudely),
             check=restarted_rudely,
             solution=restart_it,
-            hints=(Hint("`print(log('/customers')[-300:])` shows what they count."),),
+            hints=(Hint("`print(log('/customers'))` shows what they count."),),
             why="Marathon did everything right, and some still got an error. At SIGTERM `whoami` ends *at once*: with "
             "the requests that it was working on, before HAProxy has been told. For a moment the door leads nowhere.",
             patience=120,

@@ -130,6 +130,16 @@ def serving(context: Context) -> set[tuple[str, int]]:
     return {(host, port) for host, port, up in servers(context) or () if up}
 
 
+def whole(context: Context) -> NotYet | None:
+    """None when HAProxy sends to every task that runs, and to nobody else. (By port: hosts have several names.)"""
+    there = sorted(int(task["ports"][0]) for task in running(context, WEB))
+    known = sorted(port for _, port in serving(context))
+    if known == there:
+        return None
+    now = sum(port in there for port in known)
+    return NotYet(f"HAProxy sends to {now} of {len(there)} tasks", "A moment: it is told by an event.")
+
+
 @asks
 def door_is_open(context: Context) -> Verdict:
     labels = (app(context, WEB) or {}).get("labels") or {}
@@ -139,8 +149,8 @@ def door_is_open(context: Context) -> Verdict:
         return NotYet("it has no name at the front door", "The label `HAPROXY_0_VHOST=web.example`")
     if (amiss := _not_well(context)) is not None:
         return amiss
-    if len(serving(context)) != len(running(context, WEB)):
-        return NotYet(f"HAProxy sends to {len(serving(context))} of them", "A moment: it is told by an event.")
+    if (amiss := whole(context)) is not None:
+        return amiss
     return Passed(f"HAProxy sends what comes in at port 10080 to {len(serving(context))} tasks")
 
 
@@ -154,7 +164,7 @@ def one_left_out(context: Context) -> Verdict:
     if not ill:
         return NotYet("every task of `/web` is well", "POST `500` to `/health` of one of them, as in the last lab.")
     place = (ill[0]["host"], ill[0]["ports"][0])
-    if place in serving(context):
+    if place[1] in {port for _, port in serving(context)}:
         return NotYet("Marathon knows that it is ill; HAProxy still sends there", "A moment.")
     context.memory["ill"] = ill[0]["id"]
     return Passed(f"{place[0]}:{place[1]} is ill and runs on; HAProxy sends to the other {len(serving(context))}")
@@ -177,10 +187,9 @@ def make_one_ill(context: Context) -> None:
 def all_serve(context: Context) -> Verdict:
     if (amiss := _not_well(context)) is not None:
         return NotYet(amiss.seen, "POST `200` to its `/health`.")
-    there = len(running(context, WEB))
-    if len(serving(context)) != there:
-        return NotYet(f"HAProxy sends to {len(serving(context))} of {there}", "A moment.")
-    return Passed(f"{there} of {there} serve")
+    if (amiss := whole(context)) is not None:
+        return amiss
+    return Passed(f"{len(serving(context))} of {len(running(context, WEB))} serve")
 
 
 def cure_it(context: Context) -> None:
@@ -297,8 +306,8 @@ def polite(context: Context) -> Verdict:
         return NotYet("it would be killed before it has said goodbye", "`taskKillGracePeriodSeconds` should be 20.")
     if (amiss := _not_well(context)) is not None:
         return amiss
-    if len(serving(context)) != len(running(context, WEB)):
-        return NotYet("HAProxy does not know all of them yet", "A moment.")
+    if (amiss := whole(context)) is not None:
+        return amiss
     if Meanwhile(context, "polite").after("all polite") < 30:
         return NotYet("all are polite; the last rude ones are being counted", "They count once a second.")
     return Passed(f"{len(running(context, WEB))} tasks that stay at the counter for six seconds after they were told")
