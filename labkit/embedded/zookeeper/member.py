@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.zookeeper.errors import SessionMoved, ZooKeeperError
 from labkit.embedded.zookeeper.leading import Sessions
-from labkit.embedded.zookeeper.ops import CloseSession, OpenSession, Sync, Write
+from labkit.embedded.zookeeper.ops import CloseSession, Multi, OpenSession, Sync, Write
 from labkit.embedded.zookeeper.raft import (
     NOBODY,
     SETTINGS,
@@ -296,7 +296,7 @@ class Member:
 
     def _compact(self, committed: tuple[Entry, ...]) -> None:
         raft = self.raft
-        self._weight += sum(len(getattr(entry.data.op, "data", b"")) for entry in committed if entry.data is not None)
+        self._weight += sum(_weight(entry.data.op) for entry in committed if entry.data is not None)
         if self._weight > HEAVY or raft.commit - raft.log.start > COMPACT:
             raft.compact(min(KEEP, (raft.commit - raft.log.start) // 2))
             self._weight = 0
@@ -438,3 +438,10 @@ class Member:
 
     def _millis(self) -> int:
         return int(self.clock.time() * 1000)
+
+
+def _weight(op: Any) -> int:
+    """Bytes of data that a request carries; a transaction has those of its parts."""
+    if isinstance(op, Multi):
+        return sum(_weight(part) for part in op.ops)
+    return len(getattr(op, "data", b""))

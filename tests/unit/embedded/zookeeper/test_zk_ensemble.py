@@ -297,3 +297,13 @@ async def test_all_that_was_acknowledged_is_there_after_a_crash(tmp_path: Path) 
     assert await other.exists("/a/e") is not None
     await again.clock.advance(13)  # nobody takes the session up again
     assert await other.exists("/a/e") is None
+
+
+async def test_the_log_stays_light_whether_data_comes_alone_or_in_transactions() -> None:
+    w = await world()
+    session = w.session("agent-1")
+    await session.create("/a")
+    for _ in range(300):
+        await session.multi([SetData("/a", b"x" * 100_000)])
+    held = [len(member.raft.log.slice(member.raft.log.start + 1)) for member in w.ensemble.members.values()]
+    assert max(held) < 150, held
