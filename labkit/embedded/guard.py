@@ -98,7 +98,7 @@ class Guard:
 
 def stranger(host: str | None, origin: str | None, scheme: str, names: frozenset[str]) -> str | None:
     """Why a request is not from here: the words of a 403, None if it is."""
-    if host is None or not _is_local(host, names):
+    if host is None or not is_local(host, names):
         return f"A sandbox answers on this machine only, not as {host!r}."
     if origin is not None and origin != f"{scheme}://{host}":
         return f"A sandbox does not answer pages of another origin ({origin})."
@@ -106,7 +106,8 @@ def stranger(host: str | None, origin: str | None, scheme: str, names: frozenset
 
 
 @lru_cache(maxsize=512)
-def _is_local(host: str, names: frozenset[str]) -> bool:
+def is_local(host: str, names: frozenset[str]) -> bool:
+    """Whether a Host header means this computer: a loopback address, ``localhost``, or one of ``names``."""
     if host.startswith("["):
         name = host[1:].partition("]")[0]
     else:
@@ -120,4 +121,4 @@ def _is_local(host: str, names: frozenset[str]) -> bool:
         return False
 
 
-__all__ = ["PRINCIPAL", "Guard", "stranger"]
+__all__ = ["PRINCIPAL", "Guard", "is_local", "stranger"]

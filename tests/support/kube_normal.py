@@ -33,6 +33,9 @@ _PATTERNS: tuple[tuple[str, str], ...] = (
     (r"(nodePort\"?: )3[012]\d{3}", r"\1NODEPORT"),
     # A kubelet that has not yet heard of what a new pod mounts tries again.
     (r"(?m)^.*FailedMount .*timed out waiting for the condition\n", ""),
+    # Two of a real cluster's controllers now and then meet at an EndpointSlice, and one tries again.
+    (r"(?m)^Events:\n  Type .*\n  ----.*\n(?:.*FailedToUpdateEndpointSlices .*(?:\n|\Z))+(?!  )", "Events:  <none>\n"),
+    (r"(?m)^.*FailedToUpdateEndpointSlices .*\n", ""),
     # Whether a machine has an image already is its own affair.
     (r".*Pulling image \"\S+\"\n", ""),
     (r"Container image (\"\S+\") already present on machine.*", r"Image \1 is there"),

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +42,7 @@ from labkit.embedded.runtime.machines import GIB, Fleet, Machine
 from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.relocation import relocate
 from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.world import BaseWorld, time_to_start
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,6 @@ __all__ = ["GIB", "Options", "World"]
 
 READY_TIMEOUT = 30.0  # seconds of the wall clock
 READY_TIMEOUT_DAMAGED = 3.0  # when it comes back with plugs pulled or components stopped
-CLOCK_SAVED_EVERY = 2.0  # seconds of the wall clock
 CONTROL_PLANE = "control-plane"
 _LOOK = 0.003
 
@@ -71,14 +69,7 @@ class Options:
         return [CONTROL_PLANE, *(f"worker-{number}" for number in range(1, self.workers + 1))]
 
 
-def _time_to_start(saved: Json | None) -> float:
-    """Sandbox time may run ahead of the wall's; after a restart it must not go back behind what is stored."""
-    if saved is None:
-        return time.time()
-    return max(time.time(), saved["time"] + CLOCK_SAVED_EVERY * saved["speed"])
-
-
-class World:
+class World(BaseWorld):
     """One Kubernetes sandbox. Made by :meth:`open`."""
 
     orchestrator = "kubernetes"
@@ -108,7 +99,7 @@ class World:
     async def open(cls, options: Options, storage: Storage, pki: Pki) -> World:
         """Build or restore the world; :meth:`bring_up` lets it run."""
         stored = storage.get("world", "world") or {}
-        clock = ScaledClock(options.speed, start=_time_to_start(storage.get("world", "clock")))
+        clock = ScaledClock(options.speed, start=time_to_start(storage.get("world", "clock")))
         fleet = Fleet(clock)
         network = await Network.open(fleet, clock, stored.get("block"))
         world = cls(options, storage, pki, network, fleet)
@@ -300,45 +291,12 @@ class World:
 
     # -- what goes on
 
-    def spawn(self, work: Any) -> asyncio.Task[Any]:
-        """Run something beside, kept alive and logged when it fails."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the world failed", exc_info=task.exception())
-
-    def _plugged(self, name: str, what: str) -> None:
-        self.storage.put("plug", name, self.fleet.plug(name))
-
-    async def _keep_time(self) -> None:
-        while True:
-            self._save_clock()
-            await asyncio.sleep(CLOCK_SAVED_EVERY)
-
-    def _save_clock(self) -> None:
-        # It only matters where it has run ahead, or will have before the next time that this is called.
-        if self.clock.speed > 1 or self.clock.time() > time.time() + 0.5:
-            self.storage.put("world", "clock", {"time": self.clock.time(), "speed": self.clock.speed})
-
     # -- for the control API
 
     def status(self) -> Json:
         """``GET /status`` of the control API."""
         return {
-            "name": self.name,
-            "orchestrator": self.orchestrator,
-            "engine": "embedded",
-            "pid": os.getpid(),
-            "speed": self.clock.speed,
-            "block": self.network.block,
-            "notes": [*self.network.notes, *self.notes],
-            "elsewhere": self.network.elsewhere({machine.address for machine in self.fleet.machines.values()}),
-            "ready": self.ready,
+            **self._status(),
             "kubeconfig": str(self.kubeconfig),
             "server": self.server if self.kubelets else "",
             "machines": [
@@ -360,22 +318,11 @@ class World:
         told: Json | None = self.scheduler.explain(namespace, name) if self.scheduler is not None else None
         return told
 
-    def set_speed(self, speed: float) -> None:
-        """Let sandbox time run this fast from now on. Raises ValueError."""
-        self.clock.set_speed(speed)
-        self._save_clock()
-
-    def request_shutdown(self) -> None:
-        """End the process soon; everything is kept."""
-        self.shutdown.set()
-
     # -- going down
 
     async def close(self) -> None:
         """Close everything; what is stored stays."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         # First nobody hears of the end: what is stored shall say that all of it runs, as after a power cut.
         self.door.dispose()
         for lent in tuple(self.components.lent.values()):

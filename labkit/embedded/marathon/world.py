@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from labkit.embedded.runtime.machines import GIB, Fleet, Machine
 from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.relocation import relocate
 from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.world import BaseWorld, time_to_start
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,6 @@ Json = dict[str, Any]
 
 READY_TIMEOUT = 30.0  # seconds of the wall clock
 READY_TIMEOUT_DAMAGED = 3.0  # when it comes back with plugs pulled or components stopped
-CLOCK_SAVED_EVERY = 2.0  # seconds of the wall clock
 MARATHONS = 2
 ZONES = "abc"
 HEAD_START = 0.3  # seconds of the wall clock that the first of several has to be elected
@@ -75,14 +74,7 @@ def attributes(number: int) -> dict[str, str]:
     }
 
 
-def _time_to_start(saved: Json | None) -> float:
-    """Sandbox time may run ahead of the wall's; after a restart it must not go back behind what is stored."""
-    if saved is None:
-        return time.time()
-    return max(time.time(), saved["time"] + CLOCK_SAVED_EVERY * saved["speed"])
-
-
-class World:
+class World(BaseWorld):
     """One Mesos sandbox. Made by :meth:`open`."""
 
     orchestrator = "marathon"
@@ -111,7 +103,7 @@ class World:
     async def open(cls, options: Options, storage: Storage, credentials: Credentials) -> World:
         """Build or restore the world; :meth:`bring_up` lets it run."""
         stored = storage.get("world", "world") or {}
-        clock = ScaledClock(options.speed, start=_time_to_start(storage.get("world", "clock")))
+        clock = ScaledClock(options.speed, start=time_to_start(storage.get("world", "clock")))
         fleet = Fleet(clock)
         network = await Network.open(fleet, clock, stored.get("block"))
         world = cls(options, storage, credentials, network, fleet)
@@ -221,45 +213,12 @@ class World:
 
     # -- what goes on
 
-    def spawn(self, work: Any) -> asyncio.Task[Any]:
-        """Run something beside, kept alive and logged when it fails."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the world failed", exc_info=task.exception())
-
-    def _plugged(self, name: str, what: str) -> None:
-        self.storage.put("plug", name, self.fleet.plug(name))
-
-    async def _keep_time(self) -> None:
-        while True:
-            self._save_clock()
-            await asyncio.sleep(CLOCK_SAVED_EVERY)
-
-    def _save_clock(self) -> None:
-        # It only matters where it has run ahead, or will have before the next time that this is called.
-        if self.clock.speed > 1 or self.clock.time() > time.time() + 0.5:
-            self.storage.put("world", "clock", {"time": self.clock.time(), "speed": self.clock.speed})
-
     # -- for the control API
 
     def status(self) -> Json:
         """``GET /status`` of the control API."""
         return {
-            "name": self.name,
-            "orchestrator": self.orchestrator,
-            "engine": "embedded",
-            "pid": os.getpid(),
-            "speed": self.clock.speed,
-            "block": self.network.block,
-            "notes": [*self.network.notes, *self.notes, *self.assembly.notes()],
-            "elsewhere": self.network.elsewhere({machine.address for machine in self.fleet.machines.values()}),
-            "ready": self.ready,
+            **self._status(self.assembly.notes()),
             "endpoints": self.endpoints.shown(),
             "env": self.endpoints.environment(),
             "machines": [
@@ -282,22 +241,11 @@ class World:
         """``GET /explain/marathon/APP``: why instances of an app wait, from the leading Marathon's queue."""
         return self.assembly.explain(name) if namespace == "marathon" else None
 
-    def set_speed(self, speed: float) -> None:
-        """Let sandbox time run this fast from now on. Raises ValueError."""
-        self.clock.set_speed(speed)
-        self._save_clock()
-
-    def request_shutdown(self) -> None:
-        """End the process soon; everything is kept."""
-        self.shutdown.set()
-
     # -- going down
 
     async def close(self) -> None:
         """Close everything; what is stored stays."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         await self.components.close()
         await self.assembly.close()
         await self.network.close()

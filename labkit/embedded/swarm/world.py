@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +28,12 @@ from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.host.networkdb import NetworkDB
 from labkit.embedded.swarm.host.virtualips import VirtualIPs
 from labkit.embedded.swarm.objects import Json, Node
+from labkit.embedded.world import BaseWorld, time_to_start
 
 log = logging.getLogger(__name__)
 
 READY_TIMEOUT = 20.0  # seconds of the wall clock
 READY_TIMEOUT_DAMAGED = 3.0  # when it comes back with plugs pulled, so that there may be no quorum to wait for
-CLOCK_SAVED_EVERY = 2.0  # seconds of the wall clock
 LISTEN = "0.0.0.0:2377"
 
 
@@ -61,14 +59,7 @@ class Options:
         ]
 
 
-def _time_to_start(saved: Json | None) -> float:
-    """Sandbox time may run ahead of the wall's; after a restart it must not go back behind what is stored."""
-    if saved is None:
-        return time.time()
-    return max(time.time(), saved["time"] + CLOCK_SAVED_EVERY * saved["speed"])
-
-
-class World:
+class World(BaseWorld):
     """One Swarm sandbox. Made by :meth:`open`."""
 
     orchestrator = "swarm"
@@ -101,7 +92,7 @@ class World:
     async def open(cls, options: Options, storage: Storage) -> World:
         """Build or restore the world and open its sockets; :meth:`bring_up` makes it a swarm."""
         stored = storage.get("world", "world") or {}
-        clock = ScaledClock(options.speed, start=_time_to_start(storage.get("world", "clock")))
+        clock = ScaledClock(options.speed, start=time_to_start(storage.get("world", "clock")))
         fleet = Fleet(clock)
         network = await Network.open(fleet, clock, stored.get("block"))
         world = cls(options, storage, clock, network, fleet)
@@ -238,36 +229,14 @@ class World:
 
     # -- what goes on
 
-    def spawn(self, work: Any) -> asyncio.Task[Any]:
-        """Run something beside, kept alive and logged when it fails."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._finished)
-        return task
-
-    def _finished(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("a task of the world failed", exc_info=task.exception())
-
     def _plugged(self, name: str, what: str) -> None:
         """A plug was pulled or put back: keep it, and let the machine's socket follow."""
-        self.storage.put("plug", name, self.fleet.plug(name))
+        super()._plugged(name, what)
         socket = self._sockets[name]
         if self.fleet.machines[name].power == "off":
             socket.close()
         elif not socket.is_open:
             self.spawn(socket.open())
-
-    async def _keep_time(self) -> None:
-        while True:
-            self._save_clock()
-            await asyncio.sleep(CLOCK_SAVED_EVERY)
-
-    def _save_clock(self) -> None:
-        # It only matters where it has run ahead, or will have before the next time that this is called.
-        if self.clock.speed > 1 or self.clock.time() > time.time() + 0.5:
-            self.storage.put("world", "clock", {"time": self.clock.time(), "speed": self.clock.speed})
 
     def host_of_node(self, node_id: str) -> Host | None:
         """The Docker host that is this node of a swarm."""
@@ -278,15 +247,7 @@ class World:
     def status(self) -> Json:
         """``GET /status`` of the control API."""
         return {
-            "name": self.name,
-            "orchestrator": self.orchestrator,
-            "engine": "embedded",
-            "pid": os.getpid(),
-            "speed": self.clock.speed,
-            "block": self.network.block,
-            "notes": [*self.network.notes, *self.notes],
-            "elsewhere": self.network.elsewhere({machine.address for machine in self.fleet.machines.values()}),
-            "ready": self.ready,
+            **self._status(),
             "machines": [
                 {
                     "name": machine.name,
@@ -307,24 +268,13 @@ class World:
             return "none" if self.plain else host.name.partition("-")[0]
         return host.swarm.role
 
-    def set_speed(self, speed: float) -> None:
-        """Let sandbox time run this fast from now on. Raises ValueError."""
-        self.clock.set_speed(speed)
-        self._save_clock()
-
-    def request_shutdown(self) -> None:
-        """End the process soon; everything is kept."""
-        self.shutdown.set()
-
     # -- going down
 
     async def close(self) -> None:
         """Close everything; what is stored stays."""
         for socket in self._sockets.values():
             socket.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._end_tasks()
         for host in self.hosts.values():
             try:
                 await host.stop()

@@ -25,10 +25,13 @@ def script(text: str) -> tuple[str, str, str]:
 @pytest.fixture(scope="module")
 def counter(cluster: KubeCluster, home: str) -> str:
     """A pod of two containers: one has counted to ten, the other has said one word."""
-    body = pod("counter", BUSYBOX, *script("for i in $(seq 10); do echo $i; done; echo oops >&2; exec sleep 1000"))
+    body = pod(
+        "counter", BUSYBOX, *script("for i in $(seq 10); do echo $i; done; sleep 1; echo oops >&2; exec sleep 1000")
+    )
     body["spec"]["containers"].append(container("other", BUSYBOX, *script("echo other; exec sleep 1000")))
     cluster.run(home, body)
-    until(lambda: "10" in cluster.logs(home, "counter", container="c"), 10)
+    # The two streams are read apart: only the second between them says which comes first.
+    until(lambda: "oops" in cluster.logs(home, "counter", container="c"), 20)
     return "counter"
 
 

@@ -52,8 +52,8 @@ def play(
     binary = kubectls().get(text(client))
     if binary is None:
         pytest.skip(f"kubectl {text(client)} is not on this machine: put it beside the other as kubectl.{text(client)}")
-    mine = [item for item in request.session.items if "play" in getattr(item, "fixturenames", ())]
-    wanted = {item.callspec.params["session"] for item in mine if item.callspec.params["client"] == client}
+    calls = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    wanted = {params["session"] for params in calls if params.get("client") == client and "session" in params}
 
     def played(session: str) -> list[Step]:
         folder = tmp_path_factory.mktemp(session)

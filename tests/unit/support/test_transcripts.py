@@ -95,3 +95,13 @@ def test_what_must_differ_is_made_alike(said: str, kept: str) -> None:
 def test_events_of_a_second_have_one_order() -> None:
     said = "Events:\n  Normal  Started  3s  kubelet  b\n  Normal  Created  3s  kubelet  a\n"
     assert normal(said, {}) == ["Events:", "  Normal  Created  AGE  kubelet  a", "  Normal  Started  AGE  kubelet  b"]
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_controllers_that_met_at_a_slice_are_not_told_of(other: bool) -> None:
+    head = "  Type     Reason  Age  From  Message\n  ----     ------  ----  ----  -------\n"
+    said = f"Session Affinity:  None\nEvents:\n{head}"
+    met = "  Warning  FailedToUpdateEndpointSlices  3s  endpoint-slice-controller  Error updating\n"
+    kept = "  Normal   Created  1s  kubelet  a\n"
+    events = normal(said + met + (kept if other else ""), {})[1:]
+    assert events == (normal(said + kept, {})[1:] if other else ["Events:  <none>"])

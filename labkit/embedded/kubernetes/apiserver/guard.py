@@ -7,11 +7,9 @@ names of the outside world and pages are refused; that is stricter than the real
 
 from __future__ import annotations
 
-import ipaddress
-from functools import lru_cache
-
 from multidict import CIMultiDictProxy
 
+from labkit.embedded.guard import is_local
 from labkit.embedded.kubernetes.errors import BadRequest, Forbidden, StatusError
 
 
@@ -24,21 +22,6 @@ def refuse(headers: CIMultiDictProxy[str], names: frozenset[str]) -> StatusError
         return Forbidden("", "", "", "a sandbox does not answer web pages (the request has an Origin header)")
     if host is None:
         return BadRequest("missing required Host header")
-    if not _is_local(host, names):
+    if not is_local(host, names):
         return Forbidden("", "", "", f"a sandbox answers on this machine only, not as {host!r}")
     return None
-
-
-@lru_cache(maxsize=256)
-def _is_local(host: str, names: frozenset[str]) -> bool:
-    if host.startswith("["):
-        name = host[1:].partition("]")[0]
-    else:
-        name = host.rpartition(":")[0] if host.count(":") == 1 else host
-    name = name.rstrip(".").lower()
-    if name in names or name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
