@@ -249,4 +249,5 @@ def test_a_folder_that_may_not_be_written(kube: KubeCluster, home: str, told: Js
     body["spec"]["volumes"] = [{"name": "v", "configMap": {"name": "settings"}}]
     kube.create(home, body)
     kube.ended(home, name)
-    assert kube.logs(home, name).splitlines()[-1] == "refused"
+    # What the shell says of it comes through another pipe, and stands before or after.
+    assert "refused" in kube.logs(home, name).splitlines()
