@@ -11,9 +11,12 @@ from __future__ import annotations
 import asyncio
 import gc
 
-YOUNG, MIDDLE, OLD = 50_000, 40, 50  # gc.set_threshold
+# gc.set_threshold: of so many objects that were made and kept it is looked through the new ones. Ten thousand pods are
+# two millions; a lab hardly ever gets there.
+YOUNG, MIDDLE, OLD = 1_000_000, 10, 10
 EVERY = 5.0  # seconds of the wall clock between two looks
-GROWN = 2  # times YOUNG objects that were made and kept since the last time: then it is worth while
+STEP = 50_000  # objects; what a look goes by
+GROWN = 2  # steps since the last time: then it is worth while
 
 
 def settle() -> None:
@@ -36,9 +39,9 @@ async def keep_tidy() -> None:
 
 
 def _grown() -> int:
-    """How often YOUNG more objects were there, since everything was last looked through."""
-    _, young, middle = gc.get_count()
-    return young + middle * MIDDLE
+    """How many steps more objects there are, since everything was last looked through."""
+    new, young, middle = gc.get_count()
+    return (new + (young + middle * MIDDLE) * YOUNG) // STEP
 
 
 def tidy() -> None:

@@ -1,7 +1,7 @@
 """Rows of one host in the sandbox's storage, written together at the end of the event loop's turn.
 
-A thousand containers that are created and started in one go are a thousand dirty rows and a few transactions. Whoever
-answers a client calls :meth:`Keeper.flush` first, so that what is acknowledged is on disk.
+A thousand containers that are created and started in one go, on however many hosts, are a thousand dirty rows and a few
+transactions. Whoever answers a client calls :meth:`Keeper.flush` first, so that what is acknowledged is on disk.
 """
 
 from __future__ import annotations
@@ -10,8 +10,11 @@ import asyncio
 import errno
 import logging
 import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, cast
+
+import orjson
 
 from labkit.embedded.runtime.storage import Storage
 
@@ -26,17 +29,17 @@ class Keeper:
     def __init__(self, storage: Storage, machine: str) -> None:
         self._storage = storage
         self._prefix = f"host/{machine}/"
+        self._turns = _turns_of(storage)
         self._dirty: dict[tuple[str, str], Callable[[], Json] | None] = {}
-        self._due = False
 
     def put(self, kind: str, key: str, make: Callable[[], Json]) -> None:
         """The row has changed; ``make`` tells what it is when it is written."""
         self._dirty[kind, key] = make
-        self._wake()
+        self._turns.wake(self)
 
     def delete(self, kind: str, key: str) -> None:
         self._dirty[kind, key] = None
-        self._wake()
+        self._turns.wake(self)
 
     def all(self, kind: str) -> dict[str, Json]:
         """The rows as they were written."""
@@ -53,23 +56,54 @@ class Keeper:
         if not dirty:
             return
         with self._storage.transaction():
+            self._storage.put_all(
+                (self._prefix + kind, key, orjson.dumps(make()))
+                for (kind, key), make in dirty.items()
+                if make is not None
+            )
             for (kind, key), make in dirty.items():
                 if make is None:
                     self._storage.delete(self._prefix + kind, key)
-                else:
-                    self._storage.put(self._prefix + kind, key, make())
 
-    def _wake(self) -> None:
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_soon(self._turn)
+    def __str__(self) -> str:
+        return self._prefix
 
-    def _turn(self) -> None:
-        self._due = False
+
+class _Turns:
+    """The hosts of one storage that have something to write at the end of this turn."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = weakref.proxy(storage)
+        self._awake: dict[Keeper, None] = {}
+
+    def wake(self, keeper: Keeper) -> None:
+        if not self._awake:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._awake[keeper] = None
+
+    def _write(self) -> None:
+        awake, self._awake = self._awake, {}
         try:
-            self.flush()
+            with self._storage.transaction():
+                for keeper in awake:
+                    _flushed(keeper)
         except Exception:
-            log.exception("%s could not be written", self._prefix)
+            log.exception("%s could not be written", ", ".join(map(str, awake)))
+
+
+def _flushed(keeper: Keeper) -> None:
+    """Write what one host has; its trouble is not the others'."""
+    try:
+        keeper.flush()
+    except Exception:
+        log.exception("%s could not be written", keeper)
+
+
+_TURNS: weakref.WeakKeyDictionary[Storage, _Turns] = weakref.WeakKeyDictionary()
+
+
+def _turns_of(storage: Storage) -> _Turns:
+    return _TURNS.setdefault(storage, _Turns(storage))
 
 
 class KeptLayer(dict[str, "bytes | None"]):

@@ -30,7 +30,7 @@ def test_what_is_there_when_it_is_up_is_not_looked_at_again() -> None:
 
 
 def test_it_tidies_up_once_after_a_burst_when_nothing_more_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    # how often YOUNG more objects were there at each look; a tidy process starts at nothing again
+    # how many steps more objects were there at each look; a tidy process starts at nothing again
     looks = iter([0, 0, 5, 9, 9, 0, 0, 1, 1, 0])
     tidied: list[int] = []
     count = 0

@@ -67,8 +67,8 @@ class Client:
             await pause
         return self._door.enter(self.machine)
 
-    def _options(self) -> WriteOptions:
-        return WriteOptions(manager=self.manager, user=self.user, trusted=True)
+    def _options(self, fields: Json | None = None) -> WriteOptions:
+        return WriteOptions(manager=self.manager, user=self.user, trusted=True, fields=fields)
 
     # reading --------------------------------------------------------------------------------------------------
 
@@ -91,8 +91,9 @@ class Client:
 
     # writing --------------------------------------------------------------------------------------------------
 
-    async def create(self, kind: Kind, namespace: str, obj: Json) -> Json:
-        return (await self._enter()).create(kind, namespace, obj, self._options())
+    async def create(self, kind: Kind, namespace: str, obj: Json, *, fields: Json | None = None) -> Json:
+        """``fields`` as :class:`WriteOptions` have it."""
+        return (await self._enter()).create(kind, namespace, obj, self._options(fields))
 
     async def update(self, kind: Kind, obj: Json, *, subresource: str = "") -> Json:
         """Put the object as it is; its resourceVersion must be the newest."""

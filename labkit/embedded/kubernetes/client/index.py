@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 
 from labkit.embedded.kubernetes.objects import Json, Key, controller_of
 
@@ -20,6 +20,11 @@ class Index:
     def replace(self, key: Key, old: Json | None, new: Json | None) -> None:
         before = () if old is None else tuple(self.values(old))
         after = () if new is None else tuple(self.values(new))
+        if before == after:
+            if new is not None:
+                for value in after:
+                    self._drawers[value][key] = new
+            return
         for value in before:
             if value not in after:
                 drawer = self._drawers[value]
@@ -73,25 +78,22 @@ class Cache(dict[Key, Json]):
 # -- what controllers look things up by
 
 
-def by_namespace(obj: Json) -> Iterator[Hashable]:
-    yield obj["metadata"].get("namespace", "")
+def by_namespace(obj: Json) -> tuple[Hashable, ...]:
+    return (obj["metadata"].get("namespace", ""),)
 
 
-def by_controller(obj: Json) -> Iterator[Hashable]:
+def by_controller(obj: Json) -> tuple[Hashable, ...]:
     """The uid of the object that manages it."""
     owner = controller_of(obj)
-    if owner is not None:
-        yield owner["uid"]
+    return () if owner is None else (owner["uid"],)
 
 
-def by_node(pod: Json) -> Iterator[Hashable]:
+def by_node(pod: Json) -> tuple[Hashable, ...]:
     """The node that a pod is bound to."""
     node = pod["spec"].get("nodeName")
-    if node:
-        yield node
+    return (node,) if node else ()
 
 
-def orphans(obj: Json) -> Iterator[Hashable]:
+def orphans(obj: Json) -> tuple[Hashable, ...]:
     """The namespace of an object that nobody manages: who might adopt it looks there."""
-    if controller_of(obj) is None:
-        yield obj["metadata"].get("namespace", "")
+    return by_namespace(obj) if controller_of(obj) is None else ()

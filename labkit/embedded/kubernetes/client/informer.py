@@ -177,7 +177,7 @@ class Informer:
             self._remove(key)  # gone and made anew while nobody looked: two objects, not a changed one
             old = None
         self.cache.put(key, obj)
-        for added, updated, _ in list(self._handlers.values()):
+        for added, updated, _ in tuple(self._handlers.values()):
             if old is None:
                 if added is not None:
                     self._call(added, obj)

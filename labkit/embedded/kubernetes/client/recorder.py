@@ -39,6 +39,9 @@ def _stamp(at: float) -> int:
     return _last_stamp
 
 
+_FIELDS: dict[tuple[object, ...], Json] = {}  # the form of an event -> the fields that it sets
+
+
 @dataclass(slots=True)
 class _Said:
     about: Json  # the involvedObject
@@ -138,7 +141,11 @@ class Recorder:
                 pass
         event = self._new(said, namespace)
         series.name = event["metadata"]["name"]
-        await self.client.create(kinds.EVENTS, namespace, event)
+        # Events of one source about objects that are referred to alike have the same fields, and there are many.
+        form = (self._modern, self.client.manager, bool(self.host), *said.about)
+        created = await self.client.create(kinds.EVENTS, namespace, event, fields=_FIELDS.get(form))
+        if form not in _FIELDS:
+            _FIELDS[form] = created["metadata"]["managedFields"][0]["fieldsV1"]
 
     def _new(self, said: _Said, namespace: str) -> Json:
         suffix = f".{_stamp(said.at):x}"

@@ -149,7 +149,9 @@ class PodOwner(Controller):
         if is_terminating(new):
             self._pod_going(old, new)
             return
-        before, after = controller_of(old), controller_of(new)
+        after = controller_of(new)
+        same = old["metadata"].get("ownerReferences") is new["metadata"].get("ownerReferences")
+        before = after if same else controller_of(old)
         moved = before != after
         if moved and before is not None:
             self._tell(old, old, None)

@@ -26,9 +26,9 @@ HISTORY_BYTES = 2 * 1024 * 1024  # over all kinds: what a laptop can spare for w
 
 HISTORY_SECONDS = 300.0  # of the wall clock: the API server has etcd compacted every five minutes
 
-# Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is often
-# created, bound and started, which then is one row instead of five.
-WRITE_BEHIND = 0.1
+# Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is mostly
+# created, bound and started, which then is one row instead of four.
+WRITE_BEHIND = 0.5
 
 # What is written once and read seldom, but there are five of them for every pod.
 _COOL = frozenset((kinds.EVENTS,))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from labkit.embedded.kubernetes.kubelet.allowance import Allowance
 from labkit.embedded.kubernetes.network.addresses import PodAddresses
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.runtime.clock import Clock
@@ -63,3 +64,7 @@ class Parts:
     preloaded: Iterable[str] = ()  # images that every machine has from the start, as a node image has
     cluster_domain: str = "cluster.local"
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # machine -> labels that its node starts with
+    allowance: Allowance = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.allowance = Allowance(self.clock)

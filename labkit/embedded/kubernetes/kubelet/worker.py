@@ -197,7 +197,8 @@ class Worker:
         self._watch_deadline()
         step = plan(self.pod, self.sandbox, self.probing.has_started)
         if not self.starting.replaces(step.start):
-            self.publish()
+            # Nothing is known yet but that it is here: if all goes well there will soon be more to tell.
+            self.publish(passing=self._told is None and self.sandbox is None and not self.reasons)
         if step.finished:
             await self._finished()
             return
@@ -229,8 +230,8 @@ class Worker:
 
     # telling --------------------------------------------------------------------------------------------------
 
-    def publish(self, *, final: bool = False) -> None:
-        """Let the API server know how it is."""
+    def publish(self, *, final: bool = False, passing: bool = False) -> None:
+        """Let the API server know how it is. ``passing``: for a moment only, so that it may go untold."""
         kubelet = self.kubelet
         view = View(kubelet.machine.address, self.start_time, self.reasons, self.probing.judge, self.failure)
         before = self.pod.get("status") or {}
@@ -247,7 +248,7 @@ class Worker:
         if uid:
             kubelet.statuses.submit(
                 metadata.get("namespace", ""), metadata["name"], uid, status,
-                final=final, done=self._gone if final else None,
+                final=final, done=self._gone if final else None, passing=passing,
             )  # fmt: skip
 
     def _publish_soon(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.users import User
 
 ORPHAN = "Orphan"
@@ -19,6 +20,7 @@ class WriteOptions:
     ``validation`` is what becomes of fields that the kind does not have: ``Ignore`` drops them, ``Warn`` says so in
     ``warnings``, ``Strict`` refuses the object. ``force`` takes over fields that others have applied.
     ``trusted`` is for the sandbox's own components, whose objects are of the right shape: they are not checked for it.
+    ``fields`` is the set of fields of a new object, if its maker knows it from another one of the very same form.
     ``twice`` are paths of keys that the body had more than once, which count as much as unknown ones.
     """
 
@@ -28,6 +30,7 @@ class WriteOptions:
     force: bool = False
     user: User | None = None
     trusted: bool = False
+    fields: Json | None = None
     twice: tuple[str, ...] = ()
     warnings: list[str] = field(default_factory=list)
 

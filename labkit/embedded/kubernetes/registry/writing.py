@@ -12,6 +12,7 @@ from labkit.embedded.kubernetes.errors import MODIFIED, AlreadyExists, BadReques
 from labkit.embedded.kubernetes.etcd import Record
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, Key
+from labkit.embedded.kubernetes.patch.apply import managed as ownership
 from labkit.embedded.kubernetes.registry import objectmeta
 from labkit.embedded.kubernetes.registry.options import WriteOptions
 from labkit.embedded.kubernetes.registry.pipeline import (
@@ -91,6 +92,10 @@ def insert(
 
 def _managed(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> Json:
     """Whoever creates an object manages what they said and its defaults, but not what admission and strategy add."""
+    if options.fields is not None:
+        now = times.rfc3339(registry.clock.time())
+        new["metadata"]["managedFields"] = ownership.first(kind, options.manager, now, options.fields)
+        return new
     status = new.pop("status", None) if kind.has_status else None
     new = manage(kind, None, new, options.manager, "Update", "", times.rfc3339(registry.clock.time()))
     if status is not None:

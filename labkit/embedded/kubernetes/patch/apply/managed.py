@@ -197,6 +197,11 @@ def _age(one: Json) -> tuple[str, str]:
     return one.get("time") or "", one.get("manager", "")
 
 
+def first(kind: Kind, manager: str, now: str, fields: Node) -> list[Json]:
+    """The entries of an object that ``manager`` makes with these fields, which it knows from another one like it."""
+    return _first(manager, "Update", kind.api_version, "", now, fields)
+
+
 def _first(manager: str, operation: str, version: str, subresource: str, now: str, fields: Node) -> list[Json]:
     key = (manager, operation, version, subresource, now, id(fields))
     found = _FIRST.get(key)
