@@ -181,8 +181,19 @@ class Fleet:
 
     def connected(self, a: str, b: str) -> bool:
         """Is there a working wire between them: both have power (a paused one has) and nothing cuts it?"""
-        off = self.machine(a).power == "off" or self.machine(b).power == "off"
+        try:
+            off = self.machines[a].power == "off" or self.machines[b].power == "off"
+        except KeyError as error:
+            raise UnknownMachine(error.args[0], self.machines) from None
         return not off and (a == b or self._plugs[a].group == self._plugs[b].group)
+
+    def quick(self, a: str, b: str) -> bool:
+        """Does a message between them have nothing to wait for: neither is paused, no wire is slow?"""
+        try:
+            one, other = self._plugs[a], self._plugs[b]
+        except KeyError as error:
+            raise UnknownMachine(error.args[0], self.machines) from None
+        return not (one.gate.closed or other.gate.closed or (one is not other and (one.latency or other.latency)))
 
     def reachable(self, a: str, b: str) -> bool:
         """Would ``b`` answer ``a`` now? Both are on, neither is paused, nothing cuts them."""

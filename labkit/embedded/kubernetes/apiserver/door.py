@@ -71,9 +71,7 @@ class Door:
     def hold(self, machine: str) -> Awaitable[None] | None:
         """What a request has to wait for on its way: a paused machine at either end, a slow wire. None: nothing."""
         fleet = self._fleet
-        if fleet.delay(machine, self._machine) or fleet.gate(machine).closed or fleet.gate(self._machine).closed:
-            return self._wait(machine)
-        return None
+        return None if fleet.quick(machine, self._machine) else self._wait(machine)
 
     async def _wait(self, machine: str) -> None:
         fleet = self._fleet

@@ -27,6 +27,7 @@ QUEUE = 1000
 RETRIES, RETRY_SECONDS = 12, 10.0
 RATE, BURST = 50.0, 100.0  # events a second, and how many at once: the kubelet's eventRecordQPS and eventBurst
 NAME_BYTES = 253
+TURN = 4  # events that are written before others have their turn
 
 
 _last_stamp = 0
@@ -104,6 +105,7 @@ class Recorder:
 
     async def _flush(self) -> None:
         await asyncio.sleep(0)  # whoever speaks first finishes its own work
+        written = 0
         while self._queue:
             await self._turn()
             said = self._queue.popleft()
@@ -118,7 +120,9 @@ class Recorder:
                 except Exception:
                     log.exception("an event of %s could not be written", self.component)
                 break
-            await asyncio.sleep(0)
+            written += 1
+            if written % TURN == 0:
+                await asyncio.sleep(0)
         self._task = None
 
     async def _turn(self) -> None:

@@ -27,7 +27,7 @@ class Allowance:
         self._timer: Timer | None = None
 
     def ask(self, write: Callable[[], bool]) -> None:
-        """Call ``write()`` now, or when it is its turn. It returns False when it has nothing to write any more."""
+        """Call ``write()`` now, or when it is its turn. It returns False when there is nothing to write any more."""
         if not self._waiting and self._take():
             write()
             return

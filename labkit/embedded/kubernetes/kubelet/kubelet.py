@@ -49,7 +49,7 @@ class Kubelet:
             self.images.restore(name)
         self.volumes = Volumes(client, parts, self.containerd.files)
         self.recorder = Recorder(client, "kubelet", machine.name)
-        self.statuses = Statuses(client, parts.allowance)
+        self.statuses = Statuses(client)
         self.api = NodeApi(self)
         self.chores = Chores()
         self.boot = ""  # another one after each loss of power
@@ -107,7 +107,7 @@ class Kubelet:
 
     def _begin(self) -> None:
         self.running = True
-        self.statuses = Statuses(self.client, self.parts.allowance)
+        self.statuses = Statuses(self.client)
         self.containerd.ended = self._container_ended
         self._heartbeat = Heartbeat(self)
         self._heartbeat.start()

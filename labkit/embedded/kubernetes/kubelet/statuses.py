@@ -1,9 +1,7 @@
 """Writes pods' statuses to the API server, the newest of each, and deletes pods whose end they report.
 
-One task a machine, while there is something to write. What will soon be overtaken (``ContainerCreating``) is written as
-far as the kubelets' :mod:`~labkit.embedded.kubernetes.kubelet.allowance` goes, all else at once. When the API server
-does not answer, it tries again; what has been overtaken meanwhile is never written. As
-``pkg/kubelet/status/status_manager.go``.
+One task a machine, while there is something to write. When the API server does not answer, it tries again; what has
+been overtaken meanwhile is never written. As ``pkg/kubelet/status/status_manager.go``.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ from dataclasses import dataclass
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.client import Client, Unreachable
 from labkit.embedded.kubernetes.errors import NotFound, StatusError
-from labkit.embedded.kubernetes.kubelet.allowance import Allowance
 from labkit.embedded.kubernetes.kubelet.status import merged
 from labkit.embedded.kubernetes.objects import Json
 
@@ -38,11 +35,9 @@ class _Due:
 class Statuses:
     """The statuses that one kubelet has to write."""
 
-    def __init__(self, client: Client, allowance: Allowance) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._allowance = allowance
         self._due: dict[str, _Due] = {}
-        self._passing: dict[str, _Due] = {}  # those that wait for their turn, and may be overtaken
         self._task: asyncio.Task[None] | None = None
 
     def submit(
@@ -54,30 +49,9 @@ class Statuses:
         *,
         final: bool = False,
         done: Callable[[], object] | None = None,
-        passing: bool = False,
     ) -> None:
-        """This is its status now. ``final``: and it is over, take it out of the API server; then call ``done``.
-
-        ``passing``: if all goes well there will soon be another one, so this one may wait.
-        """
-        due = _Due(namespace, name, uid, status, final, done)
-        if passing and uid not in self._due:
-            self._passing[uid] = due
-            self._allowance.ask(lambda: self._pass(uid))
-            return
-        self._passing.pop(uid, None)
-        self._put(due)
-        self._begin()
-
-    def _pass(self, uid: str) -> bool:
-        due = self._passing.pop(uid, None)
-        if due is None:
-            return False
-        self._put(due)
-        self._begin()
-        return True
-
-    def _begin(self) -> None:
+        """This is its status now. ``final``: and it is over, take it out of the API server; then call ``done``."""
+        self._put(_Due(namespace, name, uid, status, final, done))
         if self._task is None:
             self._task = asyncio.create_task(self._flush())
 
@@ -91,13 +65,11 @@ class Statuses:
     def forget(self, uid: str) -> None:
         """It is gone from the API server."""
         self._due.pop(uid, None)
-        self._passing.pop(uid, None)
 
     async def stop(self) -> None:
         """End; what has not been written is not. A kubelet that starts again works it out anew."""
         task, self._task = self._task, None
         self._due.clear()
-        self._passing.clear()
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

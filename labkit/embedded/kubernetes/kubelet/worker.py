@@ -197,8 +197,11 @@ class Worker:
         self._watch_deadline()
         step = plan(self.pod, self.sandbox, self.probing.has_started)
         if not self.starting.replaces(step.start):
-            # Nothing is known yet but that it is here: if all goes well there will soon be more to tell.
-            self.publish(passing=self._told is None and self.sandbox is None and not self.reasons)
+            if self._told is None and self.sandbox is None and not self.reasons:
+                # Nothing is known yet but that it is here: if all goes well there will soon be more to tell.
+                self.kubelet.parts.allowance.ask(self._publish_first)
+            else:
+                self.publish()
         if step.finished:
             await self._finished()
             return
@@ -230,8 +233,8 @@ class Worker:
 
     # telling --------------------------------------------------------------------------------------------------
 
-    def publish(self, *, final: bool = False, passing: bool = False) -> None:
-        """Let the API server know how it is. ``passing``: for a moment only, so that it may go untold."""
+    def publish(self, *, final: bool = False) -> None:
+        """Let the API server know how it is."""
         kubelet = self.kubelet
         view = View(kubelet.machine.address, self.start_time, self.reasons, self.probing.judge, self.failure)
         before = self.pod.get("status") or {}
@@ -248,8 +251,15 @@ class Worker:
         if uid:
             kubelet.statuses.submit(
                 metadata.get("namespace", ""), metadata["name"], uid, status,
-                final=final, done=self._gone if final else None, passing=passing,
+                final=final, done=self._gone if final else None,
             )  # fmt: skip
+
+    def _publish_first(self) -> bool:
+        """As long as nothing has been told: what there is by now."""
+        if self.over or self._told is not None:
+            return False
+        self.publish()
+        return True
 
     def _publish_soon(self) -> None:
         """As a real kubelet, which looks at its containers now and then, and so never sees the shortest lives."""
