@@ -25,22 +25,18 @@ from support.until import until
 
 Json = dict[str, Any]
 
-ENGINES = ("embedded", "attached")
 SPEED = 10.0  # of the embedded one: every delay is shorter by this
 PATIENCE = 30.0
 JSON = "application/json"
-MESOS, MARATHON = "LABKIT_MESOS_URL", "LABKIT_MARATHON_URL"
+MESOS, MARATHON = "LABKIT_MESOS_URL", "LABKIT_MARATHON_URL"  # http://user:password@host:port of a real one
+ENGINES = ("embedded", "attached") if os.environ.get(MESOS) and os.environ.get(MARATHON) else ("embedded",)
 _names = itertools.count(1)
 
 
 @contextlib.contextmanager
 def opened(engine: str, name: str, **options: Any) -> Iterator[MesosCluster]:
-    """A cluster of that engine: one of the tests' own, or the one that the environment names; else a skip."""
+    """A cluster of that engine: one of the tests' own, or the one that the environment names."""
     if engine == "attached":
-        if not (os.environ.get(MESOS) and os.environ.get(MARATHON)):
-            pytest.skip(
-                f"no real Mesos and Marathon are named by {MESOS} and {MARATHON} (http://user:password@host:port)"
-            )
         yield MesosCluster(os.environ[MESOS], os.environ[MARATHON])
         return
     given: Json = {"speed": SPEED, **options}
