@@ -104,6 +104,7 @@ def test_shares_shift_as_drf_has_it(pair: Pair) -> None:
     cache["container"] = {"type": "DOCKER", "docker": {"image": "busybox:1.36"}}
     pair.client.create(cache)
     until(lambda: pair.look().caches == 3)
+    assert pair.client.settled(10), "its deployment is to be over before the next one"
     assert pair.look().marathon == pytest.approx(3 * 2000 / (3 * 8192))
 
     # Alone in wanting more, batch takes all that is free.

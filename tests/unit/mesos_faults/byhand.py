@@ -38,6 +38,7 @@ class WorldByHand(World):
         bringing = asyncio.get_running_loop().create_task(world.bring_up())
         while not bringing.done():
             await clock.advance(STEP)
+            await asyncio.sleep(0.001)  # servers are opened in the wall's time, which sessions must not run away from
         await bringing
         return world
 
