@@ -46,12 +46,12 @@ function render({ model, el }) {
     const box = element("section", `lk-panel lk-${view.status}`, el);
     box.dataset.step = view.id; box.dataset.status = view.status;
     const head = element("div", "lk-head", box);
-    element("span", "lk-count", head, `Step ${view.number} of ${view.of}`);
+    element("span", "lk-number", head, `Step ${view.number} of ${view.of}`);
     rich("span", "lk-title", head, view.title);
     const status = element("span", "lk-status", head, STATUS[view.status]);
     status.setAttribute("role", "status");
     rich("div", "lk-task", box, view.task);
-    if (view.note) rich("div", "lk-note", box, view.note);
+    if (view.note) rich("div", "lk-remark", box, view.note);
 
     const passed = view.status === "passed";
     if (view.prediction) {
@@ -60,7 +60,7 @@ function render({ model, el }) {
         (value) => send({ do: "predict", value }));
       if (passed && outcome) {
         const right = choice === outcome;
-        element("div", !choice ? "lk-note" : right ? "lk-right" : "lk-wrong", set,
+        element("div", !choice ? "lk-remark" : right ? "lk-right" : "lk-wrong", set,
           !choice ? `What happened: ${outcome}` : right ? `You predicted it: ${outcome}` : `It turned out otherwise: ${outcome}`);
       }
     }
@@ -91,7 +91,7 @@ function render({ model, el }) {
     if (view.why) rich("div", "lk-why", box, view.why);
 
     if (!passed) {
-      const row = element("div", "lk-buttons", box);
+      const row = element("div", "lk-moves", box);
       const button = (label, message, disabled, title) => {
         const made = element("button", "", row, label);
         made.disabled = disabled; made.title = title;

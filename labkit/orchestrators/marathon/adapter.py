@@ -227,7 +227,7 @@ class Marathon:
             return snapshot.tasks[wanted]
         found = [task for task in snapshot.tasks.values() if task.name == wanted]
         if not found:
-            raise ClusterError(f"there is no task {wanted!r}")
+            raise ClusterError(f"no task and no app is called {wanted!r}")
         return max(found, key=lambda task: (task.state.alive, task.created))
 
     @staticmethod

@@ -165,6 +165,8 @@ def test_what_runs_is_asked_inside_the_nodes(tmp_path: Path, commands, monkeypat
     assert find_component(found, "etcd", None).machine == CONTROL
     with pytest.raises(NotFound, match="there is no component 'kube'; there are etcd, kube-scheduler, kubelet"):
         find_component(found, "kube", None)
+    with pytest.raises(UsageError, match=r"runs on .*; not on worker-9$"):
+        find_component(found, "etcd", "worker-9")
 
 
 # -- the scripts
