@@ -238,5 +238,5 @@ def test_why_a_task_is_where_it_is(stage: Stage) -> None:
     why = stage.adapter.why(web(1))
     assert (why.node, why.place("agent-1").verdict, why.place("agent-2").verdict) == ("agent-1", "chosen", "not asked")
     assert "batch chose" in stage.adapter.why("job 1").source
-    with pytest.raises(ClusterError, match="no task and no app is called .nothing."):
+    with pytest.raises(ClusterError, match="no task and no app is called 'nothing'"):
         stage.adapter.why("nothing")

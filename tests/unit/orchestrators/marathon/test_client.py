@@ -50,7 +50,7 @@ def test_scaling_an_app_that_is_not_there_says_so(server: FakeServer, client: Ma
     ]
     server.put("/v2/apps/wbe", {"message": "Object is not valid", "details": details}, 422, "PUT")
     server.put("/v2/apps/wbe", {"message": "App '/wbe' does not exist"}, 404)
-    with pytest.raises(MarathonError, match="^App '/wbe' does not exist$"):
+    with pytest.raises(MarathonError, match="App '/wbe' does not exist"):
         client.scale("/wbe", 2)
     server.put("/v2/apps/web", {"message": "Object is not valid", "details": details}, 422, "PUT")
     server.put("/v2/apps/web", {"app": {"id": "/web"}})
