@@ -18,16 +18,17 @@ function rich(tag, className, parent, html) {
   return made;
 }
 
-function choices(parent, name, legend, options, chosen, disabled, onChoose) {
+/* An option is what is sent; its label is how it reads. */
+function choices(parent, name, legend, { choices: options, labels }, chosen, disabled, onChoose) {
   const set = element("fieldset", "lk-ask", parent);
   rich("legend", "", set, legend);
-  options.forEach((option) => {
+  options.forEach((option, index) => {
     const label = element("label", "lk-choice", set);
     const input = element("input", "", label);
     input.type = "radio"; input.name = name; input.value = option;
     input.checked = option === chosen; input.disabled = disabled;
     input.addEventListener("change", () => onChoose(option));
-    element("span", "", label, option);
+    rich("span", "", label, labels[index]);
   });
   return set;
 }
@@ -55,19 +56,20 @@ function render({ model, el }) {
 
     const passed = view.status === "passed";
     if (view.prediction) {
-      const { prompt, choices: options, choice, outcome } = view.prediction;
-      const set = choices(box, `${group}-p`, `Predict: ${prompt}`, options, choice, passed,
+      const { prompt, choices: options, labels, choice, outcome } = view.prediction;
+      const set = choices(box, `${group}-p`, `Predict: ${prompt}`, view.prediction, choice, passed,
         (value) => send({ do: "predict", value }));
       if (passed && outcome) {
         const right = choice === outcome;
-        element("div", !choice ? "lk-remark" : right ? "lk-right" : "lk-wrong", set,
-          !choice ? `What happened: ${outcome}` : right ? `You predicted it: ${outcome}` : `It turned out otherwise: ${outcome}`);
+        const said = !choice ? "What happened" : right ? "You predicted it" : "It turned out otherwise";
+        rich("div", !choice ? "lk-remark" : right ? "lk-right" : "lk-wrong", set,
+          `${said}: ${labels[options.indexOf(outcome)]}`);
       }
     }
     if (view.ask) {
       const { prompt, choices: options, answer } = view.ask;
       if (options.length) {
-        choices(box, `${group}-a`, prompt, options, answer, passed, (value) => send({ do: "answer", value }));
+        choices(box, `${group}-a`, prompt, view.ask, answer, passed, (value) => send({ do: "answer", value }));
       } else {
         const set = element("fieldset", "lk-ask", box);
         rich("legend", "", set, prompt);
