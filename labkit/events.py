@@ -73,7 +73,7 @@ def _cluster(old: Snapshot, new: Snapshot, now: float) -> Iterator[Event]:
     if new.error:
         yield Event(now, "cluster", new.orchestrator, new.error, "error")
     elif old.error:
-        yield Event(now, "cluster", new.orchestrator, "the managers answer again")
+        yield Event(now, "cluster", new.orchestrator, "the cluster answers again")
 
 
 def _nodes(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iterator[Event]:
@@ -98,7 +98,10 @@ def _node_changes(was: Node, node: Node) -> Iterator[tuple[str, str]]:
         else:
             yield "is up", "info"
     if was.reachable != node.reachable and node.reachable is not None:
-        yield ("is reachable again", "info") if node.reachable else ("is unreachable for the other managers", "warning")
+        others = "masters" if node.role == "master" else "managers"
+        yield (
+            ("is reachable again", "info") if node.reachable else (f"is unreachable for the other {others}", "warning")
+        )
     if node.leader and not was.leader:
         yield "is leader", "info"
     if was.role != node.role:

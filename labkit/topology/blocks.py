@@ -139,7 +139,7 @@ def tray_block(layout: Layout, snapshot: Snapshot, waiting: int) -> Block:
     """Where tasks wait that have no node."""
     rect = layout.tray()
     middle = rect.y + rect.h / 2
-    texts = [Text(rect.x + 14, middle, "Waiting for a node", "title")]
+    texts = [Text(rect.x + 14, middle, f"Waiting for {words.wanted(snapshot.orchestrator)}", "title")]
     missing = layout.without_room(TRAY)
     hidden = sum(1 for number in layout.cards.values() if layout.card(number) is None)
     if waiting:

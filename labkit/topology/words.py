@@ -39,6 +39,11 @@ def unit(orchestrator: str) -> str:
     return "pod" if orchestrator == "kubernetes" else "task"
 
 
+def wanted(orchestrator: str) -> str:
+    """What a task that has no place yet waits for."""
+    return "an offer" if orchestrator == "marathon" else "a node"
+
+
 def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
@@ -73,6 +78,17 @@ def node_role(node: Node) -> str:
     if node.role == "control-plane":
         return "control plane"
     return "leader" if node.leader else node.role
+
+
+def node_meaning(node: Node) -> str:
+    """What its condition comes to."""
+    condition = style.condition(node)
+    if node.role == "master":  # of Mesos: no task ever runs on it
+        return MASTERS.get(condition, style.NODES[condition].meaning)
+    return style.NODES[condition].meaning
+
+
+MASTERS = {"leader": "leads the masters", "ready": "stands in line to lead"}
 
 
 def node_note(node: Node, plug: str) -> str:

@@ -122,7 +122,7 @@ def _node(node: Node, tally: Tally, plugs: Mapping[str, str]) -> Row:
         "condition": key,
         "word": look.word,
         "note": _node_note(node, look.word, plugs.get(node.name, "")),
-        "meaning": look.meaning,
+        "meaning": words.node_meaning(node),
         "sign": "★" if node.leader else look.sign,
         "availability": node.availability,
         "plug": plugs.get(node.name, ""),
@@ -343,8 +343,9 @@ def _node_detail(
     look = style.NODES[style.condition(node)]
     reserved = tally.reserved.get(node.id, Resources())
     cpu, memory = words.capacity(reserved, node.capacity)
+    workless = node.role in ("master", "zookeeper")
     fields = [
-        ("state", f"{look.word}: {look.meaning}"),
+        ("state", f"{look.word}: {words.node_meaning(node)}"),
         ("role", words.node_role(node)),
         ("availability", node.availability if _drains(node) else ""),
         ("ZooKeeper", f"{node.store} ({words.quorum_words(snapshot)})" if node.store else ""),
@@ -353,14 +354,12 @@ def _node_detail(
         ("address", node.address),
         (
             "reserved",
-            ""
-            if node.role in ("master", "zookeeper")
-            else f"{cpu.removeprefix('cpu ')} CPUs, {memory.removeprefix('mem ')} memory",
+            "" if workless else f"{cpu.removeprefix('cpu ')} CPUs, {memory.removeprefix('mem ')} memory",
         ),
-        ("tasks", str(tally.living.get(node.id, 0))),
+        ("tasks", "" if workless else str(tally.living.get(node.id, 0))),
         ("engine", node.version),
         ("labels", _labels(node.labels)),
-        ("node", node.id),
+        ("node", "" if workless else node.id),
     ]
     activate = [] if not _drains(node) else ["activate"] if node.availability != "active" else ["drain", "pause"]
     return {

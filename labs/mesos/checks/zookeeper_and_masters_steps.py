@@ -324,7 +324,10 @@ def quorum_back(context: Context) -> Verdict:
             f"{len(there)} members serve",
             how_to_start(context, "zookeeper", off[0]) if off else "They need a second to elect a leader.",
         )
-    now = leader(context)
+    try:
+        now = leader(context)
+    except NO_ANSWER:
+        return NotYet(f"{len(there)} members serve, and no master leads yet", "Two elections, one after the other.")
     waiting = [slave for slave in mesos(context).slaves() if not slave["active"]]
     if waiting or len(mesos(context).slaves()) != len(agents(context)):
         return NotYet(f"{now} leads; not every agent has registered again", "A moment.")

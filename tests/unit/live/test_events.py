@@ -80,7 +80,7 @@ def test_losing_and_finding_the_managers(swarm: SimulatedSwarm) -> None:
         swarm.error = ""
 
     assert [(e.text, e.level) for e in told(swarm, lose)] == [("The swarm does not have a leader.", "error")]
-    assert texts(told(swarm, find)) == ["the managers answer again"]
+    assert texts(told(swarm, find)) == ["the cluster answers again"]
 
 
 def test_published_ports_and_removal(swarm: SimulatedSwarm) -> None:

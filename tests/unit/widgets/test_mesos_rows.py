@@ -59,6 +59,19 @@ def test_a_machines_plug_can_be_pulled() -> None:
     assert found[1]["note"] == "★ ZooKeeper leader"
 
 
+def test_a_master_leads_masters_and_runs_no_tasks() -> None:
+    scene = Scene()
+    scene.update(cluster(), 0.0)
+    found = {row["name"]: row["meaning"] for row in rows.nodes(cluster(), scene.tally, scene.layout.nodes, {})}
+    leader = next(node for node in cluster().nodes.values() if node.leader)
+    assert found[leader.name] == "leads the masters"
+    assert "stands in line to lead" in found.values()
+    said = dict(detail("node", leader.id)["fields"])
+    assert said["state"] == "ready: leads the masters"
+    assert not {"tasks", "reserved", "node"} & said.keys()
+    assert {"tasks", "reserved", "node"} <= dict(detail("node", "a1")["fields"]).keys()
+
+
 def test_why_an_app_waits() -> None:
     why = Why("/db", "", (Place("agent-1", "refused", "InsufficientCpus", "it wants 5 cpus, 3.5 were offered"),))
     found = detail("workload", "/db", why)
