@@ -16,6 +16,7 @@ from labkit.embedded.marathon.specs.errors import (
     Conflict,
     Details,
     Malformed,
+    NoJson,
     NoSuchApp,
     NotJson,
     Unprocessable,
@@ -34,7 +35,7 @@ def read_json(body: bytes) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         if not body.strip():
-            raise NotJson("No content to map due to end-of-input") from None
+            raise NoJson from None
         raise NotJson(str(error)) from None
 
 

@@ -90,6 +90,13 @@ def test_a_group_is_scaled() -> None:
     assert root.all_apps["/shop/db/mysql"].config_version == "v1"
 
 
+@pytest.mark.parametrize("by", [20_001, 1e300])
+def test_a_group_is_not_scaled_beyond_what_an_engine_holds(by: float) -> None:
+    with pytest.raises(AppRejected) as caught:
+        put({"scaleBy": by}, put(SHOP), "/shop")
+    assert caught.value.details == [("/scaleBy", "instances must not be more than 20000 on the embedded engine")]
+
+
 def test_an_older_version_of_a_group() -> None:
     version = "2021-07-27T20:40:33.123Z"
     assert update_group("/shop", {"version": version}, put(SHOP), CONFIG, "v2") == RollBack("/shop", version)

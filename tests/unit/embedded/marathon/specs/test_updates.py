@@ -118,12 +118,23 @@ def test_several_at_once() -> None:
         update_apps({}, empty_root(), CONFIG, "v2")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b"\xff", b"[1,]"])
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b"\xff", b"[1,]"])
 def test_not_json(body: bytes) -> None:
     with pytest.raises(NotJson) as caught:
         read_json(body)
     assert caught.value.status == 400
     assert caught.value.body()["message"] == "Invalid JSON"
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+def test_no_body_at_all(body: bytes) -> None:
+    with pytest.raises(NotJson) as caught:
+        read_json(body)
+    assert caught.value.status == 400
+    assert caught.value.body() == {
+        "message": "Please specify data in JSON format",
+        "details": "No content to map due to end-of-input",
+    }
 
 
 # -- versions
