@@ -88,7 +88,7 @@ def framework_block(layout: Layout, families: Families, framework: Framework, sn
     if rect is None:
         return None
     left, right = rect.x + 18, rect.right - 12
-    count = words.offers(framework)
+    count = words.offers(framework) if framework.offers or rect.w > 200 else ""  # its name goes first
     title = f"⚙ {framework.name}"
     weight = f" · weight {words.number(framework.weight)}" if framework.weight != 1 else ""
     tasks = words.plural(framework.tasks, "task") if rect.w > (240 if weight else 180) else ""

@@ -8,7 +8,7 @@ import pytest
 from support.mesospicture import answered, cluster
 from support.simulated import SimulatedSwarm
 
-from labkit.model import NodeState
+from labkit.model import NodeState, Workload
 from labkit.topology import figure, style
 from labkit.topology.nxgraph import graph
 from labkit.topology.scene import ANSWERED, Scene
@@ -32,6 +32,14 @@ def test_a_framework_has_one_card(scene: Scene) -> None:
     assert any(text.startswith("17% of cpus") for text in texts(scene, "framework:batch"))
     assert "batch" not in scene.blocks  # not a second one as a workload
     assert {"/web", "/db", "framework:marathon", "service:haproxy:web_10000"} <= set(scene.blocks)
+
+
+def test_among_many_cards_a_framework_keeps_its_name() -> None:
+    still = cluster()
+    more = {f"/more{i}": Workload(f"/more{i}", f"more{i}", "app") for i in range(6)}
+    crowd = Scene()
+    crowd.update(replace(answered(still), workloads={**still.workloads, **more}), 0.0)
+    assert texts(crowd, "framework:marathon")[0] == "⚙ marathon"
 
 
 def test_a_framework_wears_the_colours_of_its_tasks(scene: Scene) -> None:
