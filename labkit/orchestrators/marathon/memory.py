@@ -102,6 +102,7 @@ class Memory:
 
     def _tasks(self, frameworks: Iterable[Json], found: list[Json], tasks: list[Json]) -> Iterable[Task]:
         naming, health = apps.marathon_naming(tasks, found), apps.healthy(tasks, found)
+        remembered = {str(task["id"]) for task in tasks}
         for app in found:
             failure = app.get("lastTaskFailure") or {}
             if failure.get("taskId") and failure.get("message") and failure["taskId"] not in self._said:
@@ -112,6 +113,8 @@ class Memory:
                     message = self._said.get(task.id, "")
                     if message and not task.message and not task.state.alive:
                         task = replace(task, message=message)
+                    if task.state is State.LOST and task.id not in remembered:
+                        task = replace(task, wanted=False)  # expunged: should it come back, Marathon will kill it
                     yield apps.with_health(task, health)
             else:
                 yield from reading.read_tasks(framework, reading.plain_naming(str(framework["id"])))

@@ -8,10 +8,10 @@ import pytest
 from support.mesospicture import answered, cluster
 from support.simulated import SimulatedSwarm
 
-from labkit.model import NodeState, Workload
+from labkit.model import NodeState, State, Workload
 from labkit.topology import figure, style
 from labkit.topology.nxgraph import graph
-from labkit.topology.scene import ANSWERED, Scene
+from labkit.topology.scene import ANSWERED, FADE, Scene
 from labkit.topology.svg import render, summarise
 
 
@@ -82,6 +82,21 @@ def test_every_member_tells_of_the_quorum(scene: Scene) -> None:
 
 def test_agents_say_what_constraints_speak_of(scene: Scene) -> None:
     assert "rack-1 · zone a" in texts(scene, "a1")
+
+
+def test_the_unreachable_keep_their_place_until_they_are_given_up(scene: Scene) -> None:
+    still = cluster()
+    silent = replace(still.tasks["web-3"], state=State.LOST, detail="TASK_UNREACHABLE")
+    scene.update(replace(still, tasks={**still.tasks, "web-3": silent}), 1.0)
+    later = 2.0 + FADE
+    scene.update(replace(still, tasks={**still.tasks, "web-3": silent}), later)
+    assert scene.state[scene.occupant.index("web-3")] == State.LOST
+    assert scene.labels[scene.occupant.index("web-3")] == "web.3f3c"
+    given_up = replace(silent, wanted=False)
+    scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later)
+    assert scene.state[scene.occupant.index("web-3")] == State.LOST
+    scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later + FADE)
+    assert "web-3" not in scene.occupant
 
 
 def test_a_service_port_leads_to_its_tasks(scene: Scene) -> None:

@@ -138,6 +138,17 @@ def test_a_lost_agent_stays_in_the_picture_until_it_is_back(stage: Stage, seen: 
     assert "S3" not in now.nodes or now.nodes["S3"].name != "agent-3"
 
 
+def test_an_unreachable_task_is_wanted_as_long_as_marathon_keeps_it(stage: Stage, seen: Snapshot) -> None:
+    state = samples.state()
+    lost = [samples.task(web(number), MARATHON, "S3", "TASK_UNREACHABLE") for number in (1, 9)]
+    state["frameworks"][0]["tasks"] = []
+    state["frameworks"][0]["unreachable_tasks"] = lost
+    stage.leader.put("/state", state)
+    tasks = stage.adapter.snapshot(seen).tasks
+    assert (tasks[web(1)].wanted, tasks[web(1)].in_place) == (True, True)
+    assert (tasks[web(9)].wanted, tasks[web(9)].in_place) == (False, False)  # expunged: it is not among Marathon's
+
+
 def test_an_agent_that_nobody_saw_alive(stage: Stage) -> None:
     state = samples.state()
     state["frameworks"][0]["unreachable_tasks"] = [samples.task(web(3), MARATHON, "abc-S7", "TASK_UNREACHABLE")]
