@@ -27,6 +27,7 @@ _VARIABLES = {
     "marathon": "MARATHON_IMAGE",
     "mesos_dns": "MESOS_DNS_IMAGE",
     "marathon_lb": "MARATHON_LB_IMAGE",
+    "agent_docker": "AGENT_DOCKER_IMAGE",
     "images": "LABKIT_MARATHON_IMAGES",
 }
 
@@ -34,6 +35,8 @@ _VARIABLES = {
 _RECORDED = frozenset({"masters", "agents", "speed", "client", "notes", "network"})
 
 _START_TIMEOUT = 60.0
+_MACHINE_TIMEOUT = 60.0  # seconds in which a machine that was healed has to come up
+_LOOK = 0.3  # seconds between two looks at a machine that starts
 
 
 class ComposeEngine:
@@ -207,9 +210,22 @@ class _Plug:
             # The address is part of the machine: all of Mesos knows it by that.
             self._docker("network", "connect", "--ip", self.address(), self.network, self.container)
         if dict(states).get(self.container) == "exited":
-            # The machine comes first: the others live on its network. A component that a person had stopped comes, too.
-            for name, _ in sorted(states, key=lambda one: one[0] != self.container):
-                self._docker("start", name)
+            # The machine comes first, and has to run before the others can share its network; the agent wants its
+            # dockerd, too. A component that a person had stopped comes as well.
+            self._docker("start", self.container)
+            self._wait_for_machine()
+            for name, _ in states:
+                if name != self.container:
+                    self._docker("start", name)
+
+    def _wait_for_machine(self) -> None:
+        """Until its health check is content; a master's machine has none."""
+        form = "{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}"
+        deadline = time.monotonic() + _MACHINE_TIMEOUT
+        while self._docker("inspect", "-f", form, self.container).strip() != "healthy":
+            if time.monotonic() > deadline:
+                raise EngineFailed(f"{self.machine} did not come up again: see `docker logs {self.container}`")
+            time.sleep(_LOOK)
 
     def _undo_mark(self) -> None:
         what, *others = self.mark.read_text().split()

@@ -91,11 +91,12 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def listed(*rows: str) -> str:
+def listed(*rows: str, health: str = "healthy") -> str:
     """The machine master-1 as `docker ps` shows it."""
     lines = " ".join(f"'{row}'" for row in rows)
     return f"""ps*) printf '%s\\n' {lines} ;;
 *labkit.address*) echo 172.30.5.11 ;;
+*State.Health*) echo {health} ;;
 *NetworkSettings*) echo labkit-demo-api labkit-demo-nodes ;;"""
 
 
@@ -155,6 +156,15 @@ def test_a_machine_fails_with_all_that_runs_on_it_and_comes_back_first(tmp_path:
     docker.prepare(listed(f"{ZK} exited", f"{MACHINE} exited"))
     engine.plug(there, "master-1", "heal")
     assert docker()[3:] == [f"start {MACHINE}", f"start {ZK}"]
+
+
+def test_what_runs_on_a_machine_waits_for_it(tmp_path: Path, docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container whose network is another's does not start, and is not tried again, while that one restarts."""
+    monkeypatch.setattr(module, "_MACHINE_TIMEOUT", 0.5)
+    docker.prepare(listed(f"{ZK} exited", f"{MACHINE} exited", health="starting"))
+    with pytest.raises(EngineFailed, match=f"master-1 did not come up again: see `docker logs {MACHINE}`"):
+        ComposeEngine().plug(record(tmp_path), "master-1", "heal")
+    assert docker() == [f"start {MACHINE}"]
 
 
 def test_freezing_and_cutting_off(tmp_path: Path, docker: Any) -> None:
