@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.machines import Fleet
 from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.zookeeper.connecting import Connecting
 from labkit.embedded.zookeeper.disk import Disk
 from labkit.embedded.zookeeper.exchange import Exchange
 from labkit.embedded.zookeeper.member import Member
@@ -60,7 +61,7 @@ class Ensemble:
         self._connections = 0
         self._since = clock.time()
         self._votes: dict[int, tuple[int, int]] = {}
-        self._open: dict[Session, None] = {}
+        self._open: dict[Connecting, None] = {}
         self.members = {
             machine: Member(self, number, machine, random.Random(rng.getrandbits(64)))
             for number, machine in enumerate(self.machines, 1)
@@ -189,7 +190,7 @@ class Ensemble:
         if member is not None:
             member.expire(tuple(id for id, record in member.tree.sessions.items() if record.inside))
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: Connecting) -> None:
         self._open.pop(session, None)
 
     def now_serving(self, member: Member) -> None:
