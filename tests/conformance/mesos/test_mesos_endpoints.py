@@ -137,7 +137,17 @@ def test_jsonp(cluster: MesosCluster) -> None:
 @holds("mesos/docs/endpoints/index.md#master-endpoints")
 def test_what_there_is_not(cluster: MesosCluster) -> None:
     assert cluster.master("/no/such/thing").status_code == 404
-    assert cluster.master("/state", "DELETE").status_code == 405
+    answer = cluster.master("/flags", "DELETE")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
+@holds(
+    "mesos/docs/endpoints/master/maintenance/schedule.md#description",
+    "mesos/docs/endpoints/master/quota.md#description",
+)
+@pytest.mark.parametrize("path", ["/maintenance/schedule", "/maintenance/status", "/quota"])
+def test_no_maintenance_and_no_quota_is_planned(cluster: MesosCluster, path: str) -> None:
+    assert cluster.master(path).json() in ({}, {"infos": []})
 
 
 # -- as avmesos-cli asks

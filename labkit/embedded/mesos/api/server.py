@@ -168,14 +168,12 @@ def _key(path: str) -> str:
 
 
 def _leaders(show: Callable[[Master, Leadership, Mapping[str, str]], Any]) -> Handler:
-    """What only the leader knows."""
+    """What only the leader knows; it looks at no method."""
 
     async def handler(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
         lead = server.master.leading
         if lead is None:
             return server.elsewhere(request)
-        if request.method not in ("GET", "HEAD"):
-            return plain(method_not_allowed(("GET",), request.method))
         return json_answer(show(server.master, lead, request.query), request.query)
 
     return handler
@@ -208,6 +206,12 @@ def _own(show: Callable[[Master], Any]) -> Handler:
         return json_answer(show(server.master), request.query)
 
     return handler
+
+
+async def _flags(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
+    if request.method not in ("GET", "HEAD"):
+        return plain(method_not_allowed(("GET",), request.method))
+    return json_answer({"flags": server.master.options.flags()}, request.query)
 
 
 async def _health(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
@@ -254,7 +258,13 @@ async def _teardown(server: MasterServer, request: web.Request, path: str) -> we
 
 
 async def _absent(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
+    if path in _EMPTY and request.method in ("GET", "HEAD"):
+        # There is none, and that is what a real master says as long as nobody asks for one.
+        return server.elsewhere(request) if server.master.leading is None else json_answer({}, request.query)
     return plain(not_implemented(f"{path} is not simulated in this sandbox"))
+
+
+_EMPTY = frozenset({"/maintenance/schedule", "/maintenance/status", "/quota"})
 
 
 async def _no_file(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
@@ -316,7 +326,7 @@ async def _scheduler(server: MasterServer, request: web.Request, path: str) -> w
         call = convert(call, SCHEDULER_CALL)
     except ShapeError as error:
         return plain(bad_request(f"Failed to convert JSON into Call protobuf: {error}"))
-    if call.get("type") == "SUBSCRIBE" and not accepts_json(request.headers.get("Accept")):
+    if call.get("type") in ("SUBSCRIBE", "RECONCILE_OPERATIONS") and not accepts_json(request.headers.get("Accept")):
         return plain(_not_acceptable())
     answer = master.handle_scheduler(call, request.get(PRINCIPAL), request.headers.get("Mesos-Stream-Id"))
     return plain(answer) if isinstance(answer, Answer) else await stream(request, answer, server.gate)
@@ -356,7 +366,7 @@ ROUTES: Mapping[str, Handler] = {
     "/files/debug": _own(lambda master: {}),
     "/files/download": _no_file,
     "/files/read": _no_file,
-    "/flags": _own(lambda master: {"flags": master.options.flags()}),
+    "/flags": _flags,
     "/frameworks": _leaders(lambda master, lead, query: state.frameworks(lead, query.get("framework_id"))),
     "/health": _health,
     "/metrics/snapshot": _own(metrics.snapshot),
