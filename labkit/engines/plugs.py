@@ -64,6 +64,9 @@ class Plug:
     def plug_in(self) -> None:
         """Undoes :meth:`unplug`, if it was done."""
 
+    def started(self) -> None:
+        """Waits until what runs on the machine may be started, when its container has just been."""
+
     def marks_of(self, machine: str) -> list[str]:
         """What is noted of a machine that is cut off from this one: enough to find its address again."""
         return [machine]
@@ -126,8 +129,11 @@ class Plug:
         self.plug_in()
         if down:
             # The machine comes first: what runs on it lives on its network. What a person had stopped there comes, too.
-            for name, _ in sorted(states, key=lambda one: one[0] != self.container):
-                self.docker("start", name)
+            self.docker("start", self.container)
+            self.started()
+            for name, _ in states:
+                if name != self.container:
+                    self.docker("start", name)
 
     def _undo_mark(self) -> None:
         what, *marks = self.mark.read_text().split()

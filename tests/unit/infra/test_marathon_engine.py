@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.engines import marathon_compose as module
+from labkit.engines import hosts, marathon_compose, scripted
 from labkit.engines.base import MachineInfo, Record, Request, engine_for
 from labkit.engines.hosts import infra
 from labkit.engines.marathon_compose import ComposeEngine
@@ -65,8 +65,8 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "up").write_text(f'echo "$MARATHON_IMAGE $*" >&2; cat {folder}/report\n')
     (folder / "status").write_text(f"cat {folder}/report\n")
     (folder / "down").write_text("echo '{}'\n")
-    monkeypatch.setattr(module, "infra", lambda name: folder)
-    monkeypatch.setattr(module, "reachable", lambda client: True)
+    monkeypatch.setattr(hosts, "infra", lambda name: folder)
+    monkeypatch.setattr(scripted, "reachable", lambda client: True)
     return folder
 
 
@@ -160,7 +160,7 @@ def test_a_machine_fails_with_all_that_runs_on_it_and_comes_back_first(tmp_path:
 
 def test_what_runs_on_a_machine_waits_for_it(tmp_path: Path, docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container whose network is another's does not start, and is not tried again, while that one restarts."""
-    monkeypatch.setattr(module, "_MACHINE_TIMEOUT", 0.5)
+    monkeypatch.setattr(marathon_compose, "_MACHINE_TIMEOUT", 0.5)
     docker.prepare(listed(f"{ZK} exited", f"{MACHINE} exited", health="starting"))
     with pytest.raises(EngineFailed, match=f"master-1 did not come up again: see `docker logs {MACHINE}`"):
         ComposeEngine().plug(record(tmp_path), "master-1", "heal")
