@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
 
 from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.zookeeper import Session
+from labkit.embedded.zookeeper.errors import ConnectionLoss
+
+log = logging.getLogger(__name__)
 
 PATH = "/labkit/registry"
 
@@ -30,9 +35,9 @@ class SharedRegistry:
         self._chores = Chores()
 
     async def begin(self) -> None:
-        """Read it, and follow it from now on."""
-        await self._session.ensure(PATH)
-        await self._read()
+        """Read it, as soon as there is a quorum, and follow it from now on."""
+        await self._again(lambda: self._session.ensure(PATH))
+        await self._again(self._read)
         self._chores.start(self._follow())
         self._chores.start(self._write())
 
@@ -56,10 +61,19 @@ class SharedRegistry:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._read()
+            await self._again(self._read)
 
     async def _write(self) -> None:
         while True:
             await self._written.wait()
             self._written.clear()
-            await self._session.set(PATH, orjson.dumps(self._tables))
+            await self._again(lambda: self._session.set(PATH, orjson.dumps(self._tables)))
+
+    async def _again(self, ask: Callable[[], Awaitable[object]]) -> None:
+        """Until it is answered: a connection may break at any time."""
+        while True:
+            try:
+                await ask()
+                return
+            except ConnectionLoss:
+                log.info("ZooKeeper has not answered; asking again")

@@ -158,10 +158,10 @@ def test_an_app_runs_and_is_found_and_balanced(sandbox: Sandbox, web: dict[str, 
 
 def test_the_picture_shows_the_app(sandbox: Sandbox, web: dict[str, str]) -> None:
     snapshot = sandbox.snapshot()
-    assert "/web" in {one.name for one in snapshot.workloads.values()}
+    assert "web" in {one.name for one in snapshot.workloads.values()}
     attached = labkit.attach("marathon", url=sandbox.env["MARATHON_URL"], mesos=sandbox.env["MESOS_URL"], name="beside")
     try:
-        assert "/web" in {one.name for one in attached.snapshot().workloads.values()}
+        assert "web" in {one.name for one in attached.snapshot().workloads.values()}
     finally:
         attached.down()
 
