@@ -14,6 +14,7 @@ MARGIN = 16
 TRAY = -1  # the cell of tasks without a node
 
 CARD_HEIGHT, TRAY_HEIGHT, LEGEND_HEIGHT = 62, 38, 34
+TRAY_TITLE = 220  # what the tray's title takes where the window, but not its letters, is narrow
 # (columns, rows). Narrower cards would cut the names; more workloads are counted, not drawn.
 CARDS_A_ROW = ((4, 1), (5, 1), (6, 1), (6, 2), (6, 3), (6, 4))
 

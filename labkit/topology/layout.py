@@ -24,6 +24,7 @@ from .grid import (
     MARGIN,
     TRAY,
     TRAY_HEIGHT,
+    TRAY_TITLE,
     WIDTH,
     BoxStyle,
     Cell,
@@ -267,7 +268,7 @@ class Layout:
     def room(self, cell: int) -> int:
         """Slots that a cell can hold."""
         if cell == TRAY:
-            return int((self.tray().w - 290) // self.level.pitch_x)
+            return int((self.tray().w - TRAY_TITLE - 110) // self.level.pitch_x)
         a_row, rows = self._slots(self.level)
         return a_row * rows
 
@@ -324,7 +325,7 @@ class Layout:
     def _origin(self, cell: int, a_row: int) -> tuple[float, float, Level]:
         if cell == TRAY:
             tray, level = self.tray(), self.level
-            return tray.x + 180, tray.y + tray.h / 2, level
+            return tray.x + TRAY_TITLE, tray.y + tray.h / 2, level
         area, level = self.area(self.box_of_cell(cell)), self.level
         if level.label == "name":
             return area.x + level.size / 2 + 2, area.y + level.pitch_y / 2, level

@@ -206,7 +206,7 @@ def _task_detail(snapshot: Snapshot, task: Task, services: Mapping[str, Service]
         ("services", ", ".join([*behind, *selected]) or ("none selects it" if services else "")),
         ("ready", task.ready),
         ("restarts", str(task.restarts) if task.ready else ""),
-        ("image", words.image(task.image)),
+        (_what(task.image), words.image(task.image).removeprefix("$ ")),
         ("exit code", "" if task.exit_code is None else str(task.exit_code)),
         ("address", task.address),
         ("reserved", _reserved(task.reserved)),
@@ -389,11 +389,16 @@ def _plug_actions(state: str) -> list[str]:
     return ["fail", "freeze", "partition"] if state in ("up", "slow") else ["heal"]
 
 
+def _what(image: str) -> str:
+    """A process of Marathon's has a command where others have an image."""
+    return "command" if image.startswith("$ ") else "image"
+
+
 def _workload_detail(snapshot: Snapshot, w: Workload, families: Families) -> Row:
     mine = [e for e in snapshot.endpoints.values() if e.workload == w.id and not e.name]
     fields = [
-        ("running", f"{words.desired(w)} ({w.mode})"),
-        ("image", words.image(w.image)),
+        ("running", words.desired(w) if w.kind in ("app", "framework") else f"{words.desired(w)} ({w.mode})"),
+        (_what(w.image), words.image(w.image).removeprefix("$ ")),
         ("namespace", w.namespace),
         ("ports", words.ports(mine)),
         ("address", ", ".join(e.address for e in mine if e.address)),  # virtual IPs, names in the DNS

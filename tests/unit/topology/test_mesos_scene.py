@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from labkit.model import NodeState, State, Workload
 from labkit.topology import figure, style
 from labkit.topology.nxgraph import graph
 from labkit.topology.scene import ANSWERED, FADE, Scene
-from labkit.topology.svg import render, summarise
+from labkit.topology.svg import legend_places, render, summarise
 
 
 @pytest.fixture
@@ -97,6 +98,18 @@ def test_the_unreachable_keep_their_place_until_they_are_given_up(scene: Scene) 
     assert scene.state[scene.occupant.index("web-3")] == State.LOST
     scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later + FADE)
     assert "web-3" not in scene.occupant
+
+
+def test_a_narrow_window_cuts_no_word(scene: Scene) -> None:
+    """The picture shrinks with the window, letters do not."""
+    narrow, letter = 0.82, 6.0
+    tray = scene.layout.tray()
+    first = scene.layout.x[scene.layout.seat("/db#1").point]  # type: ignore[union-attr]
+    title = next(t for t in scene.blocks["tray"].texts if t.role == "title")
+    assert (first - tray.x - 8) * narrow > (title.x - tray.x) * narrow + 1.2 * letter * len(title.text)
+    places = legend_places()
+    for (x, state), (after, _) in itertools.pairwise(places):
+        assert (after - x - 6) * narrow > 12 * narrow + letter * len(style.TASKS[state].word)
 
 
 def test_a_service_port_leads_to_its_tasks(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,6 +28,17 @@ def test_a_bar_for_each_framework_the_next_to_be_offered_first() -> None:
     held = rows.frameworks(cluster())
     assert [row["name"] for row in held] == ["marathon", "batch"]  # what is offered counts, too
     assert (held[1]["share"], held[1]["held"]) == (0.1667, 0.4)
+
+
+def test_an_app_in_marathons_words() -> None:
+    process = replace(cluster().workloads["/web"], image="$ sleep 1000")
+    still = replace(cluster(), workloads={**cluster().workloads, "/web": process})
+    scene = Scene()
+    scene.update(still, 0.0)
+    fields = dict(rows.detail(still, ("workload", "/web"), scene, {})["fields"])
+    assert fields["running"] == "3 / 3"  # nothing there is "replicated"
+    assert fields["command"] == "sleep 1000"
+    assert "image" not in fields
 
 
 def test_a_swarm_has_no_shares() -> None:
