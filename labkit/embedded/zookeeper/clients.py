@@ -35,7 +35,8 @@ class Clients:
         if not member.serving or hello.seen > member.tree.zxid:
             return None
         ensemble = member.ensemble
-        connection = Connection(ensemble.next_connection(), member, client, peer, ensemble.addresses_auth(peer))
+        auth = ensemble.addresses_auth(peer) + (ensemble.owner.auth if hello.inside else ())
+        connection = Connection(ensemble.next_connection(), member, client, peer, auth)
         leader = member.leader
         assert leader is not None
         self._greeting[connection.id] = connection, hello

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.machines import Fleet
 from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.zookeeper import acls
 from labkit.embedded.zookeeper.connecting import Connecting
 from labkit.embedded.zookeeper.disk import Disk
 from labkit.embedded.zookeeper.exchange import Exchange
@@ -47,12 +48,18 @@ class Ensemble:
         *,
         network: Network | None = None,
         tick: float = TICK,
+        secret: str = "",
     ) -> None:
+        """``secret`` is ``user:password`` of the clients in this process: then only they, and who knows it, may write.
+
+        The root, too, is theirs from the first moment, so that nobody can be there before them.
+        """
         self.fleet = fleet
         self.clock = clock
         self.tick = tick
         self.machines = list(members)
-        self.disk = Disk(storage)
+        self.owner = acls.owner(secret)
+        self.disk = Disk(storage, self.owner.shared)
         self.exchange = Exchange(fleet, clock)
         self.rng = rng
         self.elections = 0
@@ -173,9 +180,13 @@ class Ensemble:
 
     # -- clients
 
-    def session(self, machine: str, *, timeout: float = 10.0) -> Session:
-        """A client on that machine. It connects by itself; its calls wait until it has."""
+    def session(self, machine: str, *, timeout: float = 10.0, private: bool = False) -> Session:
+        """A client on that machine. It connects by itself; its calls wait until it has.
+
+        What a ``private`` one makes is for no stranger to read.
+        """
         session = Session(self, machine, timeout)
+        session.acl = self.owner.private if private else self.owner.shared
         self._open[session] = None
         session.begin()
         return session

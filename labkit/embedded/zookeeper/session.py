@@ -9,6 +9,8 @@ from labkit.embedded.zookeeper import paths
 from labkit.embedded.zookeeper.connecting import Connecting, State, Watch
 from labkit.embedded.zookeeper.errors import NodeExists, NoNode
 from labkit.embedded.zookeeper.ops import (
+    OPEN_ACL,
+    Acl,
     Check,
     Create,
     Delete,
@@ -30,6 +32,8 @@ class Session(Connecting):
     closed, or its machine has lost its power.
     """
 
+    acl: tuple[Acl, ...] = OPEN_ACL  # of the nodes that it makes
+
     async def create(
         self,
         path: str,
@@ -40,7 +44,7 @@ class Session(Connecting):
         make_parents: bool = False,
     ) -> str:
         """Make a node; returns its path, which has ten digits more with ``sequence``."""
-        op = Create(path, data, ephemeral=ephemeral, sequence=sequence)
+        op = Create(path, data, self.acl, ephemeral, sequence)
         try:
             return (await self.call(op))[0]
         except NoNode:
@@ -52,7 +56,7 @@ class Session(Connecting):
     async def ensure(self, path: str) -> None:
         """Make a node and those above it, as far as they are not there."""
         try:
-            await self.call(Create(path))
+            await self.call(Create(path, acl=self.acl))
         except NodeExists:
             pass
         except NoNode:
