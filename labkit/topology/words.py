@@ -56,7 +56,7 @@ def task_hover(task: Task) -> str:
     return f"{task_name(task)} · {style.TASKS[task.state].word}"
 
 
-NARROW = 0.8  # a window that is narrower than the picture brings marks together, and letters keep their size
+NARROW = 0.9  # a window that is narrower than the picture brings marks together, and letters keep their size
 
 
 def task_label(task: Task, kind: str, width: float, faded: bool) -> str:
