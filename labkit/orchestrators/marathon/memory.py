@@ -206,7 +206,15 @@ class Memory:
             for key, node in self._lost.items()
             if key not in known and node.name not in places and (not node.address or node.address not in places)
         }
+        self._name_the_lost({agent.name for agent in there})
         return [*there, *self._lost.values()]
+
+    def _name_the_lost(self, there: set[str]) -> None:
+        """Nobody tells which machine an agent was on that was lost before we looked; if only one is left, on that."""
+        nameless = [node for node in self._lost.values() if not node.address and node.name not in self._places.agents]
+        free = set(self._places.agents) - there - {node.name for node in self._lost.values()}
+        if len(nameless) == len(free) == 1:
+            self._lost[nameless[0].id] = replace(nameless[0], name=free.pop())
 
 
 def _marathon(frameworks: Iterable[Json], info: Json) -> str:

@@ -159,6 +159,17 @@ def test_an_agent_that_nobody_saw_alive(stage: Stage) -> None:
     assert nodes["S3"].state is NodeState.UNKNOWN
 
 
+def test_an_agent_lost_before_we_looked_was_on_the_machine_that_is_left(stage: Stage) -> None:
+    state = samples.state()
+    state["slaves"] = [agent for agent in state["slaves"] if agent["id"] != "S1"]
+    state["frameworks"][0]["unreachable_tasks"] = [samples.task(web(1), MARATHON, "S1", "TASK_UNREACHABLE")]
+    stage.leader.put("/state", state)
+    assert stage.adapter.snapshot().nodes["S1"].name == "agent-1"
+    stage.leader.put("/state", samples.state())
+    nodes = stage.adapter.snapshot().nodes
+    assert [node.name for node in nodes.values()].count("agent-1") == 1
+
+
 def test_without_a_leader_the_tasks_stay(stage: Stage, seen: Snapshot) -> None:
     stage.leader.close()
     stage.follower.moved_to = ""
