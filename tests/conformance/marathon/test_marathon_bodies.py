@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -392,6 +393,17 @@ def test_no_body_at_all(marathon: Marathon, method: str, path: str) -> None:
     assert answer.status_code == 400, answer.text
     assert answer.json()["message"] == "Please specify data in JSON format"
     assert "No content to map due to end-of-input" in answer.json()["details"]
+
+
+@holds("marathon/docs/docs/rest-api/public/api/v2/apps.raml#post")
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_that_does_not_call_itself_json(marathon: Marathon, kind: str) -> None:
+    body = json.dumps(marathon.body(instances=0)).encode()
+    answer = marathon.call("POST", "/v2/apps", body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()) == (415, {"message": "Unsupported Media Type"})
+    assert marathon.call("GET", f"/v2/apps{marathon.id()}").status_code == 404
+    answer = marathon.call("POST", "/v2/apps", body, headers={"Content-Type": "application/json; charset=UTF-8"})
+    assert answer.status_code == 201, answer.text
 
 
 @holds("marathon/docs/docs/rest-api/public/api/v2/apps.raml#post")

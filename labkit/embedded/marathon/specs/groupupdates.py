@@ -115,6 +115,8 @@ def _errors(update: Json, base: str, work: _Work, services: bool, path: str = ""
         found.append((f"{path}/id", paths.TOO_DEEP))
     for index, app in enumerate(update.get("apps") or ()):
         found += [(f"{path}/apps({index})/id", each) for each in paths.errors_below(app["id"], group)]
+    for index, dependency in enumerate(update.get("dependencies") or ()):
+        found += [(f"{path}/dependencies({index})", each) for each in paths.errors(dependency)]
     for index, each in enumerate(update.get("groups") or ()):
         found += _errors(each, group, work, services, f"{path}/groups({index})")
         if "id" not in each:

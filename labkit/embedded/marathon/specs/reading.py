@@ -164,7 +164,12 @@ def update_apps(
         raise Malformed(errors)
     if any(each.get("id") is None for each in data):
         raise Unprocessable("requirement failed: App Update must have app id set")
+    ids = [paths.absolute(each["id"]) for each in data]
+    if not create:
+        for app_id in ids:
+            if root.app(app_id) is None:
+                raise NoSuchApp(app_id)
     return [
-        update_app(paths.absolute(each["id"]), each, root, config, version, partial=partial, create=create)
-        for each in data
+        update_app(app_id, each, root, config, version, partial=partial, create=create)
+        for app_id, each in zip(ids, data, strict=True)
     ]

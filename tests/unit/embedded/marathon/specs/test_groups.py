@@ -124,6 +124,7 @@ def test_making_one_that_is_there() -> None:
             "/enforceRole",
             "enforceRole can only be set for top-level groups, and /a/b is not top-level",
         ),
+        ({"id": "/a", "dependencies": ["/b", "/c/tasks"]}, "/dependencies(1)", paths.RESERVED_WORD),
         ({"id": "/a", "apps": [app("/b/c")]}, "/apps(0)/id", "Identifier is not child of '/a'"),
         ({"id": "/a", "apps": [app("b/c")]}, "/apps(0)/id", "Identifier is not child of '/a'"),
         ({"id": "/a", "groups": [{"apps": []}]}, "/groups(0)/id", "not defined"),

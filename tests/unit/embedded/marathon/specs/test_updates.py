@@ -137,6 +137,14 @@ def test_no_body_at_all(body: bytes) -> None:
     }
 
 
+def test_a_patch_of_several_makes_none() -> None:
+    with pytest.raises(NoSuchApp) as caught:
+        update_apps(
+            [{"id": "/a", "instances": 2}, {"id": "/b", "instances": 2}], root_with(SLEEP), CONFIG, "v2", create=False
+        )
+    assert caught.value.body() == {"message": "App '/b' does not exist"}
+
+
 # -- versions
 
 
