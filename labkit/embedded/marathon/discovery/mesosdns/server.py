@@ -201,11 +201,15 @@ class MesosDns:
         said = http.answer(request.method, request.raw_path, request.headers.get("Accept", ""), self.zone, self.config)
         return web.Response(status=said.status, body=said.body, headers={"Content-Type": said.content_type})
 
+    def answers(self, machine: str | None = None) -> bool:
+        """Would it answer a question of that machine now?"""
+        return self.running and (machine is None or self._fleet.reachable(machine, self.machine.name))
+
     def scope(self, machine: str | None = None) -> Scope:
         """The names of ``.mesos`` for containers of a machine; none while this server does not answer it."""
 
         def reached() -> bool:
-            return self.running and (machine is None or self._fleet.reachable(machine, self.machine.name))
+            return self.answers(machine)
 
         def lookup(name: str) -> Sequence[str] | None:
             full = f"{name}."

@@ -17,7 +17,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_READY = 5.0  # seconds that a new worker gets to take over
+_READY = 30.0  # seconds that a new worker gets to take over: on a busy machine it may well need some
 _LOOK = 0.01
 # Waits for the word before it becomes HAProxy, so that the reaper knows the group before there is anything to reap.
 _LAUNCH = 'read go && exec "$0" "$@"'
