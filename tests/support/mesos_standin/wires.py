@@ -36,6 +36,7 @@ class TcpPost:
         self._servers: dict[Pid, asyncio.Server] = {}
         self._lines: dict[tuple[Pid, Pid], _Line] = {}
         self._links: set[tuple[Pid, Pid]] = set()
+        self._incoming: set[asyncio.StreamWriter] = set()
         self._chores = Chores()
 
     def register(self, pid: Pid, process: Process) -> None:
@@ -47,6 +48,8 @@ class TcpPost:
         server = self._servers.pop(pid, None)
         if server is not None:
             server.close()
+        for writer in tuple(self._incoming):  # as when the process ends
+            writer.close()
         self._links = {link for link in self._links if link[0] != pid}
 
     def link(self, me: Pid, other: Pid) -> None:
@@ -108,6 +111,7 @@ class TcpPost:
             server.close()
 
     async def _hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._incoming.add(writer)
         try:
             while line := await reader.readline():
                 parcel = orjson.loads(line)
@@ -118,6 +122,7 @@ class TcpPost:
         except (OSError, ValueError) as error:
             log.warning("a message was lost: %s", error)
         finally:
+            self._incoming.discard(writer)
             writer.close()
 
 

@@ -97,6 +97,7 @@ def listed(*rows: str, health: str = "healthy") -> str:
     return f"""ps*) printf '%s\\n' {lines} ;;
 *labkit.address*) echo 172.30.5.11 ;;
 *State.Health*) echo {health} ;;
+*'address show'*) printf '%s\n' '2: eth0    inet 172.29.0.2/16 brd 172.29.255.255' '9: eth2    inet 172.30.5.11/24' ;;
 *NetworkSettings*) echo labkit-demo-api labkit-demo-nodes ;;"""
 
 
@@ -177,7 +178,8 @@ def test_freezing_and_cutting_off(tmp_path: Path, docker: Any) -> None:
         f"pause {ZK}",
         f"pause {MACHINE}",
         f"network disconnect labkit-demo-nodes {MACHINE}",
-        f"exec -u root {MACHINE} tc qdisc replace dev eth1 root netem delay 200ms",
+        f"exec --privileged -u root {MACHINE} ip -o -4 address show",
+        f"exec --privileged -u root {MACHINE} tc qdisc replace dev eth2 root netem delay 200ms",
     ]
     docker.prepare(listed(f"{MACHINE} exited"))
     with pytest.raises(UsageError, match="heal it first"):

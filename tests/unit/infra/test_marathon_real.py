@@ -118,14 +118,26 @@ def test_it_comes_up_and_tells_of_it(sandbox: Sandbox, said: list[str]) -> None:
     }
 
 
-def test_zookeeper_is_the_real_one_with_a_quorum(sandbox: Sandbox) -> None:
-    places = [
-        (host, int(port)) for host, _, port in (one.partition(":") for one in sandbox.env["ZOOKEEPER"].split(","))
-    ]
-    words = [say(place, "srvr") for place in places]
-    modes = sorted(line for text in words for line in text.splitlines() if line.startswith("Mode: "))
-    assert modes == ["Mode: follower", "Mode: follower", "Mode: leader"]
-    assert all(text.startswith("Zookeeper version: ") for text in words)
+def modes(sandbox: Sandbox) -> dict[str, str]:
+    """By machine what its member is: "leader", "follower", or "" while it serves nobody."""
+    found = {}
+    for number, place in enumerate(sandbox.env["ZOOKEEPER"].split(","), 1):
+        host, _, port = place.partition(":")
+        lines = say((host, int(port)), "srvr").splitlines()
+        found[f"master-{number}"] = next((line[6:] for line in lines if line.startswith("Mode: ")), "")
+    return found
+
+
+def test_zookeeper_is_the_real_one_and_needs_its_quorum(sandbox: Sandbox) -> None:
+    before = modes(sandbox)
+    assert sorted(before.values()) == ["follower", "follower", "leader"]
+    led = next(machine for machine, mode in before.items() if mode == "leader")
+    sandbox.partition(led)
+    assert next(one.state for one in sandbox.machines if one.name == led) == "partitioned"
+    until(lambda: modes(sandbox)[led] == "", 30, "the member that is alone serves nobody")
+    until(lambda: sorted(modes(sandbox).values()) == ["", "follower", "leader"], 30, "the others elect")
+    sandbox.heal(led)
+    until(lambda: all(modes(sandbox).values()), 30, "three members that serve")
 
 
 def test_everything_listens_on_loopback_only_and_wants_the_password(sandbox: Sandbox) -> None:
