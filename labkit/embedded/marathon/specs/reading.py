@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +33,8 @@ Json = dict[str, Any]
 def read_json(body: bytes) -> Any:
     """The body as JSON. Raises ``NotJson`` (400)."""
     try:
-        return orjson.loads(body)
+        # Jackson passes over the mark that editors on Windows put before UTF-8.
+        return orjson.loads(body.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         if not body.strip():
             raise NoJson from None

@@ -126,6 +126,10 @@ def test_not_json(body: bytes) -> None:
     assert caught.value.body()["message"] == "Invalid JSON"
 
 
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert read_json(b"\xef\xbb\xbf{}") == {}
+
+
 @pytest.mark.parametrize("body", [b"", b" \n"])
 def test_no_body_at_all(body: bytes) -> None:
     with pytest.raises(NotJson) as caught:
