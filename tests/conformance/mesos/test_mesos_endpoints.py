@@ -346,3 +346,16 @@ def test_what_is_not_read(cluster: MesosCluster, written: tuple[Json, str], quer
     agent, path = written
     answer = cluster.agent(agent, "/files/read", params={name: value.format(path) for name, value in query.items()})
     assert answer.status_code == status, answer.text
+
+
+@holds("mesos/docs/endpoints/index.md#agent-endpoints", "mesos/docs/operator-http-api.md#agent-api")
+def test_what_an_agent_does_not_take(cluster: MesosCluster) -> None:
+    agent = cluster.agents()[0]
+    refused = cluster.agent(agent, "/flags", "DELETE")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
+    assert refused.text == "405 Method Not Allowed. Expecting one of { 'GET' }, but received 'DELETE'."
+    call = cluster.agent(agent, "/api/v1", "POST", data=b"{}", headers={"Content-Type": None})
+    assert (call.status_code, call.text) == (400, "Expecting 'Content-Type' to be present")
+    assert (
+        cluster.agent(agent, "/api/v1", "POST", data=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+    )
