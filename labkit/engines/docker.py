@@ -10,7 +10,6 @@ from types import MappingProxyType
 from labkit.engines.base import NoComponents, Request
 from labkit.engines.plugs import LabelledPlug
 from labkit.engines.scripted import Report, ScriptedEngine
-from labkit.errors import EngineFailed
 
 
 class SwarmPlug(LabelledPlug):
@@ -18,14 +17,6 @@ class SwarmPlug(LabelledPlug):
 
     def container_of(self, machine: str) -> str:
         return f"labkit-{self.record.name}-{machine}"
-
-    def network_device(self) -> str:
-        """Docker numbers a container's networks as it likes, so it is found by the address."""
-        address = self.address_of(self.machine)
-        for line in self.run("ip", "-o", "-4", "addr", hint="the node image has no ip command").splitlines():
-            if f" {address}/" in line:
-                return line.split()[1]
-        raise EngineFailed(f"{self.machine} is not on its network")
 
 
 class DockerEngine(ScriptedEngine, NoComponents):

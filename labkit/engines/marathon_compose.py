@@ -28,7 +28,6 @@ _LOOK = 0.3  # seconds between two looks at a machine that starts
 class MachinePlug(LabelledPlug):
     """A machine's plug: of the container that has its address, and of all that share its network."""
 
-    device = "eth1"
     inside = ("--privileged", "-u", "root")  # of what runs on a machine, nothing else may touch its network
     patience = _DOCKER_TIMEOUT
 
@@ -42,15 +41,6 @@ class MachinePlug(LabelledPlug):
         states = {"running": "up", "paused": "paused"}
         found = [(name, states.get(state, "down")) for name, state in map(str.split, listed.splitlines())]
         return sorted(found, key=lambda one: one[0] == self.container)
-
-    def network_device(self) -> str:
-        """The one with the machine's address: it has another name once the machine was unplugged and put back."""
-        own = self.address_of(self.machine)
-        for line in self.run("ip", "-o", "-4", "address", "show", hint=self.slow_failed).splitlines():
-            _, device, _, address, *_ = line.split()
-            if address.partition("/")[0] == own:
-                return device
-        return self.device
 
     def started(self) -> None:
         """The machine has to run before the others can share its network; the agent wants its dockerd, too.

@@ -22,7 +22,6 @@ def mark_of(state: Path, machine: str) -> Path:
 class Plug:
     """One machine's plug. An engine's own says which containers the machine is, and how its network is cut."""
 
-    device: ClassVar[str] = "eth0"  # of the network between the machines, inside them
     inside: ClassVar[tuple[str, ...]] = ()  # options of `docker exec`
     patience: ClassVar[float] = QUICK  # seconds for one docker command
     cut_failed: ClassVar[str] = "cannot cut single machines off here"
@@ -61,8 +60,9 @@ class Plug:
         """Takes the machine off its network; False where that cannot be done without losing its address."""
         return False
 
-    def plug_in(self) -> None:
-        """Undoes :meth:`unplug`, if it was done."""
+    def plug_in(self) -> bool:
+        """Undoes :meth:`unplug`; False when it was not done."""
+        return False
 
     def started(self) -> None:
         """Waits until what runs on the machine may be started, when its container has just been."""
@@ -76,7 +76,8 @@ class Plug:
         raise NotImplementedError
 
     def network_device(self) -> str:
-        return self.device
+        """The device of the network between the machines, inside this one."""
+        return "eth0"
 
     # -- the verbs
 
@@ -122,11 +123,11 @@ class Plug:
         for name, state in states:
             if state == "paused":
                 self.docker("unpause", name)
+        plugged = self.plug_in()
         if self.mark.exists():
             if not down:  # routes and delays do not outlive a stop
-                self._undo_mark()
+                self._undo_mark(new_device=plugged)
             self.mark.unlink()
-        self.plug_in()
         if down:
             # The machine comes first: what runs on it lives on its network. What a person had stopped there comes, too.
             self.docker("start", self.container)
@@ -135,9 +136,9 @@ class Plug:
                 if name != self.container:
                     self.docker("start", name)
 
-    def _undo_mark(self) -> None:
+    def _undo_mark(self, *, new_device: bool) -> None:
         what, *marks = self.mark.read_text().split()
-        if what == "slow":
+        if what == "slow" and not new_device:  # a delay goes with its device
             device = self.network_device()
             self.run("tc", "qdisc", "del", "dev", device, "root", hint="the delay could not be taken away")
         for mark in marks if what == "partitioned" else ():
@@ -176,10 +177,20 @@ class LabelledPlug(Plug):
             self.docker("network", "disconnect", self.network, self.container)
         return True
 
-    def plug_in(self) -> None:
-        if not self._on_network():
-            # The address is part of the machine: the others know it by that.
-            self.docker("network", "connect", "--ip", self.address_of(self.machine), self.network, self.container)
+    def plug_in(self) -> bool:
+        if self._on_network():
+            return False
+        # The address is part of the machine: the others know it by that.
+        self.docker("network", "connect", "--ip", self.address_of(self.machine), self.network, self.container)
+        return True
+
+    def network_device(self) -> str:
+        """Found by the address: Docker numbers networks as it likes, and anew when one is plugged in again."""
+        address = self.address_of(self.machine)
+        for line in self.run("ip", "-o", "-4", "address", "show", hint=self.slow_failed).splitlines():
+            if f" {address}/" in line:
+                return line.split()[1]
+        raise EngineFailed(f"{self.machine} is not on its network")
 
     def address_of(self, mark: str) -> str:
         form = '{{index .Config.Labels "labkit.address"}}'

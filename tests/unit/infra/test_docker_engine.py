@@ -246,6 +246,18 @@ def test_slow_is_remembered_and_healed(tmp_path: Path, docker, monkeypatch: pyte
     assert [machine.state for machine in engine.machines(sandbox)] == ["up"]
 
 
+def test_a_slow_machine_that_is_unplugged_comes_back_as_fast_as_it_was(tmp_path: Path, docker) -> None:
+    inside = "*'ip -o'*) echo '2: eth1    inet 172.30.0.12/16 scope global eth1' ;;\n"
+    docker.prepare(inside + STATE.format(state="up", network="labkit-demo-nodes"))
+    engine, sandbox = DockerEngine(), record(tmp_path)
+    engine.plug(sandbox, "worker-1", "slow", seconds=0.3)
+    docker.prepare(STATE.format(state="up", network=""))  # the device has gone with the network, its delay with it
+    before = len(docker())
+    engine.plug(sandbox, "worker-1", "heal")
+    assert docker()[before:] == ["network connect --ip 172.30.0.12 labkit-demo-nodes labkit-demo-worker-1"]
+    assert not (tmp_path / "state/plugs/worker-1").exists()
+
+
 def test_an_unknown_machine_or_verb(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a machine has no 'explode'"):
         DockerEngine().plug(record(tmp_path), "worker-1", "explode")
