@@ -66,7 +66,6 @@ class Layout:
         self._seats: dict[str, Seat] = {}
         self._home: dict[str, int] = {}  # task -> cell, seated or waiting
         self._memory: OrderedDict[str, tuple[int, int]] = OrderedDict()  # task -> (cell, slot) it last had
-        self._free_cells: list[int] = []
 
     # Nodes and workloads --------------------------------------------------------------------------------------
 
@@ -213,9 +212,6 @@ class Layout:
     def seat(self, task: str) -> Seat | None:
         return self._seats.get(task)
 
-    def is_home(self, task: str) -> bool:
-        return task in self._home
-
     def occupants(self) -> Iterable[tuple[str, Seat]]:
         return self._seats.items()
 
@@ -248,10 +244,6 @@ class Layout:
             self._place_points()
             return True
         return False
-
-    def overfull(self) -> bool:
-        """Whether a box has more tasks than the smallest slots hold."""
-        return self.level is LEVELS[-1] and any(c.waiting for key, c in self._cells.items() if key != TRAY)
 
     def _level_for(self, load: int) -> int:
         for index, level in enumerate(LEVELS):

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-MESOS_PATH, MARATHON_PATH = "/mesos", "/marathon"
+MESOS_PATH = "/mesos"
 MESOS_PREFIX = "json.info_"
 NAMES_EVERY = 1.0  # sandbox seconds
 _NAMES_FOLLOW = ("valid_status_updates", "tasks_launched", "slave_registrations", "slave_removals")

@@ -49,7 +49,6 @@ class _Link:
         self.session = session
         self.member = member
         self.connection: Connection | None = None
-        self.greeted = False
 
     # called at the member; carried over the wire
     def welcomed(self, session: int, timeout: int, password: bytes) -> None:

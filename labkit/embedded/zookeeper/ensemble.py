@@ -62,7 +62,6 @@ class Ensemble:
         self.disk = Disk(storage, self.owner.shared)
         self.exchange = Exchange(fleet, clock)
         self.rng = rng
-        self.elections = 0
         self._network = network
         self._listeners: dict[str, Listener] = {}
         self._connections = 0

@@ -285,7 +285,6 @@ class Member:
         if raft.is_leader and self.sessions is None and caught_up:
             self.sessions = Sessions(self.ensemble.tick, self.clock.time(), self.tree.sessions.values())
             self.ensemble.disk.led_by(self.id)
-            self.ensemble.elections += 1
         elif not raft.is_leader and self.sessions is not None:
             self.sessions = None
             for other in self.ensemble.members.values():  # it closes its connections to those who followed it

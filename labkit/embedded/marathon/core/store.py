@@ -66,7 +66,6 @@ class Store:
         self._flushing: asyncio.Task[None] | None = None
         self._chores = Chores()
         self._closed = False
-        self.transactions = 0
 
     # -- reading
 
@@ -162,7 +161,6 @@ class Store:
                 ops.append(Create(path, value, self._session.acl))
                 known.add(path)
         if ops:
-            self.transactions += 1
             await self._session.multi(ops)
         known.difference_update(gone)
 

@@ -43,7 +43,6 @@ class HaproxyProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._reaper: asyncio.subprocess.Process | None = None
         self.frozen = False
-        self.reloads = 0
 
     @property
     def running(self) -> bool:
@@ -105,7 +104,6 @@ class HaproxyProcess:
         old = set(await self.workers())
         _write(self.config, text)
         self.signal(signals.SIGUSR2, group=False)
-        self.reloads += 1
         if not await self._new_worker(old):
             raise HaproxyFailed(self._last_words())
 
