@@ -18,8 +18,6 @@ from labkit.embedded.mesos.agent.work import Connection, LaunchError
 
 Json = dict[str, Any]
 
-EXECUTOR_FAILED = "REASON_COMMAND_EXECUTOR_FAILED"
-
 
 class Command:
     """A CommandInfo that runs on this computer."""
