@@ -417,8 +417,8 @@ function placesTable(places) {
 function componentRow(send, actions, component, machine) {
   const verb = component.state === "stopped" ? "start" : "stop";
   const more = { component: component.name, machine, label: `${component.name} on ${machine}` };
-  return h("div.line.component", {}, h("span.note", {}, component.name),
-    h(component.state === "running" ? "span.muted" : "span.bad", {}, component.state),
+  return h("div.line.component", {}, h("span.note", { title: component.state }, component.name),
+    ...(component.state === "running" ? [] : [h("span.bad", {}, component.state)]), // two share a line: names go first
     ...(component.state === "unknown" ? [] : [h("span.buttons", {}, actionButton(send, actions, verb, more))]));
 }
 

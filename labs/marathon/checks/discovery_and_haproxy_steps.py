@@ -389,21 +389,21 @@ def dead(context: Context) -> dict[str, str]:
 
 def spared(context: Context) -> list[str]:
     """Agents that serve `/web` and have no customers on them: one of these is to fail."""
-    there = set(places(context, WEB)) - set(places(context, CUSTOMERS))
-    return sorted(there - set(dead(context).values()))
+    return sorted(set(places(context, WEB)) - set(places(context, CUSTOMERS)))
 
 
 @asks
 def routed_round(context: Context) -> Verdict:
     off = dead(context)
     if not off:
-        context.memory["served"] = spared(context)
-        which = context.memory["served"] or ["agent-1"]
-        return NotYet("every agent has power", f"`marathon.fail({which[0]!r})`: it runs a task of `/web`.")
+        if served := spared(context):
+            context.memory["served"] = served
+            return NotYet("every agent has power", f"`marathon.fail({served[0]!r})`: it runs a task of `/web`.")
+        return NotYet("every agent has power", "Wait until `/web` runs on another agent than its customers.")
     if not running(context, CUSTOMERS):
         return NotYet("the customers were on that agent", "Heal it, and fail another one.")
     if not set(off.values()) & set(context.memory.get("served", off.values())):
-        others = " or ".join(f"`{name}`" for name in spared(context))
+        others = " or ".join(f"`{name}`" for name in context.memory["served"])
         return NotYet(f"no task of `/web` was on {', '.join(off.values())}", f"Heal it, and fail {others}.")
     lost = [host for host, _ in serving(context) if host in off]
     if lost or not serving(context):
