@@ -299,8 +299,8 @@ _PAGES = (
 )
 
 
-async def _body(request: web.Request) -> Any:
-    """The JSON of a call, or what is wrong with the request."""
+async def _call(request: web.Request, shape: Any) -> Json | Answer:
+    """A call of that shape, or what is wrong with the request."""
     if request.method != "POST":
         return method_not_allowed(("POST",), request.method)
     kind = request.headers.get("Content-Type")
@@ -310,22 +310,20 @@ async def _body(request: web.Request) -> Any:
         # Protobuf is the real one's second language; here nobody speaks it.
         return Answer(415, f"Expecting 'Content-Type' of {JSON} or {PROTOBUF}")
     try:
-        return orjson.loads(await request.read())
+        return convert(orjson.loads(await request.read()), shape)
     except orjson.JSONDecodeError as error:
         return bad_request(f"Failed to parse body into JSON: {error}")
+    except ShapeError as error:
+        return bad_request(f"Failed to convert JSON into Call protobuf: {error}")
 
 
 async def _scheduler(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
     master = server.master
     if master.leading is None:
         return server.elsewhere(request)
-    call = await _body(request)
+    call = await _call(request, SCHEDULER_CALL)
     if isinstance(call, Answer):
         return plain(call)
-    try:
-        call = convert(call, SCHEDULER_CALL)
-    except ShapeError as error:
-        return plain(bad_request(f"Failed to convert JSON into Call protobuf: {error}"))
     if call.get("type") in ("SUBSCRIBE", "RECONCILE_OPERATIONS") and not accepts_json(request.headers.get("Accept")):
         return plain(_not_acceptable())
     answer = master.handle_scheduler(call, request.get(PRINCIPAL), request.headers.get("Mesos-Stream-Id"))
@@ -336,13 +334,9 @@ async def _operator(server: MasterServer, request: web.Request, path: str) -> we
     master = server.master
     if master.leading is None:
         return server.elsewhere(request)
-    call = await _body(request)
+    call = await _call(request, OPERATOR_CALL)
     if isinstance(call, Answer):
         return plain(call)
-    try:
-        call = convert(call, OPERATOR_CALL)
-    except ShapeError as error:
-        return plain(bad_request(f"Failed to convert JSON into Call protobuf: {error}"))
     if not accepts_json(request.headers.get("Accept")):
         return plain(_not_acceptable())
     if master.leading is None:
