@@ -14,7 +14,7 @@ from labkit.errors import LabkitError
 from labkit.model import Snapshot
 from labkit.placement import Why
 
-from . import rows
+from . import details, rows
 from .actions import buttons
 from .figurewidget import fallback
 from .intents import VERBS, Outcome, Worker, explain
@@ -235,7 +235,7 @@ class Dashboard(ipywidgets.VBox):
                 *rows.loose_machines(snapshot, plugs),
             ][: rows.MOST_ROWS],
             events=rows.events(live.events),
-            detail=rows.detail(
+            detail=details.detail(
                 snapshot,
                 self._selected,
                 scene,

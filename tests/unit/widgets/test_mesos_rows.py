@@ -11,14 +11,14 @@ from support.simulated import SimulatedSwarm
 
 from labkit.placement import Place, Why
 from labkit.topology.scene import Scene
-from labkit.widgets import rows
+from labkit.widgets import details, rows
 from labkit.widgets.actions import buttons
 
 
 def detail(kind: str, key: str, why: Why | None = None, plugs: dict[str, str] | None = None) -> dict[str, Any]:
     scene = Scene()
     scene.update(cluster(), 0.0)
-    return rows.detail(cluster(), (kind, key), scene, plugs or {}, (), why)
+    return details.detail(cluster(), (kind, key), scene, plugs or {}, (), why)
 
 
 def test_a_bar_for_each_framework_the_next_to_be_offered_first() -> None:
@@ -35,7 +35,7 @@ def test_an_app_in_marathons_words() -> None:
     still = replace(cluster(), workloads={**cluster().workloads, "/web": process})
     scene = Scene()
     scene.update(still, 0.0)
-    fields = dict(rows.detail(still, ("workload", "/web"), scene, {})["fields"])
+    fields = dict(details.detail(still, ("workload", "/web"), scene, {})["fields"])
     assert fields["running"] == "3 / 3"  # nothing there is "replicated"
     assert fields["command"] == "sleep 1000"
     assert "image" not in fields
