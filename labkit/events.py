@@ -35,7 +35,8 @@ def describe(old: Snapshot | None, new: Snapshot, changes: Diff, now: float) -> 
     if old is None:
         if new.error:
             return [Event(now, "cluster", new.orchestrator, new.error, "error")]
-        text = f"watching {new.orchestrator}: {_count(new.nodes, 'node')}, {_count(new.workloads, 'workload')}"
+        deployed = [w for w in new.workloads.values() if w.kind != "framework"]
+        text = f"watching {new.orchestrator}: {_count(new.nodes, 'node')}, {_count(deployed, 'workload')}"
         return [Event(now, "cluster", new.orchestrator, text)]
     events: list[Event] = []
     if changes.error_changed:
@@ -73,7 +74,7 @@ def _cluster(old: Snapshot, new: Snapshot, now: float) -> Iterator[Event]:
     if new.error:
         yield Event(now, "cluster", new.orchestrator, new.error, "error")
     elif old.error:
-        yield Event(now, "cluster", new.orchestrator, "the managers answer again")
+        yield Event(now, "cluster", new.orchestrator, "the cluster answers again")
 
 
 def _nodes(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iterator[Event]:
@@ -98,7 +99,10 @@ def _node_changes(was: Node, node: Node) -> Iterator[tuple[str, str]]:
         else:
             yield "is up", "info"
     if was.reachable != node.reachable and node.reachable is not None:
-        yield ("is reachable again", "info") if node.reachable else ("is unreachable for the other managers", "warning")
+        others = "masters" if node.role == "master" else "managers"
+        yield (
+            ("is reachable again", "info") if node.reachable else (f"is unreachable for the other {others}", "warning")
+        )
     if node.leader and not was.leader:
         yield "is leader", "info"
     if was.role != node.role:
@@ -110,13 +114,18 @@ def _node_changes(was: Node, node: Node) -> Iterator[tuple[str, str]]:
 def _workloads(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iterator[Event]:
     for key in sorted(changes.workloads.added, key=lambda k: new.workloads[k].name):
         w = new.workloads[key]
+        if w.kind == "framework":
+            continue  # that it registered is told of the framework itself
         wanted = f"{w.desired} × " if w.mode.startswith("replicated") else f"{w.mode}, "
         yield Event(now, "workload", w.name, f"{w.name} created: {wanted}{w.image or w.kind}")
     for key in sorted(changes.workloads.removed):
         name = old.workloads[key].name
-        yield Event(now, "workload", name, f"{name} removed")
+        if old.workloads[key].kind != "framework":
+            yield Event(now, "workload", name, f"{name} removed")
     for key in sorted(changes.workloads.changed, key=lambda k: new.workloads[k].name):
         was, w = old.workloads[key], new.workloads[key]
+        if w.kind == "framework":
+            continue  # nobody scales it: it runs what it likes
         for text, level in _workload_changes(was, w):
             yield Event(now, "workload", w.name, text, level)
 
@@ -130,7 +139,10 @@ def _workload_changes(was: Workload, w: Workload) -> Iterator[tuple[str, str]]:
         bad = any(word in w.update for word in ("paused", "rollback"))
         yield f"{w.name}: {w.update}", "warning" if bad else "info"
     if was.running != w.running and w.running == w.desired and w.desired:
-        yield f"{w.name} has all its {w.desired} tasks running", "info"
+        yield (
+            f"{w.name} has all its {w.desired} tasks running" if w.desired > 1 else f"{w.name} has its task running",
+            "info",
+        )
 
 
 def _endpoints(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iterator[Event]:

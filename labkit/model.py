@@ -122,6 +122,11 @@ class Task:
     ready: str = ""  # how many of its containers are ready: "1/2"
     restarts: int = 0
 
+    @property
+    def in_place(self) -> bool:
+        """Whether it keeps its place: it lives, or nobody can reach it and it may come back."""
+        return self.state.alive or (self.state is State.LOST and self.wanted)
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

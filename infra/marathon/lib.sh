@@ -28,13 +28,15 @@ prefix() { printf 'labkit-%s' "$1"; }
 state_dir() { printf '%s/labkit/marathon/%s' "${XDG_STATE_HOME:-$HOME/.local/state}" "$1"; }
 
 # containers NAME [FILTER…]: machine by machine; of each the one that is the machine first.
-containers() {
+containers() { listed "$@" | awk '{print $NF}'; }
+machines() { listed "$1" | awk '$2 == "0-machine" {print $NF}'; }
+components() { listed "$1" | awk '$2 != "0-machine" {print $NF}'; }
+listed() {
   local name=$1
   shift
   docker ps -a --filter "label=labkit.sandbox=$name" --filter label=labkit.machine "$@" \
-    --format '{{.Label "labkit.order"}} {{.Label "labkit.component"}} {{.Names}}' | sort -k1,1n -k2,2 | awk '{print $NF}'
+    --format '{{.Label "labkit.order"}} {{.Label "labkit.component"}} {{.Names}}' | sort -k1,1n -k2,2
 }
-machines() { containers "$1" --filter label=labkit.component=0-machine; }
 
 json_string() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 
@@ -42,24 +44,25 @@ json_string() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g')"; }
 machine_form='{"name":"{{index .Config.Labels "labkit.machine"}}","container":"{{slice .Name 1}}","role":"{{index .Config.Labels "labkit.role"}}","address":"{{index .Config.Labels "labkit.address"}}","state":"{{if .State.Paused}}paused{{else if not .State.Running}}down{{else if index .NetworkSettings.Networks "NETWORK"}}up{{else}}partitioned{{end}}","ports":{ {{- $s := ""}}{{range $p, $b := .HostConfig.PortBindings}}{{$s}}"{{$p}}":"{{(index $b 0).HostIp}}:{{(index $b 0).HostPort}}"{{$s = ","}}{{end}} }}'
 component_form='{"name":"{{index .Config.Labels "labkit.component"}}","machine":"{{index .Config.Labels "labkit.machine"}}","container":"{{slice .Name 1}}","state":"{{if and .State.Running (not .State.Paused)}}running{{else}}stopped{{end}}"}'
 
+# rows FORM CONTAINER…: of each, with commas between them. Asked for all together: each call of docker takes its time.
+rows() {
+  local form=$1
+  shift
+  [ $# -eq 0 ] || docker inspect -f "$form" "$@" | paste -sd, - | tr -d '\n'
+}
+
 # report NAME STATE [NOTE…]: the one line of JSON that labkit reads.
 report() {
-  local name=$1 state=$2 network c sep='' note
+  local name=$1 state=$2 network sep='' note
   shift 2
   network=$(prefix "$name")-nodes
   printf '{"name":"%s","orchestrator":"marathon","engine":"docker","network":"%s","credentials":%s,"machines":[' \
     "$name" "$network" "$(json_string "$state/credentials.json")"
-  for c in $(machines "$name"); do
-    printf '%s%s' "$sep" "$(docker inspect -f "${machine_form/NETWORK/$network}" "$c")"
-    sep=,
-  done
+  # shellcheck disable=SC2046
+  rows "${machine_form/NETWORK/$network}" $(machines "$name")
   printf '],"components":['
-  sep=''
-  for c in $(containers "$name"); do
-    case $(docker inspect -f '{{index .Config.Labels "labkit.component"}}' "$c") in 0-machine) continue ;; esac
-    printf '%s%s' "$sep" "$(docker inspect -f "$component_form" "$c")"
-    sep=,
-  done
+  # shellcheck disable=SC2046
+  rows "$component_form" $(components "$name")
   printf '],"notes":['
   sep=''
   for note in "$@"; do printf '%s%s' "$sep" "$(json_string "$note")"; sep=,; done

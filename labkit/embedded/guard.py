@@ -108,11 +108,7 @@ def stranger(host: str | None, origin: str | None, scheme: str, names: frozenset
 @lru_cache(maxsize=512)
 def is_local(host: str, names: frozenset[str]) -> bool:
     """Whether a Host header means this computer: a loopback address, ``localhost``, or one of ``names``."""
-    if host.startswith("["):
-        name = host[1:].partition("]")[0]
-    else:
-        name = host.rpartition(":")[0] if host.count(":") == 1 else host
-    name = name.rstrip(".").lower()
+    name = name_of(host)
     if name in names or name == "localhost" or name.endswith(".localhost"):
         return True
     try:
@@ -121,4 +117,13 @@ def is_local(host: str, names: frozenset[str]) -> bool:
         return False
 
 
-__all__ = ["PRINCIPAL", "Guard", "is_local", "stranger"]
+def name_of(host: str) -> str:
+    """The name or address in a Host header, without a port, brackets and the dot of a name's end."""
+    if host.startswith("["):
+        name = host[1:].partition("]")[0]
+    else:
+        name = host.rpartition(":")[0] if host.count(":") == 1 else host
+    return name.rstrip(".").lower()
+
+
+__all__ = ["PRINCIPAL", "Guard", "is_local", "name_of", "stranger"]

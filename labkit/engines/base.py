@@ -183,7 +183,7 @@ def find_component(components: Iterable[ComponentInfo], name: str, machine: str 
     found = [one for one in named if machine in (None, one.machine)]
     if len(found) != 1:
         machines = ", ".join(one.machine for one in named)
-        raise UsageError(f"{name} runs on {machines}; say on which machine")
+        raise UsageError(f"{name} runs on {machines}; " + (f"not on {machine}" if machine else "say on which machine"))
     return found[0]
 
 

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labkit.engines.base import Progress
+from labkit.engines.base import Progress, Record
 from labkit.errors import EngineFailed
 from labkit.registry import Registry
 
 # What tells the docker CLI which engine to talk to.
 _CLIENT_VARIABLES = ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH", "DOCKER_CONTEXT", "DOCKER_CONFIG")
-_QUICK = 20.0  # seconds for a single docker command
+QUICK = 20.0  # seconds for a single docker command
 
 
 def infra(name: str) -> Path:
@@ -54,7 +54,7 @@ def client_environment(client: Mapping[str, str] | None = None) -> dict[str, str
     return {key: value for key, value in os.environ.items() if key not in _CLIENT_VARIABLES} | dict(client)
 
 
-def run(command: list[str], client: Mapping[str, str], timeout: float = _QUICK) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], client: Mapping[str, str], timeout: float = QUICK) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(
             command,
@@ -68,6 +68,26 @@ def run(command: list[str], client: Mapping[str, str], timeout: float = _QUICK) 
         raise EngineFailed(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
         raise EngineFailed(f"the Docker engine did not answer in {timeout:.0f} s ({' '.join(command[:2])})") from error
+
+
+def script(folder: str, verb: str, name: str, state: Path) -> list[str]:
+    """The command that runs a script of ``infra/<folder>`` for a sandbox."""
+    # Through bash: a wheel does not keep the executable bit.
+    return ["bash", str(infra(folder) / verb), "--name", name, "--state", str(state)]
+
+
+def client_of(record: Record) -> dict[str, str]:
+    """The engine that the sandbox was started on, whatever this process's own variables say now."""
+    client = record.options.get("client")
+    return dict(client) if client is not None else host_engine(os.environ)
+
+
+def docker(record: Record, *arguments: str, timeout: float = QUICK) -> str:
+    """What a docker command says, asked of the engine that the sandbox was started on; EngineFailed with its words."""
+    done = run(["docker", *arguments], client_of(record), timeout)
+    if done.returncode:
+        raise EngineFailed(last_words(done.stderr.splitlines()))
+    return done.stdout
 
 
 def run_up(command: list[str], variables: Mapping[str, str], timeout: float, progress: Progress) -> dict[str, Any]:

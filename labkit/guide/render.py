@@ -79,12 +79,14 @@ def step_view(opened: OpenLab, step_id: str) -> dict[str, Any]:
         view["ask"] = {
             "prompt": inline(step.ask.prompt),
             "choices": list(step.ask.choices),
+            "labels": [inline(choice) for choice in step.ask.choices],
             "answer": facts.get("answer"),
         }
     if step.prediction is not None:
         view["prediction"] = {
             "prompt": inline(step.prediction.prompt),
             "choices": list(step.prediction.choices),
+            "labels": [inline(choice) for choice in step.prediction.choices],
             "choice": facts.get("prediction"),
             "outcome": facts.get("outcome") if status == "passed" else None,
         }

@@ -6,6 +6,7 @@ An adapter goes through the official client only and cannot tell which engine is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from labkit.errors import UsageError
@@ -109,6 +110,17 @@ def check_orchestrator(name: str) -> str:
         raise UsageError(f"there is no orchestrator {name!r}: {_HINTS[name]}")
     *most, last = ORCHESTRATORS
     raise UsageError(f"there is no orchestrator {name!r}; there is {', '.join(most)} and {last}")
+
+
+def check_replicas(replicas: Any) -> None:
+    """Refuses what cannot be a number of tasks; sliders and people send all kinds of things."""
+    if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
+        raise UsageError(f"replicas must be a whole number from 0 on, not {replicas!r}")
+
+
+def as_last_seen(previous: Snapshot | None, orchestrator: str, error: str) -> Snapshot:
+    """What to show of a cluster that cannot be read: what was seen last, as old as it is, and why."""
+    return replace(previous or Snapshot(at=0.0, orchestrator=orchestrator), orchestrator=orchestrator, error=error)
 
 
 def orchestrator_for(name: str, machines: Callable[[], Sequence[Machine]]) -> Orchestrator:

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from labkit.errors import ClusterError, UsageError
+from labkit.errors import ClusterError
 from labkit.model import Endpoint, Node, NodeState, Snapshot, State, Task, Workload
-from labkit.orchestrators.base import Machine
+from labkit.orchestrators.base import Machine, as_last_seen, check_replicas
 from labkit.orchestrators.connection import Connection, EndpointError, Outcome, docker_client
 from labkit.orchestrators.swarm_deploy import service_spec
 from labkit.orchestrators.swarm_reading import read_endpoints, read_node, read_task, read_workload
@@ -61,8 +61,7 @@ class Swarm:
             nodes, services, tasks = self._on_manager(self._readers, _read_all)
         except ClusterError as error:
             self._waiting.looked(0.0, changed=False)
-            kept = previous or Snapshot(at=0.0, orchestrator=self.name)
-            return Snapshot(kept.at, self.name, kept.nodes, kept.workloads, kept.tasks, kept.endpoints, str(error))
+            return as_last_seen(previous, self.name, str(error))
         snapshot, changed = self._memory.take(nodes, services, tasks)
         self._waiting.looked(time.monotonic() - started, changed=changed)
         return snapshot
@@ -78,8 +77,7 @@ class Swarm:
     # -- acting ---------------------------------------------------------------------------------------------------
 
     def scale(self, workload: str, replicas: int) -> None:
-        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
-            raise UsageError(f"replicas must be a whole number from 0 on, not {replicas!r}")
+        check_replicas(replicas)
 
         def change(spec: dict[str, Any]) -> None:
             if "Replicated" not in spec["Mode"]:

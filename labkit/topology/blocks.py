@@ -65,7 +65,7 @@ def card_block(layout: Layout, families: Families, workload: Workload, snapshot:
         Text(right, rect.y + 18, count, "strong"),
         Text(left, rect.y + 36, words.short(second, right - left - 6.6 * len(ports) - 6, 6.2), "note"),
     ]
-    if ports and rect.w > 180:
+    if ports and rect.w > 170:
         texts.append(Text(right, rect.y + 36, ports, "right"))
     part = _part(workload.running, workload.desired) if workload.desired else 0.0
     bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, part or 0.0, 3 if done else 1)
@@ -88,10 +88,10 @@ def framework_block(layout: Layout, families: Families, framework: Framework, sn
     if rect is None:
         return None
     left, right = rect.x + 18, rect.right - 12
-    count = words.offers(framework)
+    count = words.offers(framework) if framework.offers or rect.w > 200 else ""  # its name goes first
     title = f"⚙ {framework.name}"
     weight = f" · weight {words.number(framework.weight)}" if framework.weight != 1 else ""
-    tasks = words.plural(framework.tasks, "task") if rect.w > (240 if weight else 180) else ""
+    tasks = words.plural(framework.tasks, "task") if rect.w > (240 if weight else 170) else ""
     second = words.short(words.share(framework) + weight, right - left - 6.6 * len(tasks) - 6, 6.2)
     texts = [
         Text(left, rect.y + 18, words.short(title, right - left - 7.4 * len(count), 7.8), "title"),
@@ -127,7 +127,7 @@ def service_block(layout: Layout, service: Service) -> Block | None:
         Text(right, rect.y + 18, count, "strong"),
         Text(left, rect.y + 36, words.short(where, right - left - 6.6 * len(ports) - 6, 6.2), "note"),
     ]
-    if ports and rect.w > 180:
+    if ports and rect.w > 170:
         texts.append(Text(right, rect.y + 36, ports, "right"))
     part = _part(ready, ready + unready) or 0.0
     bar = Bar(left, rect.y + CARD_HEIGHT - 11, right - left, part, 3 if ready and not unready else 1)
@@ -139,7 +139,7 @@ def tray_block(layout: Layout, snapshot: Snapshot, waiting: int) -> Block:
     """Where tasks wait that have no node."""
     rect = layout.tray()
     middle = rect.y + rect.h / 2
-    texts = [Text(rect.x + 14, middle, "Waiting for a node", "title")]
+    texts = [Text(rect.x + 14, middle, f"Waiting for {words.wanted(snapshot.orchestrator)}", "title")]
     missing = layout.without_room(TRAY)
     hidden = sum(1 for number in layout.cards.values() if layout.card(number) is None)
     if waiting:

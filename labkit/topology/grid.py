@@ -14,7 +14,9 @@ MARGIN = 16
 TRAY = -1  # the cell of tasks without a node
 
 CARD_HEIGHT, TRAY_HEIGHT, LEGEND_HEIGHT = 62, 38, 34
-CARDS_A_ROW = ((4, 1), (5, 1), (6, 1), (8, 1), (8, 2), (8, 3))  # (columns, rows); more workloads are counted, not drawn
+TRAY_TITLE = 220  # what the tray's title takes where the window, but not its letters, is narrow
+# (columns, rows). Narrower cards would cut the names; more workloads are counted, not drawn.
+CARDS_A_ROW = ((4, 1), (5, 1), (6, 1), (6, 2), (6, 3), (6, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Level:
 
 LEVELS = (
     Level(92, 28, 15, 3.0, "name"),
+    Level(92, 21, 14, 2.5, "name"),
     Level(28, 28, 19, 3.0, "sign"),
     Level(22, 22, 16, 2.5, "sign"),
     Level(15, 15, 11, 2.0, ""),

@@ -24,6 +24,7 @@ from .grid import (
     MARGIN,
     TRAY,
     TRAY_HEIGHT,
+    TRAY_TITLE,
     WIDTH,
     BoxStyle,
     Cell,
@@ -65,7 +66,6 @@ class Layout:
         self._seats: dict[str, Seat] = {}
         self._home: dict[str, int] = {}  # task -> cell, seated or waiting
         self._memory: OrderedDict[str, tuple[int, int]] = OrderedDict()  # task -> (cell, slot) it last had
-        self._free_cells: list[int] = []
 
     # Nodes and workloads --------------------------------------------------------------------------------------
 
@@ -212,9 +212,6 @@ class Layout:
     def seat(self, task: str) -> Seat | None:
         return self._seats.get(task)
 
-    def is_home(self, task: str) -> bool:
-        return task in self._home
-
     def occupants(self) -> Iterable[tuple[str, Seat]]:
         return self._seats.items()
 
@@ -248,10 +245,6 @@ class Layout:
             return True
         return False
 
-    def overfull(self) -> bool:
-        """Whether a box has more tasks than the smallest slots hold."""
-        return self.level is LEVELS[-1] and any(c.waiting for key, c in self._cells.items() if key != TRAY)
-
     def _level_for(self, load: int) -> int:
         for index, level in enumerate(LEVELS):
             a_row, rows = self._slots(level)
@@ -267,7 +260,7 @@ class Layout:
     def room(self, cell: int) -> int:
         """Slots that a cell can hold."""
         if cell == TRAY:
-            return int((self.tray().w - 290) // self.level.pitch_x)
+            return int((self.tray().w - TRAY_TITLE - 110) // self.level.pitch_x)
         a_row, rows = self._slots(self.level)
         return a_row * rows
 
@@ -324,7 +317,7 @@ class Layout:
     def _origin(self, cell: int, a_row: int) -> tuple[float, float, Level]:
         if cell == TRAY:
             tray, level = self.tray(), self.level
-            return tray.x + 180, tray.y + tray.h / 2, level
+            return tray.x + TRAY_TITLE, tray.y + tray.h / 2, level
         area, level = self.area(self.box_of_cell(cell)), self.level
         if level.label == "name":
             return area.x + level.size / 2 + 2, area.y + level.pitch_y / 2, level

@@ -197,10 +197,10 @@ class Scene:
             old, new = was.get(key), snapshot.tasks.get(key)
             self.tally.change(old, new)
             pairs.update((t.node, t.workload) for t in (old, new) if t is not None)
-            if new is None or new.state.alive:
+            if new is None or new.in_place:
                 self._died.pop(key, None)
             elif key not in self._died:
-                seen_alive = old is not None and old.state.alive
+                seen_alive = old is not None and old.in_place
                 died = now if seen_alive else now - FADE
                 self._died[key] = died
                 if seen_alive:
@@ -261,7 +261,7 @@ class Scene:
         task = self.snapshot.tasks.get(key) if self.snapshot else None
         if task is None:
             return None
-        if not task.state.alive and not self.show_dead and now - self._died.get(key, 0.0) >= FADE:
+        if not task.in_place and not self.show_dead and now - self._died.get(key, 0.0) >= FADE:
             return None
         if task.node:
             return self.layout.nodes.get(task.node)
@@ -339,7 +339,7 @@ class Scene:
             if task is None:
                 return
             state, workload = task.state, task.workload
-            faded = not state.alive and now - self._died.get(key, 0.0) >= FRESH
+            faded = not task.in_place and now - self._died.get(key, 0.0) >= FRESH
             label = words.task_label(task, self.layout.level.label, self.layout.label_room(bool(task.node)), faded)
             hover = words.task_hover(task)
         if self.highlight and not self._is_lit(key, workload):

@@ -26,7 +26,7 @@ LEGEND = (
     State.COMPLETE,
     State.STOPPED,
 )
-LEGEND_STEP = 80
+LEGEND_STEP = 92  # in a narrow window the words keep their size, so they need room
 
 
 def svg(snapshot: Snapshot, theme: str = "light", show_dead: bool = False) -> str:

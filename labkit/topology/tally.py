@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 
 from labkit.model import Resources, State, Task
 
@@ -33,10 +32,6 @@ class Tally:
             mine = task.reserved
             # Rounded: floats that are added and taken away for hours would drift off zero.
             self.reserved[task.node] = Resources(round(was.cpus + sign * mine.cpus, 6), was.memory + sign * mine.memory)
-
-    def pairs_of(self, node: str) -> Mapping[str, Counts]:
-        """Counts by workload on a node."""
-        return {workload: counts for (n, workload), counts in self.pairs.items() if n == node}
 
 
 def common_state(counts: Counts) -> State | None:

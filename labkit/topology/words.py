@@ -39,6 +39,11 @@ def unit(orchestrator: str) -> str:
     return "pod" if orchestrator == "kubernetes" else "task"
 
 
+def wanted(orchestrator: str) -> str:
+    """What a task that has no place yet waits for."""
+    return "an offer" if orchestrator == "marathon" else "a node"
+
+
 def plural(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
@@ -51,10 +56,13 @@ def task_hover(task: Task) -> str:
     return f"{task_name(task)} · {style.TASKS[task.state].word}"
 
 
+NARROW = 0.9  # a window that is narrower than the picture brings marks together, and letters keep their size
+
+
 def task_label(task: Task, kind: str, width: float, faded: bool) -> str:
     """What stands beside ("name") or in ("sign") a task's mark."""
     if kind == "name":
-        return short(task_name(task), width)
+        return short(task_name(task), NARROW * width)
     if kind != "sign" or faded:
         return ""
     sign = style.TASKS[task.state].sign
@@ -73,6 +81,17 @@ def node_role(node: Node) -> str:
     if node.role == "control-plane":
         return "control plane"
     return "leader" if node.leader else node.role
+
+
+def node_meaning(node: Node) -> str:
+    """What its condition comes to."""
+    condition = style.condition(node)
+    if node.role == "master":  # of Mesos: no task ever runs on it
+        return MASTERS.get(condition, style.NODES[condition].meaning)
+    return style.NODES[condition].meaning
+
+
+MASTERS = {"leader": "leads the masters", "ready": "stands in line to lead"}
 
 
 def node_note(node: Node, plug: str) -> str:

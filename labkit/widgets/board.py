@@ -14,7 +14,7 @@ from labkit.errors import LabkitError
 from labkit.model import Snapshot
 from labkit.placement import Why
 
-from . import rows
+from . import details, rows
 from .actions import buttons
 from .figurewidget import fallback
 from .intents import VERBS, Outcome, Worker, explain
@@ -26,6 +26,7 @@ from .view import GraphView
 log = logging.getLogger(__name__)
 
 BEAT = 2.0  # seconds between signs of life to the page
+LINGERS = 20.0  # seconds that the last thing done stands beside a trouble of the cluster: later it may be true no more
 MOMENTS = 400  # positions of the history slider
 # Suggested where the sandbox cannot say what it has.
 IMAGES = ("traefik/whoami:v1.10", "nginx:1.27", "httpd:2.4", "redis:7", "busybox:1.36", "alpine:3.20")
@@ -215,7 +216,10 @@ class Dashboard(ipywidgets.VBox):
         }
         history = {"count": count, "index": self._index, "time": rows.clock(snapshot.at) if past else ""}
         options = {"show_dead": self.view.show_dead, "highlight": self.view.highlight}
-        outcome = {"text": self._outcome.text, "level": self._outcome.level, "at": self._outcome.at}
+        last = self._outcome
+        if health["error"] and last.level == "done" and self._now() - last.at > LINGERS:
+            last = Outcome()
+        outcome = {"text": last.text, "level": last.level, "at": last.at}
         beat = self.bar.beat
         if now >= self._next_beat:
             beat, self._next_beat = beat + 1, now + BEAT * 0.9
@@ -231,7 +235,7 @@ class Dashboard(ipywidgets.VBox):
                 *rows.loose_machines(snapshot, plugs),
             ][: rows.MOST_ROWS],
             events=rows.events(live.events),
-            detail=rows.detail(
+            detail=details.detail(
                 snapshot,
                 self._selected,
                 scene,

@@ -209,7 +209,7 @@ class Worker:
             self._say(known.done.format(**words), "done")
         except Exception as error:
             log.debug("%s failed", verb, exc_info=True)
-            self._say(f"{verb}: {explain(error)}", "error")
+            self._say(f"{verb.replace('_', ' ')}: {explain(error)}", "error")
         finally:
             self._poke()
 

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
-from support.jupyter import LabPage, Server, start_server
-
-import labkit
-from labkit.guide.loader import labs_folder
+from support.jupyter import LabPage, Server, start_lab_server, start_over
 
 NOTEBOOK = "swarm/02-services-and-tasks.ipynb"
 
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A JupyterLab on a copy of the labs, so that nothing is written into the checkout."""
-    folder = tmp_path_factory.mktemp("labs")
-    root = folder / "labs"
-    shutil.copytree(labs_folder(), root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
-    env = {"LABKIT_LABS": str(root), "LABKIT_PROGRESS": str(folder / "progress.json"), "LABKIT_SPEED": "4"}
-    server = start_server(folder, root=root, env={**env, "LABKIT_ENGINE": "embedded"})
-    yield server
-    server.stop()
-    for sandbox in labkit.sandboxes():
-        sandbox.down()
-
-
-def index_of(server: Server, text: str) -> int:
-    cells = nbformat.read(server.root / NOTEBOOK, as_version=4).cells
-    return next(i for i, cell in enumerate(cells) if cell.cell_type == "code" and text in cell.source)
-
-
-def panel(page: LabPage, step: str) -> Any:
-    return page.page.locator(f".lk-panel[data-step='{step}']")
-
-
-def wait_green(page: LabPage, step: str, timeout: float = 60) -> None:
-    page.page.locator(f".lk-panel[data-step='{step}'][data-status='passed']").wait_for(timeout=timeout * 1000)
+    yield from start_lab_server(tmp_path_factory.mktemp("labs"), speed=4)
 
 
 def drawn(page: LabPage) -> dict[str, int]:
@@ -54,17 +25,15 @@ def drawn(page: LabPage) -> dict[str, int]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_learner_works_through_the_first_steps(jupyter: Server, lab: Callable[..., LabPage], theme: str) -> None:
-    for left in labkit.sandboxes():
-        left.down()
-    Path(jupyter.root.parent / "progress.json").unlink(missing_ok=True)
+    start_over(jupyter)
     page = lab(NOTEBOOK, theme=theme, height=1500)
-    page.run(index_of(jupyter, "labkit.up"))
-    page.run(index_of(jupyter, "swarm.dashboard()"))
+    page.run_with("labkit.up")
+    page.run_with("swarm.dashboard()")
     page.page.locator(".labkit-graph .main-svg .point").first.wait_for(timeout=60_000)
 
     # The first step: open, then shown, solved by its own solution, and green without another click.
-    page.run(index_of(jupyter, 'lab.step("first-service")'))
-    first = panel(page, "first-service")
+    page.run_with('lab.step("first-service")')
+    first = page.panel("first-service")
     first.locator("text=there is no service").wait_for(timeout=20_000)
     page.shot(f"lab02-open-{theme}", first)
     first.get_by_role("button", name="Hint").click()
@@ -72,42 +41,28 @@ def test_a_learner_works_through_the_first_steps(jupyter: Server, lab: Callable[
     first.get_by_role("button", name="Show a solution").click()
     first.locator(".lk-solution").wait_for()
     first.get_by_role("button", name="Run the solution").click()
-    wait_green(page, "first-service")
+    page.wait_green("first-service")
     page.page.locator(".lk-workload .lk-count", has_text="3 / 3").wait_for(timeout=20_000)
 
     # Predict, kill a task by clicking it in the picture, see its slot refilled.
-    page.run(index_of(jupyter, 'lab.step("kill-a-task")'))
-    kill = panel(page, "kill-a-task")
+    page.run_with('lab.step("kill-a-task")')
+    kill = page.panel("kill-a-task")
     kill.get_by_label("A new task appears in the same slot").check()
     board = page.page.locator(".labkit-dashboard").first
     board.scroll_into_view_if_needed()
     click_a_task(page)
     board.get_by_role("button", name=re.compile("^Kill task")).click()
-    wait_green(page, "kill-a-task")
+    page.wait_green("kill-a-task")
     kill.get_by_text("You predicted it").wait_for()
 
     # Move the slider with the keyboard, as one would who has no mouse: five steps from 3 to 8.
-    page.run(index_of(jupyter, 'lab.step("scale-up")'))
+    page.run_with('lab.step("scale-up")')
     slider = page.page.get_by_label("replicas of web")
-    print("CLOSEST", slider.evaluate("e => [!!e.closest('[data-lm-suppress-shortcuts]'), e.disabled, e.value]"))
-    page.page.evaluate(
-        "document.addEventListener('keydown', e => { window.lkKey = e.target.outerHTML.slice(0,160) }, true)"
-    )
     slider.focus()
-    print("ACTIVE", page.page.evaluate("document.activeElement.outerHTML.slice(0,100)"))
     for _ in range(5):
         slider.press("ArrowRight")
-        print(
-            page.page.evaluate("window.lkKey"),
-            slider.input_value(),
-            page.page.evaluate("document.activeElement.outerHTML.slice(0,200)"),
-            page.page.locator(".lk-outcome").first.inner_text(),
-        )
-    page.page.wait_for_timeout(6000)
-    page.shot("debug-slider")
-    print(slider.input_value())
     page.page.locator(".lk-workload .lk-count", has_text="8 / 8").wait_for(timeout=60_000)
-    wait_green(page, "scale-up")
+    page.wait_green("scale-up")
     assert drawn(page) == {"running": 8, "desired": 8}
 
     page.page.wait_for_timeout(600)  # plotly's glide, so that the picture for people is not taken in mid-air

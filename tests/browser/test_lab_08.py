@@ -3,47 +3,19 @@
 from __future__ import annotations
 
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
-from support.jupyter import LabPage, Server, start_server
-
-import labkit
-from labkit.guide.loader import labs_folder
+from support.jupyter import LabPage, Server, start_lab_server, start_over
 
 NOTEBOOK = "kubernetes/08-replication-controllers-to-deployments.ipynb"
 
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A JupyterLab on a copy of the labs. Not too fast: one has to see the two cross."""
-    folder = tmp_path_factory.mktemp("labs")
-    root = folder / "labs"
-    shutil.copytree(labs_folder(), root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
-    env = {"LABKIT_LABS": str(root), "LABKIT_PROGRESS": str(folder / "progress.json"), "LABKIT_SPEED": "1.5"}
-    server = start_server(folder, root=root, env={**env, "LABKIT_ENGINE": "embedded"})
-    yield server
-    server.stop()
-    for sandbox in labkit.sandboxes():
-        sandbox.down()
-
-
-def index_of(server: Server, text: str) -> int:
-    cells = nbformat.read(server.root / NOTEBOOK, as_version=4).cells
-    return next(i for i, cell in enumerate(cells) if cell.cell_type == "code" and text in cell.source)
-
-
-def panel(page: LabPage, step: str) -> Any:
-    return page.page.locator(f".lk-panel[data-step='{step}']")
-
-
-def wait_green(page: LabPage, step: str, timeout: float = 60) -> None:
-    page.page.locator(f".lk-panel[data-step='{step}'][data-status='passed']").wait_for(timeout=timeout * 1000)
+    """Not too fast: one has to see the two cross."""
+    yield from start_lab_server(tmp_path_factory.mktemp("labs"), speed=1.5)
 
 
 def revisions(page: LabPage) -> list[int]:
@@ -54,21 +26,19 @@ def revisions(page: LabPage) -> list[int]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_learner_rolls_out(jupyter: Server, lab: Callable[..., LabPage], theme: str) -> None:
-    for left in labkit.sandboxes():
-        left.down()
-    Path(jupyter.root.parent / "progress.json").unlink(missing_ok=True)
+    start_over(jupyter)
     page = lab(NOTEBOOK, theme=theme, height=1700)
-    page.run(index_of(jupyter, "labkit.up"))
-    page.run(index_of(jupyter, "kube.dashboard()"))
+    page.run_with("labkit.up")
+    page.run_with("kube.dashboard()")
     page.page.locator(".labkit-graph .textpoint").get_by_text("worker-1").first.wait_for(timeout=120_000)
-    page.run(index_of(jupyter, "def template"))  # it makes `classic` too, as a learner would have
-    page.run(index_of(jupyter, "six = {"))
-    page.run(index_of(jupyter, 'lab.step("deployment")'))
-    wait_green(page, "deployment")
+    page.run_with("def template")  # it makes `classic` too, as a learner would have
+    page.run_with("six = {")
+    page.run_with('lab.step("deployment")')
+    page.wait_green("deployment")
 
     # The slider by keyboard: from two to one, written into the Deployment at once.
-    page.run(index_of(jupyter, "widgets.rollout"))
-    page.run(index_of(jupyter, 'lab.step("limits")'))
+    page.run_with("widgets.rollout")
+    page.run_with('lab.step("limits")')
     handles = page.page.locator(".widget-slider .noUi-handle")
     handles.first.wait_for()
     handles.first.press("ArrowLeft")
@@ -80,15 +50,15 @@ def test_a_learner_rolls_out(jupyter: Server, lab: Callable[..., LabPage], theme
     page.page.get_by_text(re.compile("refused: .*may not be 0 when `?maxSurge`? is 0")).wait_for()
     handles.first.press("ArrowRight")
     page.page.get_by_text("maxSurge: 1, maxUnavailable: 0").wait_for()
-    limits = panel(page, "limits")
+    limits = page.panel("limits")
     limits.locator("input").first.fill("7")
     limits.locator("input").first.press("Enter")
-    wait_green(page, "limits")
+    page.wait_green("limits")
     page.shot(f"lab08-limits-{theme}", limits)
 
     # The rollout: both ReplicaSets have pods at the same time, in the list and in the picture.
-    page.run(index_of(jupyter, 'lab.step("rollout")'))
-    rollout = panel(page, "rollout")
+    page.run_with('lab.step("rollout")')
+    rollout = page.panel("rollout")
     rollout.get_by_label("It stays, with no pods").check()
     page.page.get_by_role("button", name="Roll out").click()
     board = page.page.locator(".labkit-dashboard").first
@@ -98,11 +68,11 @@ def test_a_learner_rolls_out(jupyter: Server, lab: Callable[..., LabPage], theme
         assert time.monotonic() < until, f"never seen to cross: {revisions(page)}"
         page.page.wait_for_timeout(100)
     page.shot(f"lab08-crossing-{theme}", board)
-    wait_green(page, "rollout")
+    page.wait_green("rollout")
     rollout.get_by_text("You predicted it").wait_for()
     page.page.locator(".lk-workload .lk-count", has_text="6 / 6").wait_for(timeout=20_000)
     page.page.wait_for_timeout(600)  # plotly's glide, so that the picture for people is not taken in mid-air
     page.shot(f"lab08-dashboard-{theme}", board)
     page.shot(f"lab08-passed-{theme}", rollout)
-    page.shot(f"lab08-knobs-{theme}", page.cell(index_of(jupyter, "widgets.rollout")))
+    page.shot(f"lab08-knobs-{theme}", page.cell(page.index_of("widgets.rollout")))
     assert not page.complaints

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from support.jupyter import LabPage, Server, start_server
-
-import labkit
-from labkit.guide.loader import labs_folder
+from support.jupyter import LabPage, Server, start_lab_server, start_over
 
 NOTEBOOK = "mesos/12-agents-and-offers.ipynb"
 PLAN = {"agent-2": ("bread", "cake"), "agent-1": ("soup", "tea"), "agent-3": ("fish", "rice")}
@@ -21,42 +15,23 @@ PLAN = {"agent-2": ("bread", "cake"), "agent-1": ("soup", "tea"), "agent-3": ("f
 
 @pytest.fixture(scope="module")
 def jupyter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A JupyterLab on a copy of the labs, at the speed of life: the round is against the clock."""
-    folder = tmp_path_factory.mktemp("labs")
-    root = folder / "labs"
-    shutil.copytree(labs_folder(), root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
-    env = {"LABKIT_LABS": str(root), "LABKIT_PROGRESS": str(folder / "progress.json")}
-    server = start_server(folder, root=root, env={**env, "LABKIT_ENGINE": "embedded"})
-    yield server
-    server.stop()
-    for sandbox in labkit.sandboxes():
-        sandbox.down()
-
-
-def index_of(server: Server, text: str) -> int:
-    cells = nbformat.read(server.root / NOTEBOOK, as_version=4).cells
-    return next(i for i, cell in enumerate(cells) if cell.cell_type == "code" and text in cell.source)
-
-
-def wait_green(page: LabPage, step: str, timeout: float = 60) -> None:
-    page.page.locator(f".lk-panel[data-step='{step}'][data-status='passed']").wait_for(timeout=timeout * 1000)
+    """At the speed of life: the round is against the clock."""
+    yield from start_lab_server(tmp_path_factory.mktemp("labs"))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_a_learner_is_the_framework(jupyter: Server, lab: Callable[..., LabPage], theme: str) -> None:
-    for left in labkit.sandboxes():
-        left.down()
-    Path(jupyter.root.parent / "progress.json").unlink(missing_ok=True)
+    start_over(jupyter)
     page = lab(NOTEBOOK, theme=theme, height=1700)
-    page.run(index_of(jupyter, "labkit.up"))
-    page.run(index_of(jupyter, 'lab.step("agents")'))
-    agents = page.page.locator(".lk-panel[data-step='agents']")
+    page.run_with("labkit.up")
+    page.run_with('lab.step("agents")')
+    agents = page.panel("agents")
     agents.locator("input").first.fill("12")
     agents.locator("input").first.press("Enter")
-    wait_green(page, "agents")
+    page.wait_green("agents")
 
-    page.run(index_of(jupyter, "desk = widgets.offers"))
-    page.run(index_of(jupyter, 'lab.step("subscribe")'))
+    page.run_with("desk = widgets.offers")
+    page.run_with('lab.step("subscribe")')
     desk = page.page.locator(".lk-desk").first
 
     def card(machine: str) -> Any:
@@ -69,11 +44,11 @@ def test_a_learner_is_the_framework(jupyter: Server, lab: Callable[..., LabPage]
     desk.get_by_role("button", name="Subscribe").press("Enter")
     for machine in PLAN:
         card(machine).wait_for(timeout=20_000)
-    wait_green(page, "subscribe")
+    page.wait_green("subscribe")
     page.shot(f"lab12-offers-{theme}", desk)
 
     # By keyboard alone: a box, and the button that it wakes up.
-    page.run(index_of(jupyter, 'lab.step("accept")'))
+    page.run_with('lab.step("accept")')
     accept = card("agent-1").get_by_role("button", name="Accept")
     assert accept.is_disabled()
     card("agent-1").locator("input[value='tea']").press("Space")
@@ -81,7 +56,7 @@ def test_a_learner_is_the_framework(jupyter: Server, lab: Callable[..., LabPage]
     order("tea").get_by_text("TASK_RUNNING on agent-1").wait_for()
     assert page.page.evaluate("!!document.activeElement.closest('.lk-desk-cards')")  # Tab goes on from here
     card("agent-1").get_by_text("3.5 cpus").wait_for()  # the rest is offered again
-    wait_green(page, "accept")
+    page.wait_green("accept")
 
     # What is too big is refused in the master's words, and what is declined stays away until it is revived.
     card("agent-3").locator("input[value='feast']").check()

@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+
+import labkit
+from labkit.guide.loader import labs_folder
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -95,6 +100,30 @@ def start_server(folder: Path, root: Path | None = None, env: dict[str, str] | N
     raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
 
 
+def start_lab_server(folder: Path, speed: float | None = None) -> Iterator[Server]:
+    """A JupyterLab on a copy of the labs, so that nothing is written into the checkout; for a fixture to yield from."""
+    root = folder / "labs"
+    shutil.copytree(labs_folder(), root, ignore=shutil.ignore_patterns(".ipynb_checkpoints", "__pycache__"))
+    env = {"LABKIT_LABS": str(root), "LABKIT_PROGRESS": str(folder / "progress.json"), "LABKIT_ENGINE": "embedded"}
+    if speed is not None:
+        env["LABKIT_SPEED"] = f"{speed:g}"
+    server = start_server(folder, root=root, env=env)
+    yield server
+    server.stop()
+    end_sandboxes()
+
+
+def start_over(server: Server) -> None:
+    """Nothing runs, nothing has been learnt yet."""
+    end_sandboxes()
+    (server.root.parent / "progress.json").unlink(missing_ok=True)
+
+
+def end_sandboxes() -> None:
+    for sandbox in labkit.sandboxes():
+        sandbox.down()
+
+
 class LabPage:
     """A notebook open in JupyterLab."""
 
@@ -102,11 +131,13 @@ class LabPage:
         self.page = page
         self.server = server
         self.shots = shots
+        self.notebook = ""
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def open(self, notebook: str, theme: str = "light") -> LabPage:
         """Open a notebook with a fresh layout, and wait for its kernel."""
+        self.notebook = notebook
         self.page.goto(f"{self.server.url}/lab/tree/{notebook}?reset&token={self.server.token}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=120_000)
         self.theme(theme)
@@ -161,6 +192,23 @@ class LabPage:
         if "Traceback" in (text := " ".join(error.all_inner_texts())):
             raise AssertionError(text)
         return str(cell.locator(".jp-OutputArea").first.inner_text()) if cell.locator(".jp-OutputArea").count() else ""
+
+    def run_with(self, text: str) -> str:
+        """Run the first code cell that has this text."""
+        return self.run(self.index_of(text))
+
+    def index_of(self, text: str) -> int:
+        """The first code cell that has this text."""
+        cells = nbformat.read(self.server.root / self.notebook, as_version=4).cells
+        return next(i for i, cell in enumerate(cells) if cell.cell_type == "code" and text in cell.source)
+
+    def panel(self, step: str) -> Any:
+        """Where a step of the guide is shown."""
+        return self.page.locator(f".lk-panel[data-step='{step}']")
+
+    def wait_green(self, step: str, timeout: float = 60) -> None:
+        """Until the step is passed."""
+        self.page.locator(f".lk-panel[data-step='{step}'][data-status='passed']").wait_for(timeout=timeout * 1000)
 
     def cell(self, index: int) -> Any:
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index)

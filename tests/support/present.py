@@ -1,6 +1,7 @@
 """What this machine has of the things that only some tests need, and how to get what is missing.
 
-`LABKIT_REQUIRE=docker,browser,kind,zookeeper,haproxy` names what must be there: what would be a skip is then a failure.
+`LABKIT_REQUIRE=docker,browser,kind,zookeeper,haproxy,compose,mesos-standin` names what must be there: what would be a
+skip is then a failure.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import functools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +107,33 @@ def _haproxy() -> str | None:
     return None if shutil.which("haproxy") else "HAProxy is not installed: Debian has it (`apt install haproxy`)"
 
 
+def _compose() -> str | None:
+    if _answers("docker", "compose", "version"):
+        return None
+    return "Docker Compose is not installed: see https://docs.docker.com/compose/install/ (docker-compose-plugin)"
+
+
+_STANDIN = Path(__file__).parent / "mesos_standin" / "image"
+_STANDIN_PREFIX = os.environ.get("LABKIT_MESOS_STANDIN", "labkit/standin")
+
+
+def _mesos_standin() -> str | None:
+    if _answers("docker", "image", "inspect", f"{_STANDIN_PREFIX}-base"):
+        return None
+    return "stand-ins for the images of infra/marathon are not here: tests/support/mesos_standin/image makes them"
+
+
+@functools.cache
+def mesos_standin() -> dict[str, str]:
+    """The variables that name the stand-ins for the images of infra/marathon, made anew of this work tree."""
+    environ = client_environment() | {"LABKIT_SWARM_NODE_IMAGE": node_image(), "PYTHON": sys.executable}
+    done = subprocess.run(
+        ["bash", str(_STANDIN), _STANDIN_PREFIX], env=environ, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
 _CHECKS: dict[str, Callable[[], str | None]] = {
     "docker": _docker,
     "docker-cli": _docker_cli,
@@ -111,6 +141,8 @@ _CHECKS: dict[str, Callable[[], str | None]] = {
     "kind": _kind,
     "zookeeper": _zookeeper,
     "haproxy": _haproxy,
+    "compose": _compose,
+    "mesos-standin": _mesos_standin,
 }
 
 

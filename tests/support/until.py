@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
 
-def until(look: Callable[[], T], timeout: float = 20.0, what: str = "", every: float = 0.05) -> T:
+def until(
+    look: Callable[[], T | Literal[False] | None], timeout: float = 30.0, what: str = "", every: float = 0.05
+) -> T:
     """Looks again and again until it sees something true, and returns that.
 
     A look that raises AssertionError or LookupError has not seen it yet. When the time is over, the failure tells

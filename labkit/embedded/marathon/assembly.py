@@ -21,7 +21,6 @@ from labkit.embedded.marathon.endpoints import MARATHON_PORT, MASTER_PORT
 from labkit.embedded.marathon.parts import Member, Served
 from labkit.embedded.mesos.driver import SchedulerDriver
 from labkit.embedded.mesos.libprocess import Post
-from labkit.embedded.runtime.dns import Resolver
 from labkit.embedded.runtime.images.catalogue import Catalogue
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
@@ -32,7 +31,7 @@ log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-MESOS_PATH, MARATHON_PATH = "/mesos", "/marathon"
+MESOS_PATH = "/mesos"
 MESOS_PREFIX = "json.info_"
 NAMES_EVERY = 1.0  # sandbox seconds
 _NAMES_FOLLOW = ("valid_status_updates", "tasks_launched", "slave_registrations", "slave_removals")
@@ -91,7 +90,13 @@ class Assembly:
         self.catalogue = Catalogue()
         self.post = Post(fleet, self.clock)
         self.ensemble = Ensemble(
-            fleet, self.clock, storage, [machine.name for machine in masters], self._random(), network=network
+            fleet,
+            self.clock,
+            storage,
+            [machine.name for machine in masters],
+            self._random(),
+            network=network,
+            secret=f"{credentials.user}:{credentials.password}",
         )
         self.guard = self._make_guard()
         self.masters = {machine.name: self._make_master(machine, len(masters)) for machine in masters}
@@ -147,6 +152,7 @@ class Assembly:
         return Served(master, MasterServer(master, self.network, self.guard))
 
     def _make_agent(self, machine: Machine, number: int, each: int) -> Any:
+        from labkit.embedded.marathon.discovery.mesosdns.asking import MesosResolver
         from labkit.embedded.mesos.agent import Agent
         from labkit.embedded.mesos.agent.options import for_machine
 
@@ -156,7 +162,7 @@ class Assembly:
             self.state / "agents",
             each=each,
             guard=self.guard,
-            resolver=lambda name: Resolver([self.dns.scope()]),
+            resolver=lambda name: MesosResolver(self.dns, name),
             rng=self._random(),
         )
         return Agent(
@@ -224,6 +230,7 @@ class Assembly:
         config = Config(
             masters=tuple(f"{machine.address}:{MASTER_PORT}" for machine in masters),
             zk=f"{self.zookeepers}{MESOS_PATH}",
+            beside=(("marathon-lb.marathon", masters[0].address),),
         )
         return MesosDns(
             masters[0],

@@ -27,6 +27,39 @@ class ResourcesError(ValueError):
     """What was given is no resource; the message has the real words."""
 
 
+def _invalid(item: Any, why: str) -> ResourcesError:
+    """The words of ``Resources::validate``."""
+    return ResourcesError(f"Resource '{_shown(item)}' is invalid: {why}")
+
+
+def _shown(item: Any) -> str:
+    """As Mesos prints a resource, as far as there is one."""
+    try:
+        role = (item.get("allocation_info") or {}).get("role")
+        name = f"{item.get('name', '')}(allocated: {role})" if role else item.get("name", "")
+        value = item.get(str(item.get("type")).lower()) or {}
+        if item.get("type") == "SCALAR":
+            return f"{name}:{value.get('value', 0):.15g}"
+        if item.get("type") == "RANGES":
+            pairs = [f"{int(one['begin'])}-{int(one['end'])}" for one in value.get("range", ())]
+            return f"{name}:[{', '.join(pairs)}]"
+        return f"{name}:{{{', '.join(value.get('item', ()))}}}"
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
+        return str(item)
+
+
+_MALFORMED = {
+    "SCALAR": "Invalid scalar resource",
+    "RANGES": "Invalid ranges resource",
+    "SET": "Invalid set resource",
+}
+
+
+def _overlap(given: list[Range]) -> bool:
+    ordered = sorted(given)
+    return any(ordered[at + 1][0] <= ordered[at][1] for at in range(len(ordered) - 1))
+
+
 class Resources:
     """A bag of resources. Never changed: ``+`` and ``-`` make new ones.
 
@@ -91,27 +124,37 @@ class Resources:
         ranges: dict[Key, tuple[Range, ...]] = {}
         sets: dict[Key, frozenset[str]] = {}
         for item in items:
+            kind = ""
             try:
                 name, kind = item["name"], item["type"]
+                if not name:
+                    raise _invalid(item, "Empty resource name")
                 key = (name, item.get("role") or _reserved_for(item))
                 if kind == "SCALAR":
-                    count = round(item["scalar"]["value"] * 1000)
-                    if count < 0:
-                        raise ResourcesError(f"Invalid scalar resource: value < 0 ({name})")
+                    value = item["scalar"]["value"]
+                    count = round(value * 1000)
+                    if value and count <= 0:
+                        raise _invalid(item, "Invalid scalar resource: value <= 0")
                     if count:
                         scalars[key] = scalars.get(key, 0) + count
                 elif kind == "RANGES":
                     given = [(int(one["begin"]), int(one["end"])) for one in item["ranges"].get("range", ())]
+                    if any(begin > end for begin, end in given):
+                        raise _invalid(item, "Invalid ranges resource: begin > end")
+                    if len(given) > 1 and _overlap(given):
+                        raise _invalid(item, "Invalid ranges resource: overlapping ranges")
                     if given:
                         ranges[key] = merge([*ranges.get(key, ()), *given])
                 elif kind == "SET":
                     words = item["set"].get("item", ())
+                    if len(set(words)) < len(words):
+                        raise _invalid(item, "Invalid set resource: duplicated elements")
                     if words:
                         sets[key] = sets.get(key, frozenset()) | frozenset(words)
                 else:
-                    raise ResourcesError(f"Unsupported resource type {kind}")
-            except (KeyError, TypeError, AttributeError, OverflowError) as error:
-                raise ResourcesError(f"Invalid resource {item!r}: {error}") from None
+                    raise _invalid(item, "Unsupported resource type")
+            except (KeyError, TypeError, AttributeError, OverflowError):
+                raise _invalid(item, _MALFORMED.get(kind, "Invalid resource type")) from None
         return cls(scalars, ranges, sets)
 
     def json(self, allocated: str | None = None) -> list[Json]:

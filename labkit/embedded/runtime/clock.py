@@ -9,9 +9,18 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time as _time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from typing import Any, Protocol
+
+BEAT = 0.02  # seconds of the wall clock after which a fast clock looks whether its loop is still with it
+LATE = 0.03  # so many without a look, and the loop was held up
 
 
 class Timer:
@@ -60,6 +69,14 @@ class Clock(Protocol):
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[None]:
         """``async with clock.timeout(3):`` raises TimeoutError in the body after 3 sandbox seconds (None: never)."""
+        ...
+
+    def unhurried(self) -> AbstractContextManager[None]:
+        """``with clock.unhurried():`` no second of the sandbox is shorter than one of the wall in the body.
+
+        For what a real program does that knows nothing of sandbox time: where a fast sandbox did not wait for HAProxy
+        to read its configuration, six seconds of a task's farewell would be over before it has.
+        """
         ...
 
 
@@ -149,32 +166,75 @@ class ScaledClock(_Timers):
 
     It goes by the monotonic clock, so a change of the computer's date moves nothing. Only the earliest timer is armed
     in the event loop, so a change of speed re-arms a single one.
+
+    All machines of a sandbox live in this one process. When it gets no processor for a third of a second, at speed ten
+    that would be three seconds in which nobody could answer anybody, and every patience would be over: so a fast clock
+    stands still while its loop is held up.
     """
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
         super().__init__()
         self.speed = _checked(speed)
+        self._unhurried = 0  # how many ask for patience
         self._base = _time.time() if start is None else start
         self._since = _time.monotonic()
         self._armed: asyncio.TimerHandle | None = None
+        self._beating: asyncio.TimerHandle | None = None  # while somebody waits and time is fast
 
     def time(self) -> float:
-        return self._base + (_time.monotonic() - self._since) * self.speed
+        return self._base + self._passed(_time.monotonic() - self._since)
+
+    def _passed(self, real: float) -> float:
+        """How much sandbox time so many seconds since the last look are."""
+        pace = self._pace
+        held_up = self._beating is not None and pace > 1 and real > LATE
+        return (LATE if held_up else real) * pace
+
+    @property
+    def _pace(self) -> float:
+        return min(1.0, self.speed) if self._unhurried else self.speed
 
     def set_speed(self, speed: float) -> None:
         """Run ``speed`` times as fast from now on; whoever sleeps is woken by the new speed."""
         speed = _checked(speed)
-        self._base, self._since = self.time(), _time.monotonic()
+        self._rebase()
         self.speed = speed
         self._changed()
+
+    @contextmanager
+    def unhurried(self) -> Iterator[None]:
+        self._ask_patience(1)
+        try:
+            yield
+        finally:
+            self._ask_patience(-1)
+
+    def _ask_patience(self, more: int) -> None:
+        self._rebase()
+        self._unhurried += more
+        self._changed()
+
+    def _rebase(self) -> None:
+        """What has passed has passed at the pace of until now."""
+        now = _time.monotonic()
+        self._base += self._passed(now - self._since)
+        self._since = now
+
+    def _beat(self) -> None:
+        self._rebase()
+        self._beating = None
+        if self._heap and self._pace > 1:
+            self._beating = asyncio.get_running_loop().call_later(BEAT, self._beat)
 
     def _changed(self) -> None:
         if self._armed is not None:
             self._armed.cancel()
             self._armed = None
         if self._heap:
-            delay = (self._heap[0].when - self.time()) / self.speed
+            delay = (self._heap[0].when - self.time()) / self._pace
             self._armed = asyncio.get_running_loop().call_later(max(0.0, delay), self._run)
+            if self._beating is None and self._pace > 1:
+                self._beat()
 
     def _run(self) -> None:
         self._armed = None
@@ -200,6 +260,9 @@ class ManualClock(_Timers):
 
     def time(self) -> float:
         return self._now
+
+    def unhurried(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def advance(self, seconds: float) -> None:
         """Move on by ``seconds``: fire what falls due in order, each at its own time, settling after each moment."""

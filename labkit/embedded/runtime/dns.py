@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from labkit.embedded.runtime import outside
 
+NAMESERVER = "127.0.0.11"  # Docker's embedded one
 TTL = 600  # seconds, as Docker's embedded server says
 
 
@@ -46,6 +47,7 @@ class Resolver:
 
     __slots__ = ("_turn", "outside", "scopes")
 
+
     def __init__(self, scopes: Iterable[Scope] = (), *, outside: bool = False) -> None:
         self.scopes: list[Scope] = list(scopes)
         self.outside = outside
@@ -79,6 +81,11 @@ class Resolver:
     def full(self, name: str) -> str:
         """The name under which ``name`` is found, after those of a search list were tried."""
         return name
+
+    @property
+    def nameserver(self) -> str:
+        """The server's address, as the asker knows it."""
+        return NAMESERVER
 
     @property
     def reachable(self) -> bool:

@@ -194,13 +194,20 @@ class Network:
         return None if listener is None else (listener.real_host, listener.real_port)
 
     def lend(self, ip: str, machine: str, first: int, last: int) -> None:
-        """Ports of an address on which real programs of this computer may listen (the commands of Mesos' tasks).
+        """Ports of an address on which real programs of the sandbox may listen (commands of Mesos' tasks, HAProxy).
 
-        :meth:`connect` asks the operating system there, when nobody of the sandbox listens.
+        :meth:`connect` asks the operating system there, when nobody of the sandbox listens: there, and nowhere else, so
+        that no container reaches what this computer runs besides.
         """
         span = (machine, first, last)
         if span not in self._lent.setdefault(ip, []):
             self._lent[ip].append(span)
+
+    def take_back(self, ip: str, machine: str, first: int, last: int) -> None:
+        """The program is gone; harmless when nothing was lent."""
+        spans = self._lent.get(ip, [])
+        if (machine, first, last) in spans:
+            spans.remove((machine, first, last))
 
     def _borrower(self, ip: str, port: int) -> str | None:
         """The machine whose programs may listen there."""

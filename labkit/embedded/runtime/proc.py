@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.dns import NAMESERVER
+
 if TYPE_CHECKING:
     from labkit.embedded.runtime.processes import Namespace
 
@@ -20,7 +22,8 @@ def virtual_file(ns: Namespace, path: str) -> bytes | None:
         own = "".join(f"{ip}\t{ns.hostname}\n" for ip in ns.addresses)
         return f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{own}".encode()
     if path == "/etc/resolv.conf":
-        return b"nameserver 127.0.0.11\noptions ndots:0\n"
+        server = ns.resolver.nameserver if ns.resolver is not None else NAMESERVER
+        return f"nameserver {server}\noptions ndots:0\n".encode()
     return None
 
 

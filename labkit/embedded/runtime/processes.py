@@ -190,7 +190,7 @@ class Process:
     async def _run(self, program: Program) -> int:
         code = 1
         try:
-            code = int(await self._held(_coroutine(program(self))) or 0)
+            code = int(await self._held(_call(program, self)) or 0)
         except Exit as ended:
             code = ended.code
         except asyncio.CancelledError:
@@ -454,7 +454,7 @@ class Process:
         """Accept connections on ``port`` of all addresses of the container."""
 
         async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._held(_coroutine(connected(reader, writer)))
+            await self._held(_call(connected, reader, writer))
 
         await self._listen(port, lambda ip, number: self.network.listen(self.machine, ip, number, held))
 
@@ -513,5 +513,6 @@ class Process:
         return self._busy + self.image.idle_cpu * max(0.0, until - self.started_at)
 
 
-async def _coroutine(awaitable: Awaitable[Any]) -> Any:
-    return await awaitable
+async def _call(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Calls it with the first step: ended before that, frozen from the start, there is nothing that nobody awaited."""
+    return await function(*arguments)

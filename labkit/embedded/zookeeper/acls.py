@@ -6,12 +6,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from labkit.embedded.zookeeper.errors import InvalidAcl, NoAuth
-
-if TYPE_CHECKING:
-    from labkit.embedded.zookeeper.ops import Acl, Id
+from labkit.embedded.zookeeper.ops import ALL, OPEN_ACL, WORLD, Acl, Id
 
 READ, WRITE, CREATE, DELETE, ADMIN = 1, 2, 4, 8, 16
 
@@ -20,6 +18,27 @@ def digest(user_and_password: str) -> str:
     """``user:base64(sha1(user:password))``, the name under which a password is known."""
     user = user_and_password.split(":", 1)[0]
     return f"{user}:{base64.b64encode(hashlib.sha1(user_and_password.encode()).digest()).decode()}"
+
+
+class Owner(NamedTuple):
+    """Who the clients of this process are, and how they make nodes: for all to read, or for nobody else."""
+
+    auth: tuple[Id, ...] = ()
+    shared: tuple[Acl, ...] = OPEN_ACL
+    private: tuple[Acl, ...] = OPEN_ACL
+
+
+def owner(secret: str) -> Owner:
+    """Of ``user:password``, as clients are whose ``zk://`` URL has one; of none, anybody may do anything.
+
+    Mesos makes its nodes for all to read (``EVERYONE_READ_CREATOR_ALL`` of ``zookeeper/zookeeper.cpp``), Marathon for
+    itself alone (``CREATOR_ALL_ACL``): there are its apps, and who could write there could have commands run.
+    """
+    if not secret:
+        return Owner()
+    who = Id("digest", digest(secret))
+    alone = (Acl(ALL, who),)
+    return Owner((who,), (*alone, Acl(READ, WORLD)), alone)
 
 
 def check(acl: tuple[Acl, ...], perm: int, auth: tuple[Id, ...], path: str) -> None:

@@ -25,8 +25,10 @@ STATE, VOTES, STATS, DATA, SESSIONS = (f"zookeeper/{kind}" for kind in ("state",
 class Disk:
     """Rows of kind ``zookeeper/…``."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, usual: tuple[Acl, ...] = OPEN_ACL) -> None:
+        """``usual`` is the access to nodes that goes without saying."""
         self._storage = storage
+        self._usual = usual
         kept = storage.get(STATE, "state") or {}
         self.index: int = kept.get("index", 0)
         self.term: int = kept.get("term", 0)
@@ -62,7 +64,7 @@ class Disk:
             node.czxid, node.mzxid, node.ctime, node.mtime, node.pzxid, node.owner, node.version, node.creations,
             node.aversion,
         ]  # fmt: skip
-        if node.acl is not OPEN_ACL and node.acl != OPEN_ACL:
+        if node.acl is not self._usual and node.acl != self._usual:
             stat.append([[rule.perms, *rule.id] for rule in node.acl])
         self._storage.put(STATS, path, stat)
         if whole:
@@ -70,12 +72,12 @@ class Disk:
 
     def load(self) -> Tree:
         """The tree as it was committed last."""
-        tree = Tree()
+        tree = Tree(self._usual)
         nodes = dict(tree.nodes)
         data = self._storage.all(DATA)
         for path, stat in self._storage.all(STATS).items():
             czxid, mzxid, ctime, mtime, pzxid, owner, version, creations, aversion, *acl = stat
-            rules = tuple(Acl(perms, Id(scheme, name)) for perms, scheme, name in acl[0]) if acl else OPEN_ACL
+            rules = tuple(Acl(perms, Id(scheme, name)) for perms, scheme, name in acl[0]) if acl else self._usual
             body = _from_json(data.get(path, ""))
             nodes[path] = Node(body, rules, czxid, mzxid, ctime, mtime, pzxid, owner, version, creations, aversion)
         sessions = (

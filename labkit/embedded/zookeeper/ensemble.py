@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.machines import Fleet
 from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.zookeeper import acls
+from labkit.embedded.zookeeper.connecting import Connecting
 from labkit.embedded.zookeeper.disk import Disk
 from labkit.embedded.zookeeper.exchange import Exchange
 from labkit.embedded.zookeeper.member import Member
@@ -46,21 +48,26 @@ class Ensemble:
         *,
         network: Network | None = None,
         tick: float = TICK,
+        secret: str = "",
     ) -> None:
+        """``secret`` is ``user:password`` of the clients in this process: then only they, and who knows it, may write.
+
+        The root, too, is theirs from the first moment, so that nobody can be there before them.
+        """
         self.fleet = fleet
         self.clock = clock
         self.tick = tick
         self.machines = list(members)
-        self.disk = Disk(storage)
+        self.owner = acls.owner(secret)
+        self.disk = Disk(storage, self.owner.shared)
         self.exchange = Exchange(fleet, clock)
         self.rng = rng
-        self.elections = 0
         self._network = network
         self._listeners: dict[str, Listener] = {}
         self._connections = 0
         self._since = clock.time()
         self._votes: dict[int, tuple[int, int]] = {}
-        self._open: dict[Session, None] = {}
+        self._open: dict[Connecting, None] = {}
         self.members = {
             machine: Member(self, number, machine, random.Random(rng.getrandbits(64)))
             for number, machine in enumerate(self.machines, 1)
@@ -172,9 +179,13 @@ class Ensemble:
 
     # -- clients
 
-    def session(self, machine: str, *, timeout: float = 10.0) -> Session:
-        """A client on that machine. It connects by itself; its calls wait until it has."""
+    def session(self, machine: str, *, timeout: float = 10.0, private: bool = False) -> Session:
+        """A client on that machine. It connects by itself; its calls wait until it has.
+
+        What a ``private`` one makes is for no stranger to read.
+        """
         session = Session(self, machine, timeout)
+        session.acl = self.owner.private if private else self.owner.shared
         self._open[session] = None
         session.begin()
         return session
@@ -189,7 +200,7 @@ class Ensemble:
         if member is not None:
             member.expire(tuple(id for id, record in member.tree.sessions.items() if record.inside))
 
-    def forget(self, session: Session) -> None:
+    def forget(self, session: Connecting) -> None:
         self._open.pop(session, None)
 
     def now_serving(self, member: Member) -> None:

@@ -50,7 +50,3 @@ class Sessions:
         late = [id for id, deadline in self._deadlines.items() if deadline <= now and id not in self.closing]
         self.closing.update(late)
         return late
-
-    @property
-    def deadlines(self) -> dict[int, float]:
-        return dict(self._deadlines)

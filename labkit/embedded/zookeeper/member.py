@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from labkit.embedded.runtime.clock import Clock, Timer
-from labkit.embedded.zookeeper.errors import SessionMoved, ZooKeeperError
+from labkit.embedded.zookeeper.clients import Clients
+from labkit.embedded.zookeeper.errors import SessionMoved
 from labkit.embedded.zookeeper.leading import Sessions
-from labkit.embedded.zookeeper.ops import CloseSession, Multi, OpenSession, Sync, Write
+from labkit.embedded.zookeeper.ops import CloseSession, Multi, Sync
 from labkit.embedded.zookeeper.raft import (
     NOBODY,
     SETTINGS,
@@ -30,7 +31,6 @@ from labkit.embedded.zookeeper.raft import (
 )
 from labkit.embedded.zookeeper.serving import Client, Connection, Counts, Hello
 from labkit.embedded.zookeeper.tree import Outcome, Request
-from labkit.embedded.zookeeper.watches import Watches
 
 if TYPE_CHECKING:
     from labkit.embedded.zookeeper.ensemble import Ensemble
@@ -56,20 +56,16 @@ class Member:
         self.serving: bool = False
         self.started = 0.0
         self.tree = ensemble.disk.load()
-        self.watches: Watches[Connection] = Watches()
-        self.connections: dict[int, Connection] = {}
-        self.touched: set[int] = set()
+        self.clients = Clients(self)
         self.wires: set[Wire] = set()
         self.port = 2181
         self.totals = Counts()
         self.sessions: Sessions | None = None  # while it leads
-        self._rng = rng
-        self._greeting: dict[int, tuple[Connection, Hello]] = {}
+        self.rng = rng
         self._timer: Timer | None = None
         self._hurry: Timer | None = None
         self._busy = False
         self._weight = 0
-        self._next_session = max((known for known in self.tree.sessions if known >> 56 == id), default=0)
         if len(ensemble.machines) > 1:
             config = self.tree.nodes["/zookeeper/config"]
             config.data, config.version, config.aversion = ensemble.config().encode(), -1, -1
@@ -92,7 +88,7 @@ class Member:
         self.running = True
         self.started = self.clock.time()
         self.totals = Counts()
-        self._tick_later(self.ensemble.tick * self._rng.uniform(0.25, 0.5))
+        self._tick_later(self.ensemble.tick * self.rng.uniform(0.25, 0.5))
 
     def stop(self) -> None:
         """The process ends, or the machine loses power: keep log and vote, forget the rest."""
@@ -108,7 +104,7 @@ class Member:
         # As it would be from its disk: no leader, no votes counted, nothing under way.
         log = Log(old.log.start, old.log.start_term, old.log.slice(old.log.start + 1))
         self.raft = Core(
-            self.id, self._rng, log=log, hard_state=old.hard_state, membership=old.membership, settings=SETTINGS
+            self.id, self.rng, log=log, hard_state=old.hard_state, membership=old.membership, settings=SETTINGS
         )
         self.raft.ready()  # what it would apply again is in the tree already
 
@@ -138,7 +134,7 @@ class Member:
         self._tell_touched()
         if self.sessions is not None and self.serving:
             for id in self.sessions.due(self.clock.time()):
-                self._propose(Request(id, self._millis(), CloseSession()))
+                self._propose(Request(id, self.millis(), CloseSession()))
 
     def expire(self, ids: Iterable[int]) -> None:
         """As the leader: end these sessions, whatever their deadlines."""
@@ -146,16 +142,16 @@ class Member:
             for id in ids:
                 if self.sessions.alive(id):
                     self.sessions.closing.add(id)
-                    self._propose(Request(id, self._millis(), CloseSession()))
+                    self._propose(Request(id, self.millis(), CloseSession()))
 
     def _tell_touched(self) -> None:
         """Let the leader know whose clients have been heard of, as followers do with each ping of the leader's."""
         leader = self.leader
-        touched, self.touched = self.touched, set()
+        touched, self.clients.touched = self.clients.touched, set()
         if leader is self:
             self._touch(touched)
         elif leader is not None and touched:
-            self._send(leader, leader._touch, touched)
+            self.send(leader, leader._touch, touched)
 
     def _touch(self, ids: Iterable[int]) -> None:
         if self.sessions is not None:
@@ -163,7 +159,7 @@ class Member:
             for id in ids:
                 self.sessions.touch(id, now)
 
-    def _send(self, to: Member, fn: Any, *args: Any) -> None:
+    def send(self, to: Member, fn: Any, *args: Any) -> None:
         self.ensemble.exchange.carry(self.machine, to.machine, fn, *args)
 
     def receive(self, message: Message) -> None:
@@ -203,7 +199,7 @@ class Member:
                 self._work()
         if self.raft.leader == NOBODY and self._hurry is None:
             # Whoever loses the leader votes at once; it takes the real ones some 200 ms to be sure of the outcome.
-            self._hurry = self.clock.call_later(ELECTION * self._rng.uniform(1.0, 2.0), self._rush)
+            self._hurry = self.clock.call_later(ELECTION * self.rng.uniform(1.0, 2.0), self._rush)
 
     def _rush(self) -> None:
         self._hurry = None
@@ -213,7 +209,7 @@ class Member:
         if up >= self.raft.membership.quorum:
             self.campaign()
             if self.raft.leader == NOBODY:
-                self._hurry = self.clock.call_later(ELECTION * self._rng.uniform(1.0, 3.0), self._rush)
+                self._hurry = self.clock.call_later(ELECTION * self.rng.uniform(1.0, 3.0), self._rush)
 
     @property
     def leader(self) -> Member | None:
@@ -247,14 +243,16 @@ class Member:
                 disk.commit(last.index, last.term, self.tree, [out for entry, out in done if out is not None])
             for entry, out in done:
                 if out is not None:
-                    self._tell(entry.data, out)
+                    for id in out.sessions:
+                        self._session_changed(id)
+                    self.clients.tell(entry.data, out)
             self._compact(ready.committed)
         for message in ready.messages:
             if message.kind is Kind.SNAPSHOT:
                 message = replace(message, snapshot=self.raft.snapshot(self.tree.copy()))
             other = self.ensemble.by_id[message.dst]
             if other.running and not other.frozen:  # the others say it again, so it need not wait for the thaw
-                self._send(other, other.receive, message)
+                self.send(other, other.receive, message)
 
     def _apply(self, entry: Entry) -> Outcome | None:
         """The zxid has the epoch in its upper half and counts from zero in each."""
@@ -264,27 +262,6 @@ class Member:
             tree.zxid = zxid
             return None
         return tree.apply(entry.data, zxid if isinstance(entry.data.op, Sync) else zxid + 1)
-
-    def _tell(self, request: Request, out: Outcome) -> None:
-        """Watches first, then whoever waits: nobody hears of a change of its own before its watchers."""
-        for id in out.sessions:
-            self._session_changed(id)
-        if not self.serving and not self._greeting:
-            return
-        for event in out.events:
-            for connection in self.watches.take(event):
-                connection.notify(event)
-        if request.origin is None or request.origin[0] != self.machine:
-            return
-        _, id, number = request.origin
-        if isinstance(request.op, OpenSession):
-            waiting = self._greeting.pop(id, None)
-            if waiting is not None and out.error is None:
-                self._welcome(waiting[0], out.value.id, out.value.timeout, out.value.password)
-            return
-        asker = self.connections.get(id)
-        if asker is not None:
-            asker.complete(number, self.tree.zxid, out.error, out.value)
 
     def _session_changed(self, id: int) -> None:
         record = self.tree.sessions.get(id)
@@ -308,12 +285,11 @@ class Member:
         if raft.is_leader and self.sessions is None and caught_up:
             self.sessions = Sessions(self.ensemble.tick, self.clock.time(), self.tree.sessions.values())
             self.ensemble.disk.led_by(self.id)
-            self.ensemble.elections += 1
         elif not raft.is_leader and self.sessions is not None:
             self.sessions = None
             for other in self.ensemble.members.values():  # it closes its connections to those who followed it
                 if other is not self:
-                    self._send(other, other._left_by, self.id)
+                    self.send(other, other._left_by, self.id)
         if caught_up and not self.serving:
             self.serving = True
             if self._hurry is not None:
@@ -323,47 +299,23 @@ class Member:
         elif self.serving and raft.leader == NOBODY:
             self._hang_up()
             if raft.role is Role.FOLLOWER and self._hurry is None:
-                self._hurry = self.clock.call_later(ELECTION * self._rng.uniform(1.0, 2.0), self._rush)
+                self._hurry = self.clock.call_later(ELECTION * self.rng.uniform(1.0, 2.0), self._rush)
         elif self.serving and not caught_up:  # another leader at once: its clients come back when it has its epoch
             self._hang_up()
 
     def _hang_up(self) -> None:
         self.serving = False
         self.sessions = None
-        for connection in [*self.connections.values(), *(waiting for waiting, _ in self._greeting.values())]:
-            connection.drop()
-        self._greeting.clear()
-        self.connections.clear()
-        self.watches.clear()
-        self.touched.clear()
-
-    # -- clients
+        self.clients.hang_up()
 
     def greet(self, client: Client, hello: Hello, peer: str) -> Connection | None:
         """A client wants to be served. None: not here, not now (the real one closes the connection)."""
-        if not self.serving or hello.seen > self.tree.zxid:
-            return None
-        connection = Connection(self.ensemble.next_connection(), self, client, peer, self.ensemble.addresses_auth(peer))
-        leader = self.leader
-        assert leader is not None
-        self._greeting[connection.id] = connection, hello
-        if hello.session:
-            self._send(leader, leader._revalidate, self, connection.id, hello.session, hello.password)
-        else:
-            op = OpenSession(self.ensemble.negotiated(hello.timeout), self._rng.randbytes(16), hello.inside)
-            request = Request(self._new_session_id(), 0, op, origin=(self.machine, connection.id, 0))
-            self._send(leader, leader.take, request)
-        return connection
+        return self.clients.greet(client, hello, peer)
 
-    def _new_session_id(self) -> int:
-        """As ``SessionTrackerImpl``: the member's id, the time, and a counter below."""
-        first = (self.id << 56) | ((self._millis() << 24 & (1 << 64) - 1) >> 8)
-        first &= (1 << 63) - 1
-        self._next_session = max(self._next_session + 1, first)
-        return self._next_session
+    # -- at the leader
 
-    def _revalidate(self, member: Member, connection: int, session: int, password: bytes) -> None:
-        """At the leader: may that member serve that session?"""
+    def revalidate(self, member: Member, connection: int, session: int, password: bytes) -> None:
+        """May that member serve that session?"""
         if self.sessions is None:
             return  # the follower is about to find out
         record = self.tree.sessions.get(session)
@@ -371,57 +323,20 @@ class Member:
         if good:
             self.sessions.owners[session] = connection
             self.sessions.touch(session, self.clock.time())
-        self._send(member, member._revalidated, connection, session, record.timeout if record and good else 0)
-
-    def _revalidated(self, connection_id: int, session: int, timeout: int) -> None:
-        waiting = self._greeting.pop(connection_id, None)
-        if waiting is None:
-            return
-        connection, hello = waiting
-        if timeout:
-            self._welcome(connection, session, timeout, hello.password)
-        else:
-            connection.open = False
-            connection.client.unknown()
-
-    def _welcome(self, connection: Connection, session: int, timeout: int, password: bytes) -> None:
-        if not connection.open:
-            return
-        connection.session, connection.timeout = session, timeout
-        self.connections[connection.id] = connection
-        self.touched.add(session)
-        connection.client.welcomed(session, timeout, password)
-
-    def submit(self, connection: Connection, number: int, op: Write) -> None:
-        """A write of a client's: it is the leader's to order."""
-        leader = self.leader
-        if leader is None:
-            return
-        request = Request(connection.session, 0, op, connection.auth, (self.machine, connection.id, number))
-        if leader is self:
-            self.take(request)
-        else:
-            self._send(leader, leader.take, request)
+        self.send(member, member.clients.revalidated, connection, session, record.timeout if record and good else 0)
 
     def take(self, request: Request) -> None:
-        """At the leader: a write. Its time is the leader's."""
+        """A write of a client, here or at a follower. Its time is the leader's."""
         if self.sessions is None:
             return
         assert request.origin is not None
         owners, (_, connection, _) = self.sessions.owners, request.origin
         if owners.setdefault(request.session, connection) != connection:
             member = self.ensemble.members[request.origin[0]]
-            self._send(member, member.refuse, request.origin, SessionMoved())
+            self.send(member, member.clients.refuse, request.origin, SessionMoved())
             return
-        request.time = self._millis()
+        request.time = self.millis()
         self._propose(request)
-
-    def refuse(self, origin: tuple[str, int, int], error: ZooKeeperError) -> None:
-        """The leader does not take it. A client whose session has moved is hung up on, as in the real one."""
-        connection = self.connections.get(origin[1])
-        if connection is not None:
-            connection.complete(origin[2], self.tree.zxid, error, None)
-            connection.drop()
 
     def _propose(self, request: Request) -> None:
         try:
@@ -430,13 +345,7 @@ class Member:
             return  # it hangs up on its followers' clients presently
         self._work()
 
-    def forget(self, connection: Connection) -> None:
-        """That client has gone."""
-        self.connections.pop(connection.id, None)
-        self._greeting.pop(connection.id, None)
-        self.watches.forget(connection)
-
-    def _millis(self) -> int:
+    def millis(self) -> int:
         return int(self.clock.time() * 1000)
 
 

@@ -50,7 +50,9 @@ class _Recipe:
     def _renew(self) -> None:
         """A session of its own, when the one it had has expired."""
         if self.session.state in ("expired", "closed"):
-            self.session = self.session.ensemble.session(self.session.machine, timeout=self.session.timeout)
+            old = self.session
+            self.session = old.ensemble.session(old.machine, timeout=old.timeout)
+            self.session.acl = old.acl
         self._listen()
 
     def _halt(self) -> None:

@@ -139,7 +139,7 @@ class Connection:
         asked = _Asked(number, op, self.last_heard)
         self._asked.append(asked)
         if not isinstance(op, READ):
-            self.member.submit(self, number, op)
+            self.member.clients.submit(self, number, op)
         elif self._asked[0] is asked:
             self._flush()
 
@@ -153,7 +153,7 @@ class Connection:
         self.last_heard = self.member.clock.time()
         self.counts.received += 1
         self.member.totals.received += 1
-        self.member.touched.add(self.session)
+        self.member.clients.touched.add(self.session)
 
     def complete(self, number: int, zxid: int, error: ZooKeeperError | None, value: Any) -> None:
         """A write of this client has been done, or refused."""
@@ -203,7 +203,7 @@ class Connection:
         if self.open:
             self.open = False
             self._asked.clear()
-            self.member.forget(self)
+            self.member.clients.forget(self)
 
     # reads ----------------------------------------------------------------------------------------------------
 
@@ -212,19 +212,19 @@ class Connection:
         node = tree.node(op.path)
         acls.check(node.acl, acls.READ, self.auth, op.path)
         if op.watch:
-            self.member.watches.add(op.path, self)
+            self.member.clients.watches.add(op.path, self)
         return node.data, node.stat
 
     def _exists(self, op: Exists) -> Stat:
         if op.watch:
-            self.member.watches.add(op.path, self)
+            self.member.clients.watches.add(op.path, self)
         return self.member.tree.node(op.path).stat
 
     def _get_children(self, op: GetChildren) -> tuple[list[str], Stat]:
         node = self.member.tree.node(op.path)
         acls.check(node.acl, acls.READ, self.auth, op.path)
         if op.watch:
-            self.member.watches.add(op.path, self, children=True)
+            self.member.clients.watches.add(op.path, self, children=True)
         return list(node.children), node.stat
 
     def _get_acl(self, op: GetAcl) -> tuple[tuple[Acl, ...], Stat]:
@@ -234,7 +234,7 @@ class Connection:
 
     def _set_watches(self, op: SetWatches) -> None:
         """Watches that the client had elsewhere: tell what it has missed, keep the others (``DataTree.setWatches``)."""
-        nodes, watches = self.member.tree.nodes, self.member.watches
+        nodes, watches = self.member.tree.nodes, self.member.clients.watches
         for path in op.data:
             node = nodes.get(path)
             if node is None:

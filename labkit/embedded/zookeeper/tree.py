@@ -139,15 +139,16 @@ class Outcome:
 class Tree:
     """Nodes and sessions of one member."""
 
-    def __init__(self) -> None:
+    def __init__(self, acl: tuple[Acl, ...] = OPEN_ACL) -> None:
+        """``acl`` is of the nodes that are there from the beginning."""
         self.nodes: dict[str, Node] = {}
         self.sessions: dict[int, SessionRecord] = {}
         self.ephemerals: dict[int, set[str]] = {}
         self.zxid = 0
         self._before: dict[str, Node | None] | None = None  # what a multi under way has changed
         for path in paths.SPECIAL:
-            acl = READ_ONLY_ACL if path == "/zookeeper/config" else OPEN_ACL
-            self.nodes[path] = Node(b"", acl, 0, 0, 0, 0, 0)
+            own = READ_ONLY_ACL if path == "/zookeeper/config" else acl
+            self.nodes[path] = Node(b"", own, 0, 0, 0, 0, 0)
             if path != "/":
                 self.nodes[paths.parent(path)].children.add(paths.name(path))
 

@@ -18,16 +18,17 @@ function rich(tag, className, parent, html) {
   return made;
 }
 
-function choices(parent, name, legend, options, chosen, disabled, onChoose) {
+/* An option is what is sent; its label is how it reads. */
+function choices(parent, name, legend, { choices: options, labels }, chosen, disabled, onChoose) {
   const set = element("fieldset", "lk-ask", parent);
   rich("legend", "", set, legend);
-  options.forEach((option) => {
+  options.forEach((option, index) => {
     const label = element("label", "lk-choice", set);
     const input = element("input", "", label);
     input.type = "radio"; input.name = name; input.value = option;
     input.checked = option === chosen; input.disabled = disabled;
     input.addEventListener("change", () => onChoose(option));
-    element("span", "", label, option);
+    rich("span", "", label, labels[index]);
   });
   return set;
 }
@@ -46,28 +47,29 @@ function render({ model, el }) {
     const box = element("section", `lk-panel lk-${view.status}`, el);
     box.dataset.step = view.id; box.dataset.status = view.status;
     const head = element("div", "lk-head", box);
-    element("span", "lk-count", head, `Step ${view.number} of ${view.of}`);
+    element("span", "lk-number", head, `Step ${view.number} of ${view.of}`);
     rich("span", "lk-title", head, view.title);
     const status = element("span", "lk-status", head, STATUS[view.status]);
     status.setAttribute("role", "status");
     rich("div", "lk-task", box, view.task);
-    if (view.note) rich("div", "lk-note", box, view.note);
+    if (view.note) rich("div", "lk-remark", box, view.note);
 
     const passed = view.status === "passed";
     if (view.prediction) {
-      const { prompt, choices: options, choice, outcome } = view.prediction;
-      const set = choices(box, `${group}-p`, `Predict: ${prompt}`, options, choice, passed,
+      const { prompt, choices: options, labels, choice, outcome } = view.prediction;
+      const set = choices(box, `${group}-p`, `Predict: ${prompt}`, view.prediction, choice, passed,
         (value) => send({ do: "predict", value }));
       if (passed && outcome) {
         const right = choice === outcome;
-        element("div", !choice ? "lk-note" : right ? "lk-right" : "lk-wrong", set,
-          !choice ? `What happened: ${outcome}` : right ? `You predicted it: ${outcome}` : `It turned out otherwise: ${outcome}`);
+        const said = !choice ? "What happened" : right ? "You predicted it" : "It turned out otherwise";
+        rich("div", !choice ? "lk-remark" : right ? "lk-right" : "lk-wrong", set,
+          `${said}: ${labels[options.indexOf(outcome)]}`);
       }
     }
     if (view.ask) {
       const { prompt, choices: options, answer } = view.ask;
       if (options.length) {
-        choices(box, `${group}-a`, prompt, options, answer, passed, (value) => send({ do: "answer", value }));
+        choices(box, `${group}-a`, prompt, view.ask, answer, passed, (value) => send({ do: "answer", value }));
       } else {
         const set = element("fieldset", "lk-ask", box);
         rich("legend", "", set, prompt);
@@ -91,7 +93,7 @@ function render({ model, el }) {
     if (view.why) rich("div", "lk-why", box, view.why);
 
     if (!passed) {
-      const row = element("div", "lk-buttons", box);
+      const row = element("div", "lk-moves", box);
       const button = (label, message, disabled, title) => {
         const made = element("button", "", row, label);
         made.disabled = disabled; made.title = title;

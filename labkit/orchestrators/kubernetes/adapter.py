@@ -8,7 +8,7 @@ from typing import Any
 
 from labkit.errors import ClusterError, UsageError
 from labkit.model import Snapshot, Task, Workload
-from labkit.orchestrators.base import Machine
+from labkit.orchestrators.base import Machine, as_last_seen, check_replicas
 from labkit.orchestrators.kubernetes.cache import Cache
 from labkit.orchestrators.kubernetes.connection import MERGE_PATCH, Connection
 from labkit.orchestrators.kubernetes.deploying import deployment, service
@@ -59,20 +59,16 @@ class Kubernetes:
         """
         self._cache.start()
         if not self._cache.ready(_FIRST_LOOK):
-            return self._failed(previous, "the API server did not answer in time")
+            return as_last_seen(previous, self.name, "the API server did not answer in time")
         error = self._cache.error
         if error:
-            return self._failed(previous, error)
+            return as_last_seen(previous, self.name, error)
         seen = (self._cache.version(), self.system)
         if seen != self._seen:
             self._memory.read(self._cache, self.system)
             self._seen = seen
         memory = self._memory
         return Snapshot(time.time(), self.name, memory.nodes, memory.workloads, memory.tasks, memory.endpoints)
-
-    def _failed(self, previous: Snapshot | None, error: str) -> Snapshot:
-        kept = previous or Snapshot(at=0.0, orchestrator=self.name)
-        return Snapshot(kept.at, self.name, kept.nodes, kept.workloads, kept.tasks, kept.endpoints, error)
 
     def wait(self, timeout: float) -> None:
         """Until a watch brings something."""
@@ -86,8 +82,7 @@ class Kubernetes:
 
     def scale(self, workload: str, replicas: int) -> None:
         """As ``kubectl scale``: through the scale sub-resource."""
-        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
-            raise UsageError(f"replicas must be a whole number from 0 on, not {replicas!r}")
+        check_replicas(replicas)
         found = self._workload(workload)
         if found.kind == "Job":
             self._actor.patch(_path(found), {"spec": {"parallelism": replicas}}, MERGE_PATCH)

@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.errors import ClusterError, UsageError
 from labkit.model import Resources, Snapshot, State, Task, Workload
-from labkit.orchestrators.base import Machine
+from labkit.orchestrators.base import Machine, as_last_seen, check_replicas
 from labkit.orchestrators.marathon import deploying
 from labkit.orchestrators.marathon.client import MarathonClient
 from labkit.orchestrators.marathon.memory import Memory
@@ -69,11 +69,7 @@ class Marathon:
             self._waiting.looked(time.monotonic() - started, changed=changed)
             memory, error = self._memory, trouble(raw)
             if error and not memory.state and previous is not None:
-                kept = previous  # another adapter has seen more than this new one
-                return Snapshot(
-                    kept.at, self.name, kept.nodes, kept.workloads, kept.tasks, kept.endpoints, error,
-                    kept.frameworks, kept.offers,
-                )  # fmt: skip
+                return as_last_seen(previous, self.name, error)  # another adapter has seen more than this new one
             at = self._taken.at if error and self._taken is not None else time.time()
             self._taken = Snapshot(
                 at, self.name, memory.nodes, memory.workloads, memory.tasks, memory.endpoints, error,
@@ -93,8 +89,7 @@ class Marathon:
 
     def scale(self, workload: str, replicas: int) -> None:
         """Another number of instances."""
-        if isinstance(replicas, bool) or not isinstance(replicas, int) or replicas < 0:
-            raise UsageError(f"replicas must be a whole number from 0 on, not {replicas!r}")
+        check_replicas(replicas)
         app = self._app(workload)
         # As often as a slider is moved: a deployment that is not done must not lock the next one out.
         self._do(lambda: self._client.scale(app, replicas, force=True))
@@ -227,7 +222,7 @@ class Marathon:
             return snapshot.tasks[wanted]
         found = [task for task in snapshot.tasks.values() if task.name == wanted]
         if not found:
-            raise ClusterError(f"there is no task {wanted!r}")
+            raise ClusterError(f"no task and no app is called {wanted!r}")
         return max(found, key=lambda task: (task.state.alive, task.created))
 
     @staticmethod

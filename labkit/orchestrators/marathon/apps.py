@@ -36,7 +36,9 @@ REASONS: Mapping[str, str] = {
     "DeclinedScarceResources": "its scarce resources are for others",
 }
 
-_INSTANCE = re.compile(r"^(?P<app>.+?)\.(?:(?:instance|marathon)-)?(?P<uuid>[0-9a-f]{8}-[0-9a-f-]{27})(?:\.|$)")
+_INSTANCE = re.compile(
+    r"^(?P<app>.+?)\.(?:(?:instance|marathon)-)?(?P<uuid>[0-9a-f]{8}-[0-9a-f-]{27})(?:\.(?:_app\.(?P<number>\d+))?|$)"
+)
 
 
 def short_name(app_id: str) -> str:
@@ -45,11 +47,15 @@ def short_name(app_id: str) -> str:
 
 
 def split_task(task_id: str) -> tuple[str, str]:
-    """ "prod_web.instance-1b2c…-…._app.1" → ("/prod/web", "1b2c"): whose it is, and what tells it from its like."""
+    """ "prod_web.instance-1b2c…-…._app.1" → ("/prod/web", "1b2c"): whose it is, and what tells it from its like.
+
+    Another task for the same instance has the same UUID and the next number: "1b2c·2".
+    """
     found = _INSTANCE.match(task_id)
     if not found:
         return "/" + task_id.partition(".")[0].replace("_", "/"), task_id[-4:]
-    return "/" + found["app"].replace("_", "/"), found["uuid"][:4]
+    number = int(found["number"] or 1)
+    return "/" + found["app"].replace("_", "/"), found["uuid"][:4] + (f"·{number}" if number > 1 else "")
 
 
 def task_name(app_id: str, task_id: str) -> str:

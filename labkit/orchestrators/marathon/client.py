@@ -82,7 +82,15 @@ class MarathonClient:
         return _deployment(self.send("PUT", _app(app_id), dict(changes), force=force))
 
     def scale(self, app_id: str, instances: int, *, force: bool = False) -> str:
-        return self.update(app_id, {"instances": instances}, force=force)
+        """So many instances of an app that is there."""
+        try:
+            return self.update(app_id, {"instances": instances}, force=force)
+        except MarathonError as error:
+            if error.status == 422:
+                self.app(
+                    app_id
+                )  # a PUT would have made it: a name with a slip is told as such (404), not as half an app
+            raise
 
     def suspend(self, app_id: str, *, force: bool = False) -> str:
         """Keeps the app and stops all its tasks."""

@@ -102,6 +102,7 @@ class Memory:
 
     def _tasks(self, frameworks: Iterable[Json], found: list[Json], tasks: list[Json]) -> Iterable[Task]:
         naming, health = apps.marathon_naming(tasks, found), apps.healthy(tasks, found)
+        remembered = {str(task["id"]) for task in tasks}
         for app in found:
             failure = app.get("lastTaskFailure") or {}
             if failure.get("taskId") and failure.get("message") and failure["taskId"] not in self._said:
@@ -112,6 +113,8 @@ class Memory:
                     message = self._said.get(task.id, "")
                     if message and not task.message and not task.state.alive:
                         task = replace(task, message=message)
+                    if task.state is State.LOST and task.id not in remembered:
+                        task = replace(task, wanted=False)  # expunged: should it come back, Marathon will kill it
                     yield apps.with_health(task, health)
             else:
                 yield from reading.read_tasks(framework, reading.plain_naming(str(framework["id"])))
@@ -203,7 +206,15 @@ class Memory:
             for key, node in self._lost.items()
             if key not in known and node.name not in places and (not node.address or node.address not in places)
         }
+        self._name_the_lost({agent.name for agent in there})
         return [*there, *self._lost.values()]
+
+    def _name_the_lost(self, there: set[str]) -> None:
+        """Nobody tells which machine an agent was on that was lost before we looked; if only one is left, on that."""
+        nameless = [node for node in self._lost.values() if not node.address and node.name not in self._places.agents]
+        free = set(self._places.agents) - there - {node.name for node in self._lost.values()}
+        if len(nameless) == len(free) == 1:
+            self._lost[nameless[0].id] = replace(nameless[0], name=free.pop())
 
 
 def _marathon(frameworks: Iterable[Json], info: Json) -> str:

@@ -170,7 +170,7 @@ def read_task(data: Json, naming: Naming) -> Task:
         workload=naming.workload(data),
         state=state,
         node=str(data.get("slave_id", "")),
-        wanted=state in (State.STARTING, State.RUNNING, State.UNREADY, State.LOST),
+        wanted=state in (State.STARTING, State.RUNNING, State.UNREADY) or word == "TASK_UNREACHABLE",
         detail=word,
         message=""
         if state in (State.RUNNING, State.STARTING)

@@ -44,6 +44,7 @@ class Places:
     balancers: tuple[str, ...]
     names: tuple[str, ...]
     members: Mapping[str, str]  # of the ZooKeeper ensemble: host:port → node name
+    agents: tuple[str, ...] = ()  # machines that an agent is meant to run on
 
     @property
     def mesos_urls(self) -> tuple[str, ...]:
@@ -67,7 +68,8 @@ class Places:
         if not every("MARATHON_URL") or not masters:
             raise ClusterError("none of the machines leads to Marathon and a Mesos master (MARATHON_URL, MESOS_URL)")
         members = _members(every("ZOOKEEPER"), masters)
-        return cls(every("MARATHON_URL"), masters, every("MARATHON_LB_URL"), every("MESOS_DNS_URL"), members)
+        agents = tuple(machine.name for machine in machines if machine.role == "agent")
+        return cls(every("MARATHON_URL"), masters, every("MARATHON_LB_URL"), every("MESOS_DNS_URL"), members, agents)
 
 
 @dataclass(slots=True)

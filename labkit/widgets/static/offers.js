@@ -155,7 +155,7 @@ function render({ model, el }) {
     });
     showCards(view);
     keyed(log, view.log.slice(0, 12), (line) => `${line.at} ${line.text}`,
-      (line) => h("li", {}, h("time", {}, new Date((line.at + ahead) * 1000).toLocaleTimeString()), ` ${line.text}`),
+      (line) => h("li", {}, h("time", {}, new Date((line.at + ahead) * 1000).toTimeString().slice(0, 8)), ` ${line.text}`),
       () => {});
     tick();
   }

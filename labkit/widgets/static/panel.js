@@ -149,7 +149,7 @@ function renderPanel(model, el) {
   const send = (intent, more = {}) => model.send({ intent, ...more });
   const info = model.get("info");
   const actions = info.actions ?? {};
-  const workloads = h("div.rows");
+  const workloads = h("div.rows.workloads");
   const services = h("div.rows.services", { "aria-label": "services" });
   const frameworks = h("div.rows.frameworks", { "aria-label": "frameworks by dominant share" });
   const shares = h("div.shares", { hidden: true }, h("h3", {
@@ -372,6 +372,13 @@ function fillDetail(section, detail, send, actions) {
   const key = JSON.stringify(detail);
   if (section.dataset.key === key) return;
   section.dataset.key = key;
+  // Whoever stopped a component by keyboard is still at its button, which starts it now.
+  const focused = [...section.querySelectorAll("button")].indexOf(document.activeElement);
+  drawDetail(section, detail, send, actions);
+  if (focused >= 0) section.querySelectorAll("button")[focused]?.focus();
+}
+
+function drawDetail(section, detail, send, actions) {
   if (!detail.kind) {
     section.replaceChildren(h("h3", {}, "Details"),
       h("p.muted", {}, "Click a task or a node in the picture, or a name in these lists."));
@@ -410,8 +417,8 @@ function placesTable(places) {
 function componentRow(send, actions, component, machine) {
   const verb = component.state === "stopped" ? "start" : "stop";
   const more = { component: component.name, machine, label: `${component.name} on ${machine}` };
-  return h("div.line.component", {}, h("span.note", {}, component.name),
-    h(component.state === "running" ? "span.muted" : "span.bad", {}, component.state),
+  return h("div.line.component", {}, h("span.note", { title: component.state }, component.name),
+    ...(component.state === "running" ? [] : [h("span.bad", {}, component.state)]), // two share a line: names go first
     ...(component.state === "unknown" ? [] : [h("span.buttons", {}, actionButton(send, actions, verb, more))]));
 }
 
@@ -435,6 +442,7 @@ function deployForm(send, info) {
   const image = h("input", {
     name: "image", required: true, placeholder: "traefik/whoami:v1.10", list: id, autocomplete: "off",
   });
+  const many = info.orchestrator === "marathon" ? "instances" : "replicas";
   const replicas = h("input", { name: "replicas", type: "number", min: 0, value: 1 });
   const port = h("input", { name: "port", placeholder: "8080:80", autocomplete: "off" });
   const form = h("form.deploy", {
@@ -446,7 +454,7 @@ function deployForm(send, info) {
     },
   },
   h("label.wide", {}, "image", image), h("label", {}, "name", name),
-  h("label.short", {}, "replicas", replicas), h("label.short", {}, "port", port),
+  h("label.short", {}, many, replicas), h("label.short", {}, "port", port),
   h("button.small.primary", { type: "submit", title: "Deploy this workload" }, "Deploy"),
   h("datalist", { id }, ...(info.images ?? []).map((reference) => h("option", { value: reference }))));
   // JupyterLab's shortcuts must not act while one types.

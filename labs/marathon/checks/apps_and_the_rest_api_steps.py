@@ -42,7 +42,7 @@ AS_BEFORE = "What it was before the update"
 STAYS = "Still too big, and nobody works on it"
 GONE = "Gone"
 
-TWO, FOUR = "Two, as it was then", "Four, as it is now"
+TWO, AS_MANY = "Two, as it was then", "As many as now"
 
 BOTH = "Both at once"
 FRONT, DB = "`/shop/front`", "`/shop/db`"
@@ -172,7 +172,7 @@ def kill_clock(context: Context) -> None:
 
 @asks
 def counted_events(context: Context) -> Verdict:
-    if (amiss := not_running_yet(context, HELLO, 4)) is not None:
+    if (amiss := not_running_yet(context, HELLO, 4, scale="`scale_and_listen('/hello', 4)`")) is not None:
         return amiss
     if context.answer is None:
         return NotYet("4 of 4 run; no answer yet", "Count the `status_update_event`s with `TASK_RUNNING`.")
@@ -365,7 +365,7 @@ def first_version_again(context: Context) -> Verdict:
 @quietly(None)
 def how_many_after(context: Context) -> str | None:
     found = app(context, HELLO)
-    return None if found is None else {2: TWO, 4: FOUR}.get(found["instances"])
+    return None if found is None else TWO if found["instances"] == 2 else AS_MANY
 
 
 def go_back(context: Context) -> None:
@@ -432,8 +432,9 @@ def open_shop(context: Context) -> None:
 
 @asks
 def shop_doubled(context: Context) -> Verdict:
+    twice = '`requests.put(f"{url}/v2/groups/shop", json={"scaleBy": 2})`'
     for one in ("db", "front"):
-        if (amiss := not_running_yet(context, f"{SHOP}/{one}", 2)) is not None:
+        if (amiss := not_running_yet(context, f"{SHOP}/{one}", 2, scale=twice)) is not None:
             return amiss
     return Passed("two of each, by one request")
 

@@ -114,15 +114,20 @@ def under_way(context: Context, app_id: str) -> list[Json]:
     return [one for one in context.client.deployments() if app_id in one.get("affectedApps", ())]
 
 
-def not_running_yet(context: Context, app_id: str, wanted: int | None = None, how: str = "") -> NotYet | None:
-    """None when the app wants ``wanted`` instances (or whatever it wants), runs them, and nothing is under way."""
+def not_running_yet(
+    context: Context, app_id: str, wanted: int | None = None, how: str = "", scale: str = ""
+) -> NotYet | None:
+    """None when the app wants ``wanted`` instances (or whatever it wants), runs them, and nothing is under way.
+
+    ``how`` says how to make the app, ``scale`` how this lab would have it scaled.
+    """
     found = app(context, app_id)
     if found is None:
         return NotYet(f"there is no app `{app_id}`", how)
     if wanted is not None and found["instances"] != wanted:
         return NotYet(
-            f"`{app_id}` asks for {found['instances']} instances, not {wanted}",
-            f"`marathon.client.scale({app_id!r}, {wanted})`, or the dashboard's slider",
+            f"`{app_id}` asks for {instances(found['instances'])}, not {wanted}",
+            scale or f"`marathon.client.scale({app_id!r}, {wanted})`, or the dashboard's slider",
         )
     there = len(running(context, app_id))
     if there != found["instances"]:
@@ -130,6 +135,10 @@ def not_running_yet(context: Context, app_id: str, wanted: int | None = None, ho
     if found["deployments"]:
         return NotYet(f"a deployment of `{app_id}` is under way", "Give it a moment.")
     return None
+
+
+def instances(count: int) -> str:
+    return f"{count} {'instance' if count == 1 else 'instances'}"
 
 
 def waiting(context: Context, app_id: str) -> Json | None:

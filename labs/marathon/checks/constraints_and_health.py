@@ -358,7 +358,7 @@ LAB = Lab(
             engines=DRILL,
             why="The agent registered again and told what it runs. `/careful` knew those tasks, and has them back: "
             "same ids, not a second lost. `/quick` had forgotten its own, and a task that nobody knows is killed. The "
-            "price of being quick: for over a minute *six* ran where four were wanted.",
+            "price of being quick: until the agent was back, *six* ran where four were wanted.",
             patience=120,
         ),
         Step(

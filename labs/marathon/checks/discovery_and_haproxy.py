@@ -205,12 +205,12 @@ LAB = Lab(
             id="agent",
             title="Pull a plug",
             needs=("leader",),
-            task="Fail an agent that runs a task of `/web`, and not the customers, who are on `agent-3`: "
-            "`marathon.fail('agent-1')`.",
+            task="Fail an agent that runs a task of `/web`, and not the customers, who are on `agent-3`. The graph "
+            "shows who is where: **Pull plug**, or `marathon.fail('agent-1')`.",
             prediction=Prediction("Who is the first to notice?", (CHECKS, PINGS), who_noticed),
             check=routed_round,
             solution=fail_one,
-            hints=(Hint("If no task of `/web` was on it, heal it and fail `agent-2`."),),
+            hints=(Hint("`marathon.client.tasks('/web')` has the host of each, too."),),
             engines=NO_PLUG,
             why="The checks notice within seconds and route round the hole; the master needs 75 s until it is sure. "
             "Both are right: to send customers elsewhere costs nothing if one was wrong. To start *replacements* does.",

@@ -23,6 +23,7 @@ from .common import (
     machine_of,
     not_running_yet,
     output,
+    places,
     quietly,
     running,
     sweep,
@@ -386,13 +387,24 @@ def dead(context: Context) -> dict[str, str]:
     return {m.address: m.name for m in context.sandbox.machines if m.role == "agent" and m.state == "down"}
 
 
+def spared(context: Context) -> list[str]:
+    """Agents that serve `/web` and have no customers on them: one of these is to fail."""
+    return sorted(set(places(context, WEB)) - set(places(context, CUSTOMERS)))
+
+
 @asks
 def routed_round(context: Context) -> Verdict:
     off = dead(context)
     if not off:
-        return NotYet("every agent has power", "`marathon.fail('agent-1')`, if it runs a task of `/web`")
+        if served := spared(context):
+            context.memory["served"] = served
+            return NotYet("every agent has power", f"`marathon.fail({served[0]!r})`: it runs a task of `/web`.")
+        return NotYet("every agent has power", "Wait until `/web` runs on another agent than its customers.")
     if not running(context, CUSTOMERS):
         return NotYet("the customers were on that agent", "Heal it, and fail another one.")
+    if not set(off.values()) & set(context.memory.get("served", off.values())):
+        others = " or ".join(f"`{name}`" for name in context.memory["served"])
+        return NotYet(f"no task of `/web` was on {', '.join(off.values())}", f"Heal it, and fail {others}.")
     lost = [host for host, _ in serving(context) if host in off]
     if lost or not serving(context):
         return NotYet(f"HAProxy still sends to {', '.join(off.values())}", "It asks every two seconds.")
@@ -408,7 +420,7 @@ def who_noticed(context: Context) -> str | None:
 def fail_one(context: Context) -> None:
     names = {agent["id"]: agent["attributes"]["machine"] for agent in context.client.mesos.slaves()}
     busy = {names[task["slaveId"]] for task in context.client.tasks("/web")}
-    context.sandbox.fail(sorted(busy - {"agent-3"})[0])
+    context.sandbox.fail(min(busy - {"agent-3"}))
 
 
 @asks

@@ -141,6 +141,10 @@ LAB = Lab(
             solution=decline_all,
             hints=(
                 Hint("Quickly: what you declined for five seconds is back before you are through with the others."),
+                Hint(
+                    "A card that is back at once was two offers (a killed task's share came later): each has a filter "
+                    "of its own now, and what is free is more than either. Decline it once more."
+                ),
                 Hint("In Python, all at once: `desk.decline(seconds=30)`."),
             ),
             why="`DECLINE` with a *filter*: `refuse_seconds`. Without one it is five seconds. A framework that has "

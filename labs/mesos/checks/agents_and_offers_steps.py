@@ -18,6 +18,7 @@ from .common import (
     heal_everything,
     how_to_start,
     leader,
+    many,
     master_alone,
     mesos,
     names,
@@ -82,7 +83,7 @@ def subscribed(context: Context) -> Verdict:
         return SUBSCRIBE_FIRST
     if not found["offers"]:
         return NotYet("subscribed; no offer yet", "The master makes offers once a second.")
-    return Passed(f"`{NAME}` is a framework, and holds {len(found['offers'])} offers")
+    return Passed(f"`{NAME}` is a framework, and holds {many(len(found['offers']), 'offer')}")
 
 
 def subscribe(context: Context) -> None:
@@ -195,7 +196,9 @@ def all_declined(context: Context) -> Verdict:
         return SUBSCRIBE_FIRST
     if found["offers"]:
         context.memory.pop("empty since", None)
-        return NotYet(f"you hold {len(found['offers'])} offers", "Choose **30 s** on each card, and press **Decline**.")
+        return NotYet(
+            f"you hold {many(len(found['offers']), 'offer')}", "Choose **30 s** on each card, and press **Decline**."
+        )
     filters = metrics(context).get(FILTERS, 0.0)
     if not filters:
         return NotYet("you hold no offers, and no filter is in force", "They will be back in a second: decline them.")
@@ -223,7 +226,7 @@ def offered_again(context: Context) -> Verdict:
         return SUBSCRIBE_FIRST
     if not found["offers"]:
         return NotYet("you hold no offers", "The clock at the desk says how long. (**Revive** is for the impatient.)")
-    return Passed(f"{len(found['offers'])} offers are back, under new ids")
+    return Passed(f"back, under new ids: {many(len(found['offers']), 'offer')}")
 
 
 def wait_for_offers(context: Context) -> None:
@@ -424,6 +427,10 @@ def play_round(context: Context) -> None:
 @asks
 def all_gone(context: Context) -> Verdict:
     found = framework(context, NAME)
+    if found is not None and not found["connected"]:  # a kernel that was restarted took its desk along
+        return NotYet(
+            f"`{NAME}` is still registered, and its desk has gone", f"`marathon.client.mesos.teardown({found['id']!r})`"
+        )
     if found is not None:
         return NotYet(f"`{NAME}` is still registered", "Press **Tear down** at the desk.")
     if app(context, HUNGRY) is not None:

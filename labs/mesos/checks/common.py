@@ -185,6 +185,16 @@ def running(one: Json | None) -> list[Json]:
     return [task for task in (one or {}).get("tasks", ()) if task["state"] == "TASK_RUNNING"]
 
 
+def brief(framework_id: str) -> str:
+    """An id in short. Its end alone is a number that each leading master counts anew."""
+    return f"{framework_id[:4]}…{framework_id[-4:]}"
+
+
+def many(count: int, word: str) -> str:
+    """ "1 offer", "2 offers"."""
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
+
+
 def names(things: Iterable[str]) -> str:
     return ", ".join(f"`{thing}`" for thing in things)
 

@@ -75,8 +75,8 @@ LAB = Lab(
             "```python\n"
             'marathon.actions.deploy("cache", "busybox:1.36", 3, cmd="sleep 100000", cpus=0.5, memory=2000)\n'
             "```\n\n"
-            "Then work out the **dominant share** of Marathon: of each resource, what its tasks hold by what the "
-            "agents have in all; the largest of these.",
+            "Then work out the **dominant share** of Marathon: of each resource, what its tasks hold, divided by what "
+            "all agents have; the larger of the two.",
             check=one_bar,
             solution=deploy_cache,
             ask=Ask("Marathon's dominant share, in percent?"),
@@ -96,7 +96,7 @@ LAB = Lab(
             'count = {"name": "count", "maps": 10000, "seconds": 12, "spread": 0.5, "cpus": 0.5, "mem": 32}\n'
             'requests.post(f"{BATCH}/jobs", json=count).json()\n'
             "```\n\n"
-            "(Twelve seconds each, half as long or half as long again: no two pieces of data are alike.)",
+            "(Twelve seconds each, give or take six: no two pieces of data are alike.)",
             prediction=Prediction(
                 "Both frameworks weigh the same. How much will batch take?",
                 (ALL_FREE, LIKE_MARATHON, HALF),

@@ -11,9 +11,11 @@ from labkit.guide import Context, NotYet, Passed, Verdict
 from .common import (
     NO_ANSWER,
     asks,
+    brief,
     framework,
     frameworks,
     heal_everything,
+    many,
     mesos,
     not_running_yet,
     quietly,
@@ -246,7 +248,7 @@ def filled(context: Context) -> Verdict:
         return NotYet(f"`{going[0]['name']}` still runs", f"`requests.delete({url})`")
     one, other = both(context)
     if other.tasks:
-        return NotYet(f"{other.tasks} map tasks are ending", "They get three seconds to do so.")
+        return NotYet(f"{many(other.tasks, 'map task')} still to end", "They get three seconds to do so.")
     if free := room(context, MAP):
         return NotYet(f"there is room for {free} map tasks", "Create `/web`, which takes it: 24 instances.")
     return Passed(f"{either(one, other)}; no CPU is left")
@@ -365,14 +367,16 @@ def torn_down(context: Context) -> Verdict:
     before = context.memory["orphans"]["id"]
     ended = next((one for one in frameworks(context, BATCH, ended=True) if one["id"] == before), None)
     if ended is None or any(one["id"] == before for one in frameworks(context, BATCH)):
-        return NotYet(f"batch is still registered as `…{before[-4:]}`", "`marathon.client.mesos.teardown(ID)`")
+        return NotYet(f"batch is still registered as `{brief(before)}`", "`marathon.client.mesos.teardown(ID)`")
     left = running(ended)
     if left:
         return NotYet(f"{len(left)} of its tasks still run", "They are being ended.")
     again = framework(context, BATCH)
     if not lives(again) or again is None:
         return NotYet("its tasks are gone; the scheduler is not back yet", "It finds out by being refused.")
-    return Passed(f"`…{before[-4:]}` is over, with all its tasks; batch is a new framework now, `…{again['id'][-4:]}`")
+    return Passed(
+        f"`{brief(before)}` is over, with all its tasks; batch is a new framework now, `{brief(again['id'])}`"
+    )
 
 
 @quietly(None)

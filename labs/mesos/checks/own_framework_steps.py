@@ -13,8 +13,10 @@ from .common import (
     Json,
     app,
     asks,
+    brief,
     frameworks,
     heal_everything,
+    many,
     mesos,
     quietly,
     running,
@@ -63,8 +65,10 @@ def subscribed(context: Context) -> Verdict:
     if found is None:
         return NO_FRAMEWORK
     if not found["connected"]:
-        return NotYet(f"`mine` was registered as `…{found['id'][-4:]}`, and has hung up", "Subscribe again.")
-    return Passed(f"`mine` is a framework of this cluster: `…{found['id'][-4:]}`, with {len(found['offers'])} offers")
+        return NotYet(f"`mine` was registered as `{brief(found['id'])}`, and has hung up", "Subscribe again.")
+    return Passed(
+        f"`mine` is a framework of this cluster: `{brief(found['id'])}`, with {many(len(found['offers']), 'offer')}"
+    )
 
 
 def subscribe_by_hand(context: Context) -> None:
@@ -107,9 +111,11 @@ def declined(context: Context) -> Verdict:
         return NotYet("`mine` is not on the line", "It is no art to give way by leaving: subscribe again.")
     polite = app(context, POLITE)
     if polite is None or polite["tasksRunning"] < 2:
-        return NotYet(f"`mine` holds {len(found['offers'])} offers, and `/polite` waits", "DECLINE them all.")
+        return NotYet(f"`mine` holds {many(len(found['offers']), 'offer')}, and `/polite` waits", "DECLINE them all.")
     if found["offers"]:
-        return NotYet(f"`/polite` runs, but `mine` holds {len(found['offers'])} offers again", "Decline *each* time.")
+        return NotYet(
+            f"`/polite` runs, but `mine` holds {many(len(found['offers']), 'offer')} again", "Decline *each* time."
+        )
     return Passed("`mine` holds no offer, and `/polite` runs")
 
 
@@ -277,7 +283,7 @@ def returned(context: Context) -> Verdict:
         return NotYet("this `mine` is another framework, under a new id", 'Put the old id into `me["id"]` first.')
     if not named(running(found), BOX):
         return NotYet("`mine` is back, but `box` is gone", "")
-    return Passed(f"`mine` is back as `…{found['id'][-4:]}`, and `box` is its own again")
+    return Passed(f"`mine` is back as `{brief(found['id'])}`, and `box` is its own again")
 
 
 def come_back(context: Context) -> None:
@@ -368,8 +374,14 @@ def keep_three(context: Context) -> None:
 def gone(context: Context) -> Verdict:
     left_over = frameworks(context, MINE)
     if left_over:
-        ids = left_over[0]["id"]
-        return NotYet(f"`mine` is registered as `…{ids[-4:]}`", "`call('TEARDOWN')`, or `teardown(ID)` as in lab 13.")
+        one = left_over[0]
+        if one["connected"] and len(left_over) == 1:
+            return NotYet(f"`mine` is registered as `{brief(one['id'])}`", "`call('TEARDOWN')`")
+        # Of a kernel that was restarted, or of the cell that subscribes, run twice.
+        return NotYet(
+            f"{many(len(left_over), 'framework')} called `mine` are left",
+            f"`marathon.client.mesos.teardown({one['id']!r})`",
+        )
     if app(context, POLITE) is not None:
         return NotYet("`/polite` is still there", "`marathon.client.delete('/polite')`")
     return Passed("`mine` is over, and the master has ended its tasks")

@@ -106,7 +106,8 @@ LAB = Lab(
             needs=("znode",),
             task="Have Marathon run three tasks of a small web server:\n\n"
             "`marathon.actions.deploy('beacon', 'traefik/whoami:v1.10', 3, {10011: 80})`\n\n"
-            "or *Deploy another* in the dashboard: name `beacon`, 3 instances, port `10011:80`.",
+            "or *Deploy another* in the dashboard: image `traefik/whoami:v1.10`, name `beacon`, 3 instances, port "
+            "`10011:80`.",
             check=beacon_burns,
             solution=light_beacon,
             why="The masters offered the agents' resources, Marathon took some, a master passed the order on to an "
@@ -132,7 +133,7 @@ LAB = Lab(
             title="Kill the leading master",
             needs=("workload", "redirect"),
             task="Stop the master with the star: `marathon.stop('mesos-master', 'master-1')` if it is there, or click "
-            "the machine in the dashboard.",
+            "the machine in the dashboard: the parts that run on it stand below its buttons.",
             prediction=Prediction(
                 "The leading master dies, and all that it knew of tasks was in its memory. What becomes of them?",
                 ("They are lost", "Marathon starts others for them", "The same tasks run on"),

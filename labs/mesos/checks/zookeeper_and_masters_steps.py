@@ -115,19 +115,31 @@ def answer_lowest(context: Context) -> str:
 
 @asks
 def beacon_burns(context: Context) -> Verdict:
-    if (amiss := not_running_yet(context, BEACON, 3, "`marathon.actions.deploy('beacon', …)`: see below.")) is not None:
+    if (amiss := not_running_yet(context, BEACON, 3, "`marathon.actions.deploy('beacon', …)`, as above.")) is not None:
         return amiss
+    if not _maps_a_port(app(context, BEACON) or {}):
+        return NotYet(
+            "`/beacon` runs, and none of its ports leads to port 80 in there",
+            "`marathon.client.delete('/beacon')`, and deploy it with `{10011: 80}`.",
+        )
     tasks = [
         {"id": task["id"], "host": task["host"], "port": task["ports"][0]}
         for task in context.client.tasks(BEACON)
         if task.get("ports")
     ]
     if len(tasks) != 3:
-        return NotYet("`/beacon` has no port", "Destroy it and deploy it with `{10011: 80}`.")
+        return NotYet("not every task has its port yet", "A moment.")
     if not all(answers(task["host"], task["port"]) for task in tasks):
         return NotYet("not every task answers on its port yet", "A moment.")
     context.memory["tasks"] = tasks
     return Passed(f"three tasks answer: {names(_place(task) for task in tasks)}")
+
+
+def _maps_a_port(found: Json) -> bool:
+    """Whether the web server's port 80 is to be reached from outside: an image alone has no port on its agent."""
+    container = found.get("container") or {}
+    mappings = container.get("portMappings") or (container.get("docker") or {}).get("portMappings") or ()
+    return any(mapping.get("containerPort") == 80 for mapping in mappings)
 
 
 def _place(task: Json) -> str:
@@ -312,7 +324,10 @@ def quorum_back(context: Context) -> Verdict:
             f"{len(there)} members serve",
             how_to_start(context, "zookeeper", off[0]) if off else "They need a second to elect a leader.",
         )
-    now = leader(context)
+    try:
+        now = leader(context)
+    except NO_ANSWER:
+        return NotYet(f"{len(there)} members serve, and no master leads yet", "Two elections, one after the other.")
     waiting = [slave for slave in mesos(context).slaves() if not slave["active"]]
     if waiting or len(mesos(context).slaves()) != len(agents(context)):
         return NotYet(f"{now} leads; not every agent has registered again", "A moment.")

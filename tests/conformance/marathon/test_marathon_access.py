@@ -7,13 +7,18 @@ import os
 import signal
 import socket
 import stat
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import requests
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
+from kazoo.security import OPEN_ACL_UNSAFE
 from support.documents import holds
 from support.marathon_cluster import Marathon
 from support.mesos_cluster import MesosCluster, Scheduler
@@ -165,13 +170,130 @@ def test_the_password_is_in_nobodys_command_line(marathon: Marathon) -> None:
 
 
 @holds(OURS)
-def test_zookeepers_wire_is_all_that_is_open_to_everybody(marathon: Marathon) -> None:
-    """As a real ensemble without ACLs is: said so in FIDELITY.md; nothing of the password is in it."""
+def test_zookeepers_words_tell_no_password(marathon: Marathon) -> None:
     host, _, port = marathon.cluster.own.env["ZOOKEEPER"].split(",")[0].partition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
-        connection.sendall(b"conf")
-        text = connection.makefile().read()
-    assert (marathon.cluster.marathon.auth or ("", "?"))[1] not in text
+    secret = (marathon.cluster.marathon.auth or ("", "?"))[1]
+    for word in (b"conf", b"envi", b"cons", b"dump", b"mntr"):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(word)
+            assert secret not in connection.makefile().read()
+
+
+@pytest.fixture
+def connect(marathon: Marathon) -> Iterator[Callable[[str], KazooClient]]:
+    """Clients of the sandbox's ZooKeeper with a ``user:password``, or none."""
+    clients = []
+
+    def one(secret: str) -> KazooClient:
+        auth = [("digest", secret)] if secret else None
+        client = KazooClient(marathon.cluster.own.env["ZOOKEEPER"], auth_data=auth)
+        clients.append(client)
+        client.start(timeout=20)
+        return client
+
+    yield one
+    for client in clients:
+        client.stop()
+        client.close()
+
+
+def _walk(client: KazooClient, path: str) -> Iterator[str]:
+    yield path
+    for name in client.get_children(path):
+        yield from _walk(client, f"{path.rstrip('/')}/{name}")
+
+
+@holds(OURS)
+@pytest.mark.parametrize("secret", ["", "labkit:guess", "other:pw"])
+def test_without_the_password_zookeeper_is_written_by_nobody(
+    marathon: Marathon, connect: Callable[[str], KazooClient], secret: str
+) -> None:
+    """What stands there is run: an app that somebody writes below Marathon's state would be."""
+    marathon.create()
+    own = connect(":".join(marathon.cluster.marathon.auth or ()))
+    stranger = connect(secret)
+    paths = [path for path in _walk(own, "/") if not path.startswith("/zookeeper")]
+    assert any(path.startswith("/marathon/state/") for path in paths)
+    assert any(path.startswith("/mesos/json.info_") for path in paths)
+    for path in paths:
+        for write in (
+            lambda path: stranger.create(f"{path.rstrip('/')}/mine", b"x"),
+            lambda path: stranger.set(path, b"x"),
+            lambda path: stranger.set_acls(path, OPEN_ACL_UNSAFE),
+        ):
+            with pytest.raises(NoAuthError):
+                write(path)
+    for path in (path for path in paths if not own.get_children(path)):
+        with pytest.raises(NoAuthError):
+            stranger.delete(path)
+        change = stranger.transaction()
+        change.set_data(path, b"x")
+        (result,) = change.commit()
+        assert isinstance(result, NoAuthError)
+
+
+@holds(OURS)
+def test_without_the_password_nobody_reads_the_apps(marathon: Marathon, connect: Callable[[str], KazooClient]) -> None:
+    marathon.create(env={"SECRET": "in-the-app"})
+    own, stranger = connect(":".join(marathon.cluster.marathon.auth or ())), connect("")
+    assert any(b"in-the-app" in own.get(path)[0] for path in _walk(own, "/marathon"))
+    for path in _walk(own, "/marathon"):
+        with pytest.raises(NoAuthError):
+            stranger.get(path)
+        with pytest.raises(NoAuthError):
+            stranger.get_children(path)
+    (leader,) = sorted(name for name in stranger.get_children("/mesos") if name.startswith("json.info_"))[:1]
+    assert b"address" in stranger.get(f"/mesos/{leader}")[0], "who leads is for every framework to find"
+
+
+TRY = """
+import encodings.idna, os, socket, sys
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+state, run, *places = sys.argv[1:]
+got = []
+for folder in (state, run):
+    for path in (folder, folder + "/credentials", folder + "/control.sock", folder + "/lb/haproxy.sock"):
+        try:
+            os.listdir(path) if os.path.isdir(path) else open(path).close()
+            got.append(path)
+        except (PermissionError, FileNotFoundError):
+            pass
+        try:
+            socket.socket(socket.AF_UNIX).connect(path)
+            got.append("connected " + path)
+        except OSError:
+            pass
+for place in places:
+    host, _, port = place.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as wire:
+        wire.sendall(b"POST /v2/apps HTTP/1.1\\r\\nHost: %s\\r\\nContent-Length: 0\\r\\n\\r\\n" % place.encode())
+        answer = wire.recv(4096).split(b" ", 2)[1].decode()
+    if answer not in ("401", "403"):
+        got.append(place + " " + answer)
+print("got", got)
+"""
+
+
+@holds(OURS)
+@pytest.mark.skipif(os.getuid() != 0, reason="to be somebody else one has to be root")
+def test_another_user_gets_nothing(marathon: Marathon) -> None:
+    """A process of ``nobody`` tries the files, the sockets and the ports that start something."""
+    sandbox = marathon.cluster.own
+    hosts = {place.partition(":")[0] for place in sandbox.env["ZOOKEEPER"].split(",")}
+    places = [f"{host}:{port}" for host in hosts for port in (5050, 8080) if _open(host, port)]
+    places += [f"{agent['hostname']}:5051" for agent in marathon.cluster.agents()]
+    assert len(places) >= 3
+    # Python itself stands where others may look; its folder of packages need not.
+    command = [sys.executable, "-I", "-S", "-c", TRY, str(sandbox.record.state), str(sandbox.record.run), *places]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60)
+    if "got" not in done.stdout and "Permission" in done.stderr:
+        pytest.skip("nobody cannot run this Python")
+    assert done.stdout == "got []\n", done.stdout + done.stderr
+
+
+def _open(host: str, port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex((host, port)) == 0
 
 
 # -- nothing is left behind

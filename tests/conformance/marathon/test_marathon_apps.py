@@ -183,6 +183,8 @@ def test_many_of_which_some_are_new(marathon: Marathon) -> None:
     marathon.create("old", instances=0)
     bodies = [{"id": marathon.id("old"), "cpus": 0.3}, marathon.body("new", instances=0)]
     assert marathon.call("PATCH", "/v2/apps", bodies).status_code == 404
+    nobody = marathon.call("PATCH", "/v2/apps", [{"id": marathon.id("nobody"), "instances": 1}])
+    assert nobody.status_code == 404, nobody.text
     assert marathon.app("old")["cpus"] == 0.1
     marathon.done("PUT", "/v2/apps", bodies)
     assert (marathon.app("old")["cpus"], marathon.app("new")["cpus"]) == (0.3, 0.1)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -165,6 +166,8 @@ VALID: list[tuple[str, str, Json]] = [
     ("docker", f"{TYPES}/appContainer.raml#DockerContainer", {"cmd": None, "container": {"type": "DOCKER", "docker": {"image": "nginx", "forcePullImage": True, "privileged": True, "parameters": [{"key": "hostname", "value": "h"}]}}}),
     ("an image by Mesos", f"{TYPES}/appContainer.raml#EngineType", {"cmd": None, "container": UCR}),
     ("a folder of the host", f"{TYPES}/volumes.raml#AppHostVolume", {"container": {**DOCKER, "volumes": [{"containerPath": "/data", "hostPath": "/tmp", "mode": "RO"}]}}),
+    ("seccomp", f"{TYPES}/linux.raml#Seccomp", {"container": {"type": "MESOS", "linuxInfo": {"seccomp": {"profileName": "strict", "unconfined": False}}}}),
+    ("shared memory", f"{TYPES}/linux.raml#IPCInfo", {"container": {"type": "MESOS", "linuxInfo": {"ipcInfo": {"mode": "PRIVATE", "shmSize": 64}}}}),
     ("port mappings", f"{TYPES}/appContainer.raml#ContainerPortMapping", {"cmd": None, "container": {**DOCKER, "portMappings": [{"containerPort": 80, "hostPort": 0, "servicePort": 10103, "protocol": "tcp", "name": "web", "labels": {"VIP_0": "a:80"}}, {"containerPort": 0, "hostPort": 0, "servicePort": 10104, "protocol": "udp", "name": "peers"}]}, **BRIDGE}),
     *[
         (f"constraint {operator}", f"{TYPES}/constraint.raml#ConstraintOperator", {"constraints": [["rack", operator, *value]]})
@@ -289,6 +292,14 @@ INVALID: list[tuple[str, Json, str, str]] = [
     ("ids", {"dependencies": ["Not Valid"]}, "/dependencies(0)", "must fully match regular expression"),
     # together they make no sense
     ("sense", {"cmd": None}, "/", "must either contain one of 'cmd' or 'args', and/or a 'container'"),
+    ("sense", {"cmd": None, "container": {"type": "MESOS"}}, "/", "must either contain one of 'cmd' or 'args', and/or a 'container'"),
+    ("sense", {"container": {"type": "MESOS", "linuxInfo": {"seccomp": {"profileName": "strict", "unconfined": True}}}}, "/container/linuxInfo/seccomp", "can NOT be true when Profile is defined"),
+    ("sense", {"container": {"type": "MESOS", "linuxInfo": {"seccomp": {"unconfined": False}}}}, "/container/linuxInfo/seccomp", "must be true when Profile is NOT defined"),
+    ("sense", {"container": {"type": "MESOS", "linuxInfo": {"ipcInfo": {"mode": "SHARE_PARENT", "shmSize": 8}}}}, "/container/linuxInfo/ipcInfo", "shmSize can NOT be set"),
+    ("sense", {"container": {**DOCKER, "linuxInfo": {}}}, "/container/linuxInfo", "must be empty"),
+    ("sense", {"healthChecks": [{"protocol": "MESOS_TCP", "portIndex": 7}]}, "/healthChecks(0)", "must address an element of the ports array"),
+    ("sense", {"ports": [-1]}, "/portDefinitions(0)/port", "expected 0 or more"),
+    ("sense", {"ports": [65536]}, "/portDefinitions(0)/port", "65535"),
     ("sense", {"args": ["sleep", "1"]}, "/", "must either contain one of 'cmd' or 'args'"),
     ("sense", {"constraints": [["rack", "NEAR", "x"]]}, "/constraints(0)", "operator must be one of"),
     ("sense", {"constraints": [["rack", "LIKE"]]}, "/constraints(0)", "regular expression"),
@@ -364,13 +375,35 @@ def test_all_complaints_come_at_once(marathon: Marathon) -> None:
     "marathon/docs/docs/rest-api/public/api/traits.raml#jsonValidator",
     "marathon/docs/docs/rest-api/public/api/v2/apps.raml#post",
 )
-@pytest.mark.parametrize("body", [b"", b"{", b'{"id": }', b"not json", b'{"id": "/x", }', b"\xff\xfe"])
+@pytest.mark.parametrize("body", [b"{", b'{"id": }', b"not json", b'{"id": "/x", }', b"\xff\xfe"])
 @pytest.mark.parametrize("path", ["/v2/apps", "/v2/groups"])
 def test_malformed_json(marathon: Marathon, path: str, body: bytes) -> None:
     answer = marathon.call("POST", path, body)
     assert answer.status_code == 400, answer.text
     assert answer.json()["message"] == "Invalid JSON"
     assert answer.json()["details"]
+
+
+@holds("marathon/docs/docs/rest-api/public/api/traits.raml#jsonValidator")
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/v2/apps"), ("PUT", "/v2/apps/x"), ("POST", "/v2/groups"), ("PUT", "/v2/groups/x")]
+)
+def test_no_body_at_all(marathon: Marathon, method: str, path: str) -> None:
+    answer = marathon.call(method, path, b"")
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["message"] == "Please specify data in JSON format"
+    assert "No content to map due to end-of-input" in answer.json()["details"]
+
+
+@holds("marathon/docs/docs/rest-api/public/api/v2/apps.raml#post")
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_a_body_that_does_not_call_itself_json(marathon: Marathon, kind: str) -> None:
+    body = json.dumps(marathon.body(instances=0)).encode()
+    answer = marathon.call("POST", "/v2/apps", body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()) == (415, {"message": "Unsupported Media Type"})
+    assert marathon.call("GET", f"/v2/apps{marathon.id()}").status_code == 404
+    answer = marathon.call("POST", "/v2/apps", body, headers={"Content-Type": "application/json; charset=UTF-8"})
+    assert answer.status_code == 201, answer.text
 
 
 @holds("marathon/docs/docs/rest-api/public/api/v2/apps.raml#post")

@@ -31,6 +31,13 @@ def test_the_stream(marathon: Marathon) -> None:
         events.next("event_stream_detached")
 
 
+@holds(f"{PAGE}#subscription-to-events-via-the-event-stream")
+@pytest.mark.parametrize("accept", [None, "application/json", "*/*"])
+def test_who_wants_the_stream_says_so(marathon: Marathon, accept: str | None) -> None:
+    answer = marathon.call("GET", "/v2/events", headers={"Accept": accept})
+    assert answer.status_code == 405
+
+
 @holds(f"{PAGE}#filtering-the-event-stream")
 def test_only_what_was_asked_for(marathon: Marathon) -> None:
     with marathon.events("deployment_success", "group_change_success") as events:

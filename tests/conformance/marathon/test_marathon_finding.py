@@ -16,6 +16,7 @@ Json = dict[str, Any]
 
 NAMING = "mesos-dns/docs/docs/naming.md"
 HTTP = "mesos-dns/docs/docs/http.md"
+OURS = "labkit/embedded/marathon/FIDELITY.md#simplified"
 LB = "marathon-lb/Longhelp.md"
 
 WEB: Json = {
@@ -268,6 +269,47 @@ def test_its_statistics(marathon: Marathon) -> None:
     names = [dict(zip(header, row.split(","), strict=False)) for row in rows[1:]]
     mine = [one for one in names if str(port) in one["pxname"] and one["svname"] not in ("FRONTEND", "BACKEND")]
     assert len(mine) == 2
+
+
+def _container(marathon: Marathon, script: str) -> str:
+    """What a shell in a container writes."""
+    container = {"type": "DOCKER", "docker": {"image": "busybox:1.36"}}
+    marathon.create("asker", cmd=f"{script}; echo END; sleep 1000", container=container)
+    (task,) = marathon.tasks("asker")
+    return until(lambda: "END" in (text := marathon.output(task)) and text, what="the container has asked") or ""
+
+
+@holds(f"{NAMING}#a-and-aaaa-records", f"{NAMING}#srv-records", "marathon-lb/README.md#features")
+def test_a_container_finds_its_way_by_names(marathon: Marathon) -> None:
+    port = _balanced(marathon)["container"]["portMappings"][0]["servicePort"]
+    name = f"{_name(marathon)}.marathon.mesos"
+    script = (
+        f"until wget -qO- http://marathon-lb.marathon.mesos:{port}/; do sleep 1; done; "
+        f"until nslookup {name}; do sleep 1; done; nslookup -type=srv _{_name(marathon)}._tcp.marathon.mesos; "
+        "nslookup nobody.marathon.mesos; cat /etc/resolv.conf"
+    )
+    text = _container(marathon, script)
+    assert "Hostname:" in text
+    assert set(_container_addresses(marathon)) <= set(text.split())
+    assert {f"{task['ports'][0]}" for task in marathon.tasks("web")} <= set(text.split())
+    assert "can't find nobody.marathon.mesos: NXDOMAIN" in text
+    dns = marathon.cluster.own.record.endpoints["dns"].rpartition(":")[0]
+    assert f"nameserver {dns}" in text
+
+
+@holds(OURS)
+def test_a_container_reaches_nothing_else_of_this_computer(marathon: Marathon) -> None:
+    assert marathon.cluster.own
+    with socket.create_server(("0.0.0.0", 0)) as secret, socket.create_server((_front(marathon), 0)) as beside:
+        ports = [sock.getsockname()[1] for sock in (secret, beside)]
+        hosts = {_front(marathon), "127.0.0.1", "127.0.0.2", "0.0.0.0", socket.gethostbyname(socket.gethostname())}
+        tries = "; ".join(f"nc -w 2 {host} {port} </dev/null && echo REACHED" for host in hosts for port in ports)
+        text = _container(marathon, tries)
+        for sock in (secret, beside):
+            sock.settimeout(0)
+            with pytest.raises(BlockingIOError):
+                sock.accept()
+    assert "REACHED" not in text
 
 
 @holds("marathon/docs/docs/health-checks.md#health-lifecycle", "marathon-lb/README.md#features")

@@ -137,7 +137,17 @@ def test_jsonp(cluster: MesosCluster) -> None:
 @holds("mesos/docs/endpoints/index.md#master-endpoints")
 def test_what_there_is_not(cluster: MesosCluster) -> None:
     assert cluster.master("/no/such/thing").status_code == 404
-    assert cluster.master("/state", "DELETE").status_code == 405
+    answer = cluster.master("/flags", "DELETE")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
+@holds(
+    "mesos/docs/endpoints/master/maintenance/schedule.md#description",
+    "mesos/docs/endpoints/master/quota.md#description",
+)
+@pytest.mark.parametrize("path", ["/maintenance/schedule", "/maintenance/status", "/quota"])
+def test_no_maintenance_and_no_quota_is_planned(cluster: MesosCluster, path: str) -> None:
+    assert cluster.master(path).json() in ({}, {"infos": []})
 
 
 # -- as avmesos-cli asks
@@ -336,3 +346,16 @@ def test_what_is_not_read(cluster: MesosCluster, written: tuple[Json, str], quer
     agent, path = written
     answer = cluster.agent(agent, "/files/read", params={name: value.format(path) for name, value in query.items()})
     assert answer.status_code == status, answer.text
+
+
+@holds("mesos/docs/endpoints/index.md#agent-endpoints", "mesos/docs/operator-http-api.md#agent-api")
+def test_what_an_agent_does_not_take(cluster: MesosCluster) -> None:
+    agent = cluster.agents()[0]
+    refused = cluster.agent(agent, "/flags", "DELETE")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET")
+    assert refused.text == "405 Method Not Allowed. Expecting one of { 'GET' }, but received 'DELETE'."
+    call = cluster.agent(agent, "/api/v1", "POST", data=b"{}", headers={"Content-Type": None})
+    assert (call.status_code, call.text) == (400, "Expecting 'Content-Type' to be present")
+    assert (
+        cluster.agent(agent, "/api/v1", "POST", data=b"{}", headers={"Content-Type": "text/plain"}).status_code == 415
+    )

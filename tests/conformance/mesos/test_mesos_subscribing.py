@@ -211,6 +211,21 @@ def test_a_call_without_its_part(scheduler: Scheduler, kind: str) -> None:
     assert f"Expecting '{kind.lower()}' to be present" in answer.text
 
 
+@holds("mesos/docs/scheduler-http-api.md#acknowledge", "mesos/docs/scheduler-http-api.md#message")
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("ACKNOWLEDGE", {"agent_id": {"value": "a"}, "task_id": {"value": "t"}, "uuid": "no-base64!"}),
+        ("MESSAGE", {"agent_id": {"value": "a"}, "executor_id": {"value": "e"}, "data": "words, no bytes"}),
+    ],
+)
+def test_bytes_are_base64(scheduler: Scheduler, kind: str, body: Json) -> None:
+    field = "uuid" if kind == "ACKNOWLEDGE" else "data"
+    answer = scheduler.call(kind, **body)
+    assert answer.status_code == 400
+    assert f"Failed to base64 decode bytes field '{field}'" in answer.text
+
+
 @holds("mesos/docs/scheduler-http-api.md#overview")
 def test_only_post(cluster: MesosCluster) -> None:
     answer = cluster.master("/api/v1/scheduler")

@@ -2,69 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import docker
 import pytest
+from support.engineprocess import EngineProcess
+from support.until import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="addresses of 127.0.0.0/8 are Linux's")
 
 IMAGE = "traefik/whoami:v1.10"
 
 
-class Sandbox:
-    """One `python -m labkit.embedded` with folders of its own."""
+class Sandbox(EngineProcess):
+    """A swarm of its own."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="labkit-e-"))  # short: a socket's path has 107 bytes
-        self.process: subprocess.Popen[bytes] | None = None
-        self.status: dict[str, Any] = {}
-
-    def start(self, *options: str) -> dict[str, Any]:
-        reader, writer = os.pipe()
-        command = [sys.executable, "-m", "labkit.embedded", "swarm", "--name", "t", "--ready-fd", str(writer)]
-        command += ["--state", str(self.folder / "state"), "--run", str(self.folder / "run"), *options]
-        with open(self.folder / "engine.log", "ab") as log:
-            self.process = subprocess.Popen(command, pass_fds=[writer], stderr=log, stdin=subprocess.DEVNULL)
-        os.close(writer)
-        with os.fdopen(reader) as lines:
-            self.status = json.loads(lines.readline())
-        return self.status
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(timeout=10)
+    orchestrator = "swarm"
 
     def client(self, machine: str) -> docker.DockerClient:
         return docker.DockerClient(base_url=f"unix://{self.folder}/run/{machine}.sock")
-
-    def control(self, path: str, body: Any = None) -> dict[str, Any]:
-        command = ["curl", "-s", "--unix-socket", f"{self.folder}/run/control.sock", f"http://control{path}"]
-        if body is not None:
-            command += ["-X", "POST", "-d", json.dumps(body)]
-        answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-        return answer
-
-    def log(self) -> str:
-        return (self.folder / "engine.log").read_text()
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.end(signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture
@@ -72,15 +35,6 @@ def sandbox() -> Iterator[Sandbox]:
     sandbox = Sandbox()
     yield sandbox
     sandbox.close()
-
-
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """What ``condition`` gives once it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.02)
-    return value
 
 
 def running(service: Any) -> set[str]:
@@ -93,6 +47,10 @@ def answers(address: str, port: int, times: int = 1) -> set[str]:
         with urllib.request.urlopen(f"http://{address}:{port}/", timeout=5) as page:
             names.add(page.read().decode().splitlines()[0])
     return names
+
+
+def all_three_answer(address: str) -> bool:
+    return len(answers(address, 18470, times=9)) == 3
 
 
 def test_a_swarm_is_up_driven_killed_and_back(sandbox: Sandbox) -> None:
@@ -115,7 +73,7 @@ def test_a_swarm_is_up_driven_killed_and_back(sandbox: Sandbox) -> None:
     tasks = until(lambda: len(running(service)) == 3 and running(service))
     addresses = [machine["address"] for machine in status["machines"][:3]]
     for address in addresses:
-        until(lambda address=address: len(answers(address, 18470, times=9)) == 3)
+        until(partial(all_three_answer, address))
 
     sandbox.end(signal.SIGKILL)
     again = sandbox.start()
@@ -123,7 +81,7 @@ def test_a_swarm_is_up_driven_killed_and_back(sandbox: Sandbox) -> None:
     service = sandbox.client("manager-1").services.get("web")
     until(lambda: running(service) == tasks)
     for address in addresses:
-        until(lambda address=address: len(answers(address, 18470, times=9)) == 3)
+        until(partial(all_three_answer, address))
 
     assert sandbox.end() == 0
     assert list((sandbox.folder / "run").iterdir()) == []
@@ -204,7 +162,7 @@ def test_one_process_a_folder(sandbox: Sandbox) -> None:
     sandbox.start("--managers", "1", "--workers", "0")
     first = sandbox.process
     assert first is not None
-    answer = sandbox.start("--managers", "1", "--workers", "0")
+    answer = sandbox.attempt("--managers", "1", "--workers", "0")
     assert answer["error"].startswith(f"another process (pid {first.pid}) runs the sandbox in ")
     assert sandbox.process is not None
     assert sandbox.process.wait(timeout=10) == 1
@@ -222,5 +180,5 @@ def test_wrong_arguments_are_one_line(options: list[str]) -> None:
 
 
 def test_a_wrong_speed_is_explained(sandbox: Sandbox) -> None:
-    answer = sandbox.start("--speed", "0")
+    answer = sandbox.attempt("--speed", "0")
     assert answer["error"] == "speed must be between 0.01 and 1000, not 0"

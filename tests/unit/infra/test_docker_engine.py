@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.engines import docker as module
+from labkit.engines import hosts, scripted
 from labkit.engines.base import MachineInfo, Record, Request, engine_for
 from labkit.engines.docker import DockerEngine
 from labkit.engines.hosts import host_engine, last_words
@@ -75,18 +75,20 @@ def test_machines_are_not_started_inside_a_machine(registry, environ, expected) 
     assert host_engine(filled, registry) == expected
 
 
-def test_the_script_is_asked_for_what_was_asked(tmp_path: Path) -> None:
+def test_the_script_is_asked_for_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"image": "dind:1", "images": ["a:1", "b:2"], "ports": [8080], "managers": 3, "notes": ["kept"]}
-    variables, arguments = module._settings(
-        request(tmp_path, options=options, sizes={"managers": 3, "workers": 2, "plain": True})
-    )
-    assert variables == {"LABKIT_SWARM_NODE_IMAGE": "dind:1", "LABKIT_SWARM_IMAGES": "a:1 b:2"}
-    assert arguments == ["--managers", "3", "--workers", "2", "--plain", "--port", "8080"]
+    asked = request(tmp_path, options=options, sizes={"managers": 3, "workers": 2, "plain": True})
+    variables = '"$LABKIT_SWARM_NODE_IMAGE, $LABKIT_SWARM_IMAGES"'
+    script(tmp_path, monkeypatch, up=f"echo {variables} >&2; echo $* >&2; echo '{REPORT}'")
+    said: list[str] = []
+    DockerEngine().up(asked, said.append)
+    arguments = "--managers 3 --workers 2 --plain --port 8080"
+    assert said == ["dind:1, a:1 b:2", f"--name demo --state {tmp_path / 'state'} {arguments}"]
 
 
 def test_an_option_that_there_is_not(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the docker engine has no option 'colour'"):
-        module._settings(request(tmp_path, options={"colour": "red"}))
+    with pytest.raises(UsageError, match="no option 'colour'; it has image, images, mirror, ports"):
+        DockerEngine().up(request(tmp_path, options={"colour": "red", "client": {}}), print)
 
 
 def test_another_orchestrator_is_refused() -> None:
@@ -116,8 +118,8 @@ def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **bodies: str) -> No
     folder.mkdir()
     for name, body in bodies.items():
         (folder / name).write_text(f"#!/bin/bash\n{body}\n")
-    monkeypatch.setattr(module, "infra", lambda name: folder)
-    monkeypatch.setattr(module, "reachable", lambda client: True)
+    monkeypatch.setattr(hosts, "infra", lambda name: folder)
+    monkeypatch.setattr(scripted, "reachable", lambda client: True)
 
 
 REPORT = (
@@ -244,6 +246,18 @@ def test_slow_is_remembered_and_healed(tmp_path: Path, docker, monkeypatch: pyte
     assert [machine.state for machine in engine.machines(sandbox)] == ["up"]
 
 
+def test_a_slow_machine_that_is_unplugged_comes_back_as_fast_as_it_was(tmp_path: Path, docker) -> None:
+    inside = "*'ip -o'*) echo '2: eth1    inet 172.30.0.12/16 scope global eth1' ;;\n"
+    docker.prepare(inside + STATE.format(state="up", network="labkit-demo-nodes"))
+    engine, sandbox = DockerEngine(), record(tmp_path)
+    engine.plug(sandbox, "worker-1", "slow", seconds=0.3)
+    docker.prepare(STATE.format(state="up", network=""))  # the device has gone with the network, its delay with it
+    before = len(docker())
+    engine.plug(sandbox, "worker-1", "heal")
+    assert docker()[before:] == ["network connect --ip 172.30.0.12 labkit-demo-nodes labkit-demo-worker-1"]
+    assert not (tmp_path / "state/plugs/worker-1").exists()
+
+
 def test_an_unknown_machine_or_verb(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="a machine has no 'explode'"):
         DockerEngine().plug(record(tmp_path), "worker-1", "explode")
@@ -270,6 +284,17 @@ def test_machines_that_are_cut_off_together_still_reach_each_other(tmp_path: Pat
     DockerEngine().plug(sandbox, "worker-1", "partition", others=["worker-2"])
     cut = [f"exec labkit-demo-{name} ip route replace blackhole 172.30.0.12" for name in ("worker-1", "worker-2")]
     assert docker() == cut
+
+
+def test_those_cut_off_together_are_healed_one_by_one(tmp_path: Path, docker) -> None:
+    docker.prepare(STATE.format(state="up", network="labkit-demo-nodes"))
+    engine, sandbox = DockerEngine(), record(tmp_path)
+    sandbox = replace(sandbox, machines=(*sandbox.machines, replace(sandbox.machines[1], name="worker-2")))
+    engine.plug(sandbox, "worker-1", "partition", others=["worker-2"])
+    engine.plug(sandbox, "worker-1", "heal")
+    assert docker()[2:] == ["exec labkit-demo-worker-1 ip route del blackhole 172.30.0.12"]
+    engine.plug(sandbox, "worker-1", "heal")
+    assert len(docker()) == 3, "what is healed stays so"
 
 
 def test_a_machine_that_is_cut_off_alone_is_unplugged(tmp_path: Path, docker) -> None:

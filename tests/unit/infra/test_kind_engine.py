@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from labkit.engines import kind as module
+from labkit.engines import hosts, scripted
 from labkit.engines.base import MachineInfo, Record, Request, find_component
 from labkit.engines.hosts import infra
 from labkit.engines.kind import KindEngine
@@ -68,8 +68,8 @@ def test_up_makes_a_record_that_leads_to_the_cluster(tmp_path: Path, monkeypatch
     folder = tmp_path / "infra"
     folder.mkdir()
     (folder / "up").write_text(f"echo Preparing nodes >&2; echo \"$LABKIT_KIND_NODE_IMAGE $*\" >&2; echo '{REPORT}'\n")
-    monkeypatch.setattr(module, "infra", lambda name: folder)
-    monkeypatch.setattr(module, "reachable", lambda client: True)
+    monkeypatch.setattr(hosts, "infra", lambda name: folder)
+    monkeypatch.setattr(scripted, "reachable", lambda client: True)
     said: list[str] = []
     made = KindEngine().up(request(tmp_path, image="kindest/node:v9"), said.append)
     assert said == ["Preparing nodes", f"kindest/node:v9 --name demo --state {tmp_path / 's'} --workers 1"]
@@ -165,6 +165,8 @@ def test_what_runs_is_asked_inside_the_nodes(tmp_path: Path, commands, monkeypat
     assert find_component(found, "etcd", None).machine == CONTROL
     with pytest.raises(NotFound, match="there is no component 'kube'; there are etcd, kube-scheduler, kubelet"):
         find_component(found, "kube", None)
+    with pytest.raises(UsageError, match=r"runs on .*; not on worker-9$"):
+        find_component(found, "etcd", "worker-9")
 
 
 # -- the scripts

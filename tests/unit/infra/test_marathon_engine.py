@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from labkit.engines import marathon_compose as module
+from labkit.engines import hosts, marathon_compose, scripted
 from labkit.engines.base import MachineInfo, Record, Request, engine_for
 from labkit.engines.hosts import infra
 from labkit.engines.marathon_compose import ComposeEngine
@@ -65,8 +65,8 @@ def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "up").write_text(f'echo "$MARATHON_IMAGE $*" >&2; cat {folder}/report\n')
     (folder / "status").write_text(f"cat {folder}/report\n")
     (folder / "down").write_text("echo '{}'\n")
-    monkeypatch.setattr(module, "infra", lambda name: folder)
-    monkeypatch.setattr(module, "reachable", lambda client: True)
+    monkeypatch.setattr(hosts, "infra", lambda name: folder)
+    monkeypatch.setattr(scripted, "reachable", lambda client: True)
     return folder
 
 
@@ -91,11 +91,13 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def listed(*rows: str) -> str:
+def listed(*rows: str, health: str = "healthy") -> str:
     """The machine master-1 as `docker ps` shows it."""
     lines = " ".join(f"'{row}'" for row in rows)
     return f"""ps*) printf '%s\\n' {lines} ;;
 *labkit.address*) echo 172.30.5.11 ;;
+*State.Health*) echo {health} ;;
+*'address show'*) printf '%s\n' '2: eth0    inet 172.29.0.2/16 brd 172.29.255.255' '9: eth2    inet 172.30.5.11/24' ;;
 *NetworkSettings*) echo labkit-demo-api labkit-demo-nodes ;;"""
 
 
@@ -157,6 +159,15 @@ def test_a_machine_fails_with_all_that_runs_on_it_and_comes_back_first(tmp_path:
     assert docker()[3:] == [f"start {MACHINE}", f"start {ZK}"]
 
 
+def test_what_runs_on_a_machine_waits_for_it(tmp_path: Path, docker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container whose network is another's does not start, and is not tried again, while that one restarts."""
+    monkeypatch.setattr(marathon_compose, "_MACHINE_TIMEOUT", 0.5)
+    docker.prepare(listed(f"{ZK} exited", f"{MACHINE} exited", health="starting"))
+    with pytest.raises(EngineFailed, match=f"master-1 did not come up again: see `docker logs {MACHINE}`"):
+        ComposeEngine().plug(record(tmp_path), "master-1", "heal")
+    assert docker() == [f"start {MACHINE}"]
+
+
 def test_freezing_and_cutting_off(tmp_path: Path, docker: Any) -> None:
     engine, there = ComposeEngine(), record(tmp_path)
     docker.prepare(listed(f"{MACHINE} running", f"{ZK} running"))
@@ -167,7 +178,8 @@ def test_freezing_and_cutting_off(tmp_path: Path, docker: Any) -> None:
         f"pause {ZK}",
         f"pause {MACHINE}",
         f"network disconnect labkit-demo-nodes {MACHINE}",
-        f"exec -u root {MACHINE} tc qdisc replace dev eth1 root netem delay 200ms",
+        f"exec --privileged -u root {MACHINE} ip -o -4 address show",
+        f"exec --privileged -u root {MACHINE} tc qdisc replace dev eth2 root netem delay 200ms",
     ]
     docker.prepare(listed(f"{MACHINE} exited"))
     with pytest.raises(UsageError, match="heal it first"):

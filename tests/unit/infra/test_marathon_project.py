@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.mesos_standin import flags
 
 from labkit.engines.hosts import infra
 
@@ -17,7 +18,7 @@ FOLDER = infra("marathon")
 PORTS = "master-1 5050 20001\nmaster-1 8080 20002\nmaster-1 2181 20003\nagent-2 5051 20004\n"
 
 
-def project(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+def written(tmp_path: Path, *arguments: str) -> str:
     ports = tmp_path / "ports"
     ports.write_text(PORTS)
     base = ["--name", "demo", "--subnet", "172.30.5", "--password", "s3cret", "--state", str(tmp_path)]
@@ -27,7 +28,11 @@ def project(tmp_path: Path, *arguments: str) -> dict[str, Any]:
         text=True,
         check=True,
     )
-    found: dict[str, Any] = yaml.safe_load(done.stdout)
+    return done.stdout
+
+
+def project(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(written(tmp_path, *arguments))
     return found
 
 
@@ -146,18 +151,37 @@ def test_wrong_arguments(tmp_path: Path, arguments: list[str], says: str) -> Non
     assert says in done.stderr
 
 
+@pytest.mark.requires("compose")
 def test_compose_takes_it(tmp_path: Path) -> None:
-    """Compose's own validation, where there is a Compose; it wants no engine for that."""
-    try:
-        there = subprocess.run(["docker", "compose", "version"], capture_output=True).returncode == 0
-    except FileNotFoundError:
-        there = False
-    if not there:
-        pytest.skip("no Docker Compose here: https://docs.docker.com/compose/install/")
-    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(project(tmp_path)))
-    done = subprocess.run(
-        ["docker", "compose", "--env-file", str(FOLDER / ".env"), "-f", str(tmp_path / "compose.yaml"), "config", "-q"],
-        capture_output=True,
-        text=True,
-    )
+    """Compose's own validation; it wants no engine for that."""
+    compose_file = tmp_path / "compose.yaml"
+    compose_file.write_text(written(tmp_path))
+    command = ["docker", "compose", "--env-file", str(FOLDER / ".env"), "-f", str(compose_file), "config", "--format"]
+    done = subprocess.run([*command, "json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    services = json.loads(done.stdout)["services"]
+    # It has filled in what .env says, and left alone what is for the container's shell.
+    assert services["marathon-master-1"]["image"] == defaults()["MARATHON_IMAGE"]
+    assert services["mesos-dns-master-1"]["entrypoint"][2].startswith("exec $$(command -v mesos-dns")
+    assert "cpus:4;mem:4096" in services["mesos-agent-agent-1"]["environment"]["MESOS_RESOURCES"]
+
+
+def test_nothing_takes_the_port_of_another_on_its_machine(tmp_path: Path) -> None:
+    """The official ZooKeeper image has an admin server on 8080 unless it is told not to: there Marathon listens."""
+    made = project(tmp_path)
+    for number in (1, 2, 3):
+        environment = made["services"][f"zookeeper-master-{number}"]["environment"]
+        assert environment["ZOO_ADMINSERVER_ENABLED"] == "false"
+
+
+@pytest.mark.parametrize("program", ["mesos-master", "mesos-agent", "marathon"])
+def test_every_flag_is_a_documented_one(tmp_path: Path, program: str) -> None:
+    """The real programs pass over variables that they do not know: a slip would go unseen."""
+    made = project(tmp_path)
+    programs = [one for name, one in made["services"].items() if name.startswith(f"{program}-")]
+    found = [one for one in programs if one["labels"]["labkit.component"] == program]
+    assert found
+    for one in found:
+        flags.read(program, one["environment"])
+        with pytest.raises(flags.WrongFlags, match="no flag typo"):
+            flags.read(program, {**one["environment"], f"{flags.PREFIX[program]}TYPO": "1"})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+from support.mesospicture import cluster
 from support.simulated import SimulatedSwarm
 
 from labkit.events import describe, reasons
@@ -33,6 +35,16 @@ def texts(events: list[Event]) -> list[str]:
 def test_the_first_look_is_one_line(swarm: SimulatedSwarm) -> None:
     new = swarm.snapshot(None)
     assert texts(describe(None, new, diff(None, new), 1.0)) == ["watching swarm: 5 nodes, 1 workload"]
+
+
+def test_a_framework_registers_and_is_nobodys_workload() -> None:
+    there = cluster()
+    workloads = {key: w for key, w in there.workloads.items() if w.kind != "framework"}
+    before = replace(there, workloads=workloads, frameworks={"marathon": there.frameworks["marathon"]}, tasks={})
+    after = replace(there, tasks={})
+    assert texts(describe(None, after, diff(None, after), 1.0)) == ["watching marathon: 6 nodes, 2 workloads"]
+    assert texts(describe(before, after, diff(before, after), 1.0)) == ["the framework batch registered"]
+    assert texts(describe(after, before, diff(after, before), 1.0)) == ["the framework batch is gone"]
 
 
 def test_a_task_that_fails_says_where_and_why(swarm: SimulatedSwarm) -> None:
@@ -80,7 +92,7 @@ def test_losing_and_finding_the_managers(swarm: SimulatedSwarm) -> None:
         swarm.error = ""
 
     assert [(e.text, e.level) for e in told(swarm, lose)] == [("The swarm does not have a leader.", "error")]
-    assert texts(told(swarm, find)) == ["the managers answer again"]
+    assert texts(told(swarm, find)) == ["the cluster answers again"]
 
 
 def test_published_ports_and_removal(swarm: SimulatedSwarm) -> None:

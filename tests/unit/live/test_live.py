@@ -84,7 +84,7 @@ def test_an_error_keeps_the_last_picture_and_marks_it(swarm: SimulatedSwarm) -> 
     live.refresh()
     assert not live.error
     assert not live.stale
-    assert live.events[-1].text == "the managers answer again"
+    assert live.events[-1].text == "the cluster answers again"
 
 
 def test_an_adapters_own_error_counts_as_old(swarm: SimulatedSwarm) -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from labkit.embedded.runtime.clock import ManualClock, ScaledClock
+from labkit.embedded.runtime.clock import BEAT, LATE, ManualClock, ScaledClock
 
 
 async def test_timers_fire_in_order_each_at_its_own_time() -> None:
@@ -127,6 +127,52 @@ async def test_a_new_speed_wakes_those_who_sleep() -> None:
     assert clock.time() >= before
     clock.call_later(2000, clock.set_speed, 1)
     await asyncio.wait_for(task, 5)
+
+
+async def test_an_unhurried_body_has_the_walls_time() -> None:
+    """HAProxy takes the wall's time to read its configuration: a task's farewell must not be over before."""
+    clock = ScaledClock(speed=1000)
+    before, real = clock.time(), time.monotonic()
+    fired: list[float] = []
+    clock.call_later(20, lambda: fired.append(time.monotonic()))
+    with clock.unhurried():
+        with clock.unhurried():
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)
+        assert clock.time() - before <= time.monotonic() - real + 0.5
+        assert not fired
+    assert clock.speed == 1000
+    await asyncio.wait_for(clock.sleep(20), 5)
+    assert fired
+
+
+async def test_a_slow_clock_is_not_hurried() -> None:
+    clock = ScaledClock(speed=0.01)
+    before, real = clock.time(), time.monotonic()
+    with clock.unhurried():
+        await asyncio.sleep(0.05)
+    assert clock.time() - before == pytest.approx((time.monotonic() - real) / 100, rel=0.5)
+
+
+async def test_a_fast_clock_stands_still_while_nobody_can_do_anything() -> None:
+    """A machine that is busy with something else holds up whoever would have answered, too."""
+    clock = ScaledClock(speed=100)
+    before = clock.time()
+    patience = asyncio.create_task(clock.sleep(60))
+    await asyncio.sleep(0)
+    time.sleep(0.5)  # noqa: ASYNC251 – which is the matter of this test
+    passed = clock.time() - before
+    assert passed <= (LATE + BEAT) * 100
+    assert not patience.done()
+    assert clock.time() >= before + passed, "it never goes back"
+    await asyncio.wait_for(patience, 5)
+
+
+async def test_time_is_fast_again_when_nobody_waited() -> None:
+    clock = ScaledClock(speed=100)
+    before, real = clock.time(), time.monotonic()
+    await asyncio.sleep(0.3)
+    assert clock.time() - before == pytest.approx((time.monotonic() - real) * 100, rel=0.1)
 
 
 @pytest.mark.parametrize("speed", [0, -1, 1e9, float("nan")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -168,6 +169,21 @@ async def test_signals_wait_for_a_frozen_container_except_sigkill(box: Box) -> N
     other.pause()
     other.kill(SIGKILL)
     assert await other.wait() == 137
+
+
+async def test_one_that_is_ended_before_its_first_step_leaves_nothing_behind(
+    odd: Box, recwarn: pytest.WarningsRecorder
+) -> None:
+    """As a container that was frozen when the sandbox's process ended: its program is not even called."""
+    odd.fleet.pause("one")
+    process = await odd.run("test/odd", ["count"], machine="one")
+    await odd.clock.settle()
+    process.kill(SIGKILL)
+    assert await process.wait() == 137
+    await odd.clock.settle()
+    gc.collect()
+    assert not [str(warning.message) for warning in recwarn]
+    assert output(process) == ""
 
 
 async def test_a_paused_machine_freezes_its_containers(odd: Box) -> None:

@@ -146,6 +146,23 @@ def test_growing_into_another_style_keeps_tasks_on_their_nodes(layout: Layout) -
     assert {layout.seat(f"t{i}").cell for i in range(8)} == {layout.nodes["w1"]}  # type: ignore[union-attr]
 
 
+def test_a_dozen_tasks_in_a_box_have_names(layout: Layout) -> None:
+    cell = layout.nodes["w0"]
+    for i in range(12):
+        layout.put(f"t{i:02d}", cell)
+    layout.fit()
+    assert layout.label_room() > 60
+    assert layout.without_room(cell) == 0
+
+
+def test_many_cards_stand_in_more_rows_not_in_narrower_columns() -> None:
+    layout = Layout()
+    layout.set_workloads([f"s{i}" for i in range(14)])
+    cards = [layout.card(number) for number in layout.cards.values()]
+    assert all(card is not None and card.w > 170 for card in cards)
+    assert all(card.bottom < layout.tray().y for card in cards if card)
+
+
 def test_workloads_keep_their_colours() -> None:
     layout = Layout()
     layout.set_workloads(["a", "b", "c"])

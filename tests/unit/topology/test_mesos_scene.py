@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
 from support.mesospicture import answered, cluster
 from support.simulated import SimulatedSwarm
 
-from labkit.model import NodeState
+from labkit.model import NodeState, State, Workload
 from labkit.topology import figure, style
 from labkit.topology.nxgraph import graph
-from labkit.topology.scene import ANSWERED, Scene
-from labkit.topology.svg import render, summarise
+from labkit.topology.scene import ANSWERED, FADE, Scene
+from labkit.topology.svg import legend_places, render, summarise
 
 
 @pytest.fixture
@@ -32,6 +33,14 @@ def test_a_framework_has_one_card(scene: Scene) -> None:
     assert any(text.startswith("17% of cpus") for text in texts(scene, "framework:batch"))
     assert "batch" not in scene.blocks  # not a second one as a workload
     assert {"/web", "/db", "framework:marathon", "service:haproxy:web_10000"} <= set(scene.blocks)
+
+
+def test_among_many_cards_a_framework_keeps_its_name() -> None:
+    still = cluster()
+    more = {f"/more{i}": Workload(f"/more{i}", f"more{i}", "app") for i in range(6)}
+    crowd = Scene()
+    crowd.update(replace(answered(still), workloads={**still.workloads, **more}), 0.0)
+    assert texts(crowd, "framework:marathon")[0] == "⚙ marathon"
 
 
 def test_a_framework_wears_the_colours_of_its_tasks(scene: Scene) -> None:
@@ -74,6 +83,33 @@ def test_every_member_tells_of_the_quorum(scene: Scene) -> None:
 
 def test_agents_say_what_constraints_speak_of(scene: Scene) -> None:
     assert "rack-1 · zone a" in texts(scene, "a1")
+
+
+def test_the_unreachable_keep_their_place_until_they_are_given_up(scene: Scene) -> None:
+    still = cluster()
+    silent = replace(still.tasks["web-3"], state=State.LOST, detail="TASK_UNREACHABLE")
+    scene.update(replace(still, tasks={**still.tasks, "web-3": silent}), 1.0)
+    later = 2.0 + FADE
+    scene.update(replace(still, tasks={**still.tasks, "web-3": silent}), later)
+    assert scene.state[scene.occupant.index("web-3")] == State.LOST
+    assert scene.labels[scene.occupant.index("web-3")] == "web.3f3c"
+    given_up = replace(silent, wanted=False)
+    scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later)
+    assert scene.state[scene.occupant.index("web-3")] == State.LOST
+    scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later + FADE)
+    assert "web-3" not in scene.occupant
+
+
+def test_a_narrow_window_cuts_no_word(scene: Scene) -> None:
+    """The picture shrinks with the window, letters do not."""
+    narrow, letter = 0.82, 6.0
+    tray = scene.layout.tray()
+    first = scene.layout.x[scene.layout.seat("/db#1").point]  # type: ignore[union-attr]
+    title = next(t for t in scene.blocks["tray"].texts if t.role == "title")
+    assert (first - tray.x - 8) * narrow > (title.x - tray.x) * narrow + 1.2 * letter * len(title.text)
+    places = legend_places()
+    for (x, state), (after, _) in itertools.pairwise(places):
+        assert (after - x - 6) * narrow > 12 * narrow + letter * len(style.TASKS[state].word)
 
 
 def test_a_service_port_leads_to_its_tasks(scene: Scene) -> None:

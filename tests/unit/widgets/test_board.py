@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -224,6 +225,24 @@ def test_a_stale_picture_says_so(bench: Bench) -> None:
     assert bench.board.bar.health["error"] == "connection refused"
     assert bench.board.bar.health["updated"] == f"{datetime.fromtimestamp(seen):%H:%M:%S}"
     assert len(bench.board.panel.nodes) == 5, "the picture does not empty"
+
+
+def test_what_was_done_long_ago_does_not_stand_beside_todays_trouble(bench: Bench) -> None:
+    then = time.time()
+    bench.board._now = lambda: then + 1
+    bench.say("remove", workload=next(iter(bench.swarm.snapshot(None).workloads)), name="web")
+    settled(bench, "web removed")
+
+    def broken(previous: Snapshot | None) -> Snapshot:
+        raise ConnectionError("connection refused")
+
+    bench.swarm.snapshot = broken  # type: ignore[method-assign]
+    bench.look()
+    bench.frame()
+    assert bench.outcome["text"] == "web removed", "it may well be the reason"
+    bench.board._now = lambda: then + 60
+    bench.frame()
+    assert (bench.outcome["text"], bench.board.bar.health["error"]) == ("", "connection refused")
 
 
 def test_the_graph_alone_says_how_fresh_it_is(bench: Bench) -> None:

@@ -60,6 +60,7 @@ def test_every_verb_reaches_the_cluster(sandbox: SimulatedSandbox, worker: Worke
         ("deploy", {"name": "web", "image": " "}, "deploy: a name and an image are needed"),
         ("deploy", {"name": "a", "image": "b", "port": "http"}, "deploy: 'http' is no port"),
         ("dance", {}, "dance: unknown: 'dance'"),
+        ("kill_and_scale", {}, "kill and scale: "),
     ],
 )
 def test_an_error_never_vanishes(worker: Worker, told: list[Outcome], verb: str, arguments: dict, says: str) -> None:

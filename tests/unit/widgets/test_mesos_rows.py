@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,14 +11,14 @@ from support.simulated import SimulatedSwarm
 
 from labkit.placement import Place, Why
 from labkit.topology.scene import Scene
-from labkit.widgets import rows
+from labkit.widgets import details, rows
 from labkit.widgets.actions import buttons
 
 
 def detail(kind: str, key: str, why: Why | None = None, plugs: dict[str, str] | None = None) -> dict[str, Any]:
     scene = Scene()
     scene.update(cluster(), 0.0)
-    return rows.detail(cluster(), (kind, key), scene, plugs or {}, (), why)
+    return details.detail(cluster(), (kind, key), scene, plugs or {}, (), why)
 
 
 def test_a_bar_for_each_framework_the_next_to_be_offered_first() -> None:
@@ -27,6 +28,17 @@ def test_a_bar_for_each_framework_the_next_to_be_offered_first() -> None:
     held = rows.frameworks(cluster())
     assert [row["name"] for row in held] == ["marathon", "batch"]  # what is offered counts, too
     assert (held[1]["share"], held[1]["held"]) == (0.1667, 0.4)
+
+
+def test_an_app_in_marathons_words() -> None:
+    process = replace(cluster().workloads["/web"], image="$ sleep 1000")
+    still = replace(cluster(), workloads={**cluster().workloads, "/web": process})
+    scene = Scene()
+    scene.update(still, 0.0)
+    fields = dict(details.detail(still, ("workload", "/web"), scene, {})["fields"])
+    assert fields["running"] == "3 / 3"  # nothing there is "replicated"
+    assert fields["command"] == "sleep 1000"
+    assert "image" not in fields
 
 
 def test_a_swarm_has_no_shares() -> None:
@@ -57,6 +69,19 @@ def test_a_machines_plug_can_be_pulled() -> None:
     found = rows.nodes(cluster(), scene.tally, scene.layout.nodes, {})
     assert [row["drains"] for row in found] == [False] * 6
     assert found[1]["note"] == "★ ZooKeeper leader"
+
+
+def test_a_master_leads_masters_and_runs_no_tasks() -> None:
+    scene = Scene()
+    scene.update(cluster(), 0.0)
+    found = {row["name"]: row["meaning"] for row in rows.nodes(cluster(), scene.tally, scene.layout.nodes, {})}
+    leader = next(node for node in cluster().nodes.values() if node.leader)
+    assert found[leader.name] == "leads the masters"
+    assert "stands in line to lead" in found.values()
+    said = dict(detail("node", leader.id)["fields"])
+    assert said["state"] == "ready: leads the masters"
+    assert not {"tasks", "reserved", "node"} & said.keys()
+    assert {"tasks", "reserved", "node"} <= dict(detail("node", "a1")["fields"]).keys()
 
 
 def test_why_an_app_waits() -> None:

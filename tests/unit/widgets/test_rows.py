@@ -10,7 +10,7 @@ from support.simulated import Component, SimulatedSwarm
 from labkit.model import Endpoint, Node, NodeState, Snapshot, State, Task, Workload
 from labkit.placement import Place, Why
 from labkit.topology.scene import Scene
-from labkit.widgets import rows
+from labkit.widgets import details, rows
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def swarm() -> SimulatedSwarm:
 def detail(swarm: SimulatedSwarm, kind: str, key: str, plugs: dict[str, str] | None = None) -> dict:
     scene = Scene()
     scene.update(swarm.snapshot(None), 0.0)
-    return rows.detail(swarm.snapshot(None), (kind, key), scene, plugs or {})
+    return details.detail(swarm.snapshot(None), (kind, key), scene, plugs or {})
 
 
 def test_why_a_task_waits_is_a_list(swarm: SimulatedSwarm) -> None:
@@ -103,7 +103,7 @@ def kube() -> Snapshot:
 def of_kube(snapshot: Snapshot, kind: str, key: str, components: tuple[Component, ...] = ()) -> dict:
     scene = Scene()
     scene.update(snapshot, 0.0)
-    return rows.detail(snapshot, (kind, key), scene, {}, components)
+    return details.detail(snapshot, (kind, key), scene, {}, components)
 
 
 def test_a_pod_tells_its_owners_and_the_services_in_front_of_it(kube: Snapshot) -> None:
@@ -146,11 +146,11 @@ def test_why_here_is_a_table(kube: Snapshot) -> None:
     )
     scene = Scene()
     scene.update(kube, 0.0)
-    told = rows.detail(kube, ("task", "a"), scene, {}, (), Why("web-1-a", "n", places, source="seen"))["places"]
+    told = details.detail(kube, ("task", "a"), scene, {}, (), Why("web-1-a", "n", places, source="seen"))["places"]
     assert (told["heading"], told["source"]) == ("Why here", "seen")
     assert [(row["sign"], row["score"], row["words"]) for row in told["rows"]] == [
         ("★", "300", "NodeResourcesFit 100 + PodTopologySpread 200"),
         ("✓", "", "it would have done as well"),
         ("✗", "", "a taint is not tolerated"),
     ]
-    assert rows.detail(kube, ("task", "a"), scene, {})["places"] == {}
+    assert details.detail(kube, ("task", "a"), scene, {})["places"] == {}

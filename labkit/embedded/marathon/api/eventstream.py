@@ -7,7 +7,7 @@ import contextlib
 
 from aiohttp import web
 
-from labkit.embedded.marathon.api.answers import Request, Route
+from labkit.embedded.marathon.api.answers import Refused, Request, Route
 from labkit.embedded.marathon.events import Event
 
 HEARTBEAT = 10.0  # seconds; Jetty sends an empty line so that dead connections are noticed
@@ -21,6 +21,10 @@ async def stream(request: Request) -> web.StreamResponse:
     here they are in by default, for clients that cannot read a plan without them (the one on PyPI cannot).
     """
     term, raw = request.term, request.raw
+    accepted = raw.headers.get("Accept", "").split(",")
+    if not any(each.partition(";")[0].strip() == "text/event-stream" for each in accepted):
+        # Jetty's servlet asks for it by name, and leaves others to a method that it does not have.
+        raise Refused(405, "HTTP method GET is not supported by this URL")
     types = frozenset(request.queries("event_type"))
     light = request.query("plan-format") == "light"
     response = web.StreamResponse(

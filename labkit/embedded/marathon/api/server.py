@@ -38,6 +38,18 @@ ROUTES: list[Route] = [
 ]
 
 
+# Bodies there are JSON by name, too (``@Consumes``): curl calls what it sends a form unless it is told.
+_JSON_ONLY = re.compile(r"/v2/(apps|tasks/delete)(/.*)?")
+_JSON_TYPES = frozenset(("application/json", "application/*", "*/*", ""))
+
+
+def _foreign(raw: web.Request) -> bool:
+    """Does it bring something that is taken for no JSON?"""
+    if raw.method not in ("POST", "PUT", "PATCH") or not raw.body_exists or _JSON_ONLY.fullmatch(raw.path) is None:
+        return False
+    return raw.headers.get("Content-Type", "").partition(";")[0].strip().lower() not in _JSON_TYPES
+
+
 class Table:
     """Routes by method and the first two names of the path."""
 
@@ -132,6 +144,8 @@ class Server:
             )
             if found is None:
                 answer = self._no_route(raw)
+            elif _foreign(raw):
+                answer = _error(415, "Unsupported Media Type")
             else:
                 handler, match = found
                 request = Request(raw, marathon, term, match)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labkit.embedded.marathon.api.answers import Answer, Json, Refused, Request, Route, not_found
+from labkit.embedded.marathon.api.answers import Answer, Json, Refused, Request, Route
 from labkit.embedded.marathon.core import conditions as c
 from labkit.embedded.marathon.core.options import VERSION
 
@@ -143,10 +143,6 @@ async def page(request: Request) -> Answer:
         for app in term.groups.root.all_apps.values()
     )
     return Answer(_PAGE.replace("{rows}", rows).encode(), content_type="text/html; charset=utf-8")
-
-
-async def no_leader(request: Request) -> Answer:
-    raise not_found("There is no leader")
 
 
 ROUTES: list[Route] = [

@@ -70,9 +70,6 @@ class LaunchQueue:
         self._limiter.reset(app)
         self._tell()
 
-    def add_delay(self, app: App) -> None:
-        self._limiter.add(app, self._clock.time())
-
     def delay(self, entry: Entry) -> Json:
         """``delay`` of ``/v2/queue``. Overdue: it waits for nothing but an offer."""
         left = self._limiter.deadline(entry.app, self._clock.time()) - self._clock.time()

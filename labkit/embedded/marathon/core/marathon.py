@@ -83,7 +83,9 @@ class Marathon:
 
     def _stand(self) -> None:
         """Stand for election, on a session of its own."""
-        session = self._session = self._ensemble.session(self.machine, timeout=self.options.zk_session_timeout)
+        session = self._session = self._ensemble.session(
+            self.machine, timeout=self.options.zk_session_timeout, private=True
+        )
         # Marathon lets go as soon as its connection to ZooKeeper breaks (Curator's LeaderLatch does).
         self._election = Election(session, PATH, self.host_port.encode(), PREFIX, patience=0.0)
         self._detector = Detector(session, PATH, PREFIX)

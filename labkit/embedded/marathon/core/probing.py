@@ -34,6 +34,8 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """What a task said to a health or readiness check over HTTP."""
+
     status: int
     reason: str
     content_type: str

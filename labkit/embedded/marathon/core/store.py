@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from labkit.embedded.runtime.chores import Chores
-from labkit.embedded.zookeeper.ops import Create, Delete, SetData
+from labkit.embedded.zookeeper.ops import Acl, Create, Delete, SetData
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,8 @@ class StoreFailed(Exception):
 
 class Session(Protocol):
     """What the store needs of a ZooKeeper session."""
+
+    acl: tuple[Acl, ...]
 
     async def create(
         self,
@@ -64,7 +66,6 @@ class Store:
         self._flushing: asyncio.Task[None] | None = None
         self._chores = Chores()
         self._closed = False
-        self.transactions = 0
 
     # -- reading
 
@@ -155,12 +156,11 @@ class Store:
             else:
                 for parent in _parents(path, self._root):
                     if parent not in known:
-                        ops.append(Create(parent))
+                        ops.append(Create(parent, acl=self._session.acl))
                         known.add(parent)
-                ops.append(Create(path, value))
+                ops.append(Create(path, value, self._session.acl))
                 known.add(path)
         if ops:
-            self.transactions += 1
             await self._session.multi(ops)
         known.difference_update(gone)
 

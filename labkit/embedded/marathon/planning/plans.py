@@ -33,6 +33,8 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Step:
+    """What is done at once; the next step begins when all of it is through."""
+
     actions: tuple[Action, ...]
 
 

@@ -20,6 +20,8 @@ _WEIGHTS = {"Unreachable": 1, "Staging": 2, "Starting": 3, "Running": 4}
 
 @dataclass(frozen=True)
 class Proposition(Generic[I]):
+    """Whom to kill, and how many to start, so that there are as many as there should be (``ScalingProposition``)."""
+
     to_decommission: list[I]  # in the order in which they are to be killed
     to_start: int
 

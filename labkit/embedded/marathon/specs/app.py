@@ -198,10 +198,6 @@ class App:
     def maximum_over_capacity(self) -> float:
         return float(self.body["upgradeStrategy"]["maximumOverCapacity"])
 
-    @property
-    def is_single_instance(self) -> bool:
-        return self.labels.get(SINGLE_INSTANCE) == "true"
-
     @cached_property
     def hostname(self) -> str:
         """The name of its tasks, for service discovery."""

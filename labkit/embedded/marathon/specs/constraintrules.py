@@ -55,3 +55,16 @@ def constraint_errors(raw: Sequence[str]) -> list[str]:
         return [BAD_OPERATOR]
     error = check(raw[2] if len(raw) > 2 else None)
     return [] if error is None else [error]
+
+
+def volume_constraint_error(raw: Sequence[str]) -> str | None:
+    """Of a persistent volume: only its path can be chosen (``AppValidation.complyWithVolumeConstraintRules``)."""
+    if not raw:
+        return "Missing field and operator"
+    if len(raw) < 3 or raw[0] != "path":
+        return f"Unsupported constraint {','.join(raw)}"
+    if raw[1] not in OPERATORS:
+        return f"unknown constraint operator {raw[1]}"
+    if raw[1] not in ("LIKE", "UNLIKE"):
+        return "Operator must be one of LIKE, UNLIKE"
+    return "Invalid regular expression" if _like(raw[2]) else None

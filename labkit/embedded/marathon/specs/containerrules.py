@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from labkit.embedded.marathon.specs.config import EXTERNAL_VOLUMES, SECRETS, Config
-from labkit.embedded.marathon.specs.constraintrules import constraint_errors
+from labkit.embedded.marathon.specs.constraintrules import volume_constraint_error
 
 Json = dict[str, Any]
 Errors = Iterable[tuple[str, str]]
@@ -45,13 +45,25 @@ def container_rules(container: Json, networks: list[Json], secrets: Mapping[str,
             yield "/container/docker/pullConfig", "pullConfig is not supported with Docker containerizer"
         if "linuxInfo" in container:
             yield "/container/linuxInfo", "must be empty"
-    elif docker is not None and "pullConfig" in docker:
+    else:
+        yield from _linux_info(container.get("linuxInfo") or {})
+    if container["type"] == "MESOS" and docker is not None and "pullConfig" in docker:
         if SECRETS not in config.features:
             yield "/container/docker/pullConfig", "must be empty"
         for _, error in _feature(config, SECRETS):
             yield "/container/docker/pullConfig", error
         if docker["pullConfig"]["secret"] not in secrets:
             yield "/container/docker/pullConfig", "pullConfig.secret must refer to an existing secret"
+
+
+def _linux_info(info: Json) -> Errors:
+    """``state/LinuxInfo.scala``."""
+    seccomp, ipc = info.get("seccomp"), info.get("ipcInfo")
+    if seccomp is not None and seccomp["unconfined"] == ("profileName" in seccomp):
+        known = "can NOT be true when Profile is" if seccomp["unconfined"] else "must be true when Profile is NOT"
+        yield "/container/linuxInfo/seccomp", f"Seccomp unconfined {known} defined"
+    if ipc is not None and ipc["mode"] == "SHARE_PARENT" and "shmSize" in ipc:
+        yield "/container/linuxInfo/ipcInfo", "ipcInfo shmSize can NOT be set when mode is SHARE_PARENT"
 
 
 def _port_mappings(mappings: Collection[Json], networks: list[Json]) -> Errors:
@@ -104,7 +116,8 @@ def _persistent(volume: Json) -> Errors:
     if info.get("maxSize", info["size"] + 1) <= info["size"]:
         yield "/persistent", "Max size must be larger than size"
     for index, each in enumerate(info["constraints"]):
-        for error in constraint_errors(each):
+        error = volume_constraint_error(each)
+        if error is not None:
             yield f"/persistent/constraints({index})", error
     # To be taken away when there are reservations.
     yield "/persistent", NO_PERSISTENT_VOLUMES

@@ -24,13 +24,23 @@ class NotJson(SpecError):
     """It cannot be read as JSON at all."""
 
     status = 400
+    message = "Invalid JSON"
 
     def __init__(self, why: str) -> None:
-        super().__init__("Invalid JSON")
+        super().__init__(self.message)
         self.why = why
 
     def body(self) -> Json:
-        return {"message": "Invalid JSON", "details": self.why}
+        return {"message": self.message, "details": self.why}
+
+
+class NoJson(NotJson):
+    """There is nothing to be read."""
+
+    message = "Please specify data in JSON format"
+
+    def __init__(self) -> None:
+        super().__init__("No content to map due to end-of-input")
 
 
 Details = list[tuple[str, str]]

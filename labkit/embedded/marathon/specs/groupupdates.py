@@ -13,6 +13,7 @@ from labkit.embedded.marathon.specs.errors import AppRejected, Conflict, Details
 from labkit.embedded.marathon.specs.groups import Group
 from labkit.embedded.marathon.specs.reading import RollBack, as_app, normalized, read
 from labkit.embedded.marathon.specs.roles import role_settings
+from labkit.embedded.marathon.specs.rules import MOST_INSTANCES, TOO_MANY_INSTANCES
 from labkit.embedded.marathon.specs.versions import Versions
 
 Json = dict[str, Any]
@@ -58,8 +59,9 @@ def update_group(
     if "version" in update:
         return RollBack(path, update["version"])
     if "scaleBy" in update:
-        by = update["scaleBy"]
-        return root.update_apps(path, lambda app: app.with_instances(math.ceil(app.instances * by)), version)
+        return root.update_apps(
+            path, lambda app: app.with_instances(_scaled(app.instances, update["scaleBy"])), version
+        )
     return root.put(_updated(update, path, root.group(path), work), version)
 
 
@@ -77,6 +79,13 @@ def update_enforce_role(group: str, data: Any, root: Group, config: Config) -> G
     return Group(
         root.id, root.apps, {**root.groups, group: changed}, root.dependencies, root.version, root.enforce_role
     )
+
+
+def _scaled(instances: int, by: float) -> int:
+    """Rounded up."""
+    if instances * by > MOST_INSTANCES:
+        raise AppRejected([("/scaleBy", f"instances {TOO_MANY_INSTANCES}")])
+    return math.ceil(instances * by)
 
 
 def _modifies_services(update: Json) -> bool:
@@ -106,6 +115,8 @@ def _errors(update: Json, base: str, work: _Work, services: bool, path: str = ""
         found.append((f"{path}/id", paths.TOO_DEEP))
     for index, app in enumerate(update.get("apps") or ()):
         found += [(f"{path}/apps({index})/id", each) for each in paths.errors_below(app["id"], group)]
+    for index, dependency in enumerate(update.get("dependencies") or ()):
+        found += [(f"{path}/dependencies({index})", each) for each in paths.errors(dependency)]
     for index, each in enumerate(update.get("groups") or ()):
         found += _errors(each, group, work, services, f"{path}/groups({index})")
         if "id" not in each:

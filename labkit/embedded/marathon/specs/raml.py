@@ -112,7 +112,37 @@ PERSISTENT = Object(
     field("profileName?", string),
     field("constraints?", CONSTRAINTS, default=[]),
 )
-EXTERNAL = Object(
+_CSI_CAPABILITY = Object(
+    "CSICapability",
+    field(
+        "accessMode",
+        one_of(
+            "SINGLE_NODE_WRITER",
+            "SINGLE_NODE_READER_ONLY",
+            "MULTI_NODE_READER_ONLY",
+            "MULTI_NODE_SINGLE_WRITER",
+            "MULTI_NODE_MULTI_WRITER",
+        ),
+    ),
+    field("accessType", one_of("block", "mount")),
+    field("fsType?", string),
+    field("mountFlags?", strings, drop_empty=True),
+)
+_CSI_OPTIONS = Object(
+    "CSIExternalVolumeInfoOptions",
+    field("pluginName", string, longer(1)),
+    field("capability", _CSI_CAPABILITY),
+    field("nodeStageSecret?", LABELS, drop_empty=True),
+    field("nodePublishSecret?", LABELS, drop_empty=True),
+    field("volumeContext?", LABELS, drop_empty=True),
+)
+CSI = Object(
+    "CSIExternalVolumeInfo",
+    field("name", string),
+    field("provider", one_of("csi")),
+    field("options", _CSI_OPTIONS),
+)
+DVDI = Object(
     "DVDIExternalVolumeInfo",
     field("size?", int64, *NOT_NEGATIVE),
     field("name?", string),
@@ -124,7 +154,7 @@ _CONTAINER_PATH = field("containerPath", string, longer(1))
 _MODE = field("mode", READ_MODE)
 VOLUME = either(
     Object("AppPersistentVolume", _CONTAINER_PATH, field("persistent", PERSISTENT), _MODE),
-    Object("AppExternalVolume", _CONTAINER_PATH, field("external", EXTERNAL), _MODE),
+    Object("AppExternalVolume", _CONTAINER_PATH, field("external", either(DVDI, CSI)), _MODE),
     Object("AppSecretVolume", _CONTAINER_PATH, field("secret", string, longer(1))),
     Object("AppHostVolume", _CONTAINER_PATH, field("hostPath", string, longer(1)), _MODE),
 )

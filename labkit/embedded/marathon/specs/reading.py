@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from labkit.embedded.marathon.specs.errors import (
     Conflict,
     Details,
     Malformed,
+    NoJson,
     NoSuchApp,
     NotJson,
     Unprocessable,
@@ -31,10 +33,11 @@ Json = dict[str, Any]
 def read_json(body: bytes) -> Any:
     """The body as JSON. Raises ``NotJson`` (400)."""
     try:
-        return orjson.loads(body)
+        # Jackson passes over the mark that editors on Windows put before UTF-8.
+        return orjson.loads(body.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         if not body.strip():
-            raise NotJson("No content to map due to end-of-input") from None
+            raise NoJson from None
         raise NotJson(str(error)) from None
 
 
@@ -163,7 +166,12 @@ def update_apps(
         raise Malformed(errors)
     if any(each.get("id") is None for each in data):
         raise Unprocessable("requirement failed: App Update must have app id set")
+    ids = [paths.absolute(each["id"]) for each in data]
+    if not create:
+        for app_id in ids:
+            if root.app(app_id) is None:
+                raise NoSuchApp(app_id)
     return [
-        update_app(paths.absolute(each["id"]), each, root, config, version, partial=partial, create=create)
-        for each in data
+        update_app(app_id, each, root, config, version, partial=partial, create=create)
+        for app_id, each in zip(ids, data, strict=True)
     ]

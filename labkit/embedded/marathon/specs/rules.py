@@ -19,12 +19,16 @@ from labkit.embedded.marathon.specs.errors import Details
 Json = dict[str, Any]
 
 HOST, BRIDGE, CONTAINER = "host", "container/bridge", "container"
-MARATHON_PROTOCOLS = ("HTTP", "HTTPS", "TCP")
 MESOS_PROTOCOLS = ("COMMAND", "MESOS_HTTP", "MESOS_HTTPS", "MESOS_TCP")
 
 BAD_PORT_INDEX = "Health check port indices must address an element of the ports array or container port mappings."
 
 BAD_CHECK_PORT_INDEX = "check port index must address an element of the ports array or container port mappings."
+
+
+# A limit of this engine's own: each instance that waits for an offer is an object, and Marathon has no limit at all.
+MOST_INSTANCES = 20_000
+TOO_MANY_INSTANCES = f"must not be more than {MOST_INSTANCES} on the embedded engine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +76,18 @@ def _port_definitions(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
         yield "/portDefinitions", "Port names must be unique."
     if not unique(each["port"] for each in definitions if each["port"]):
         yield "/portDefinitions", "Ports must be unique."
+    for index, each in enumerate(definitions):
+        # Those of the deprecated ``ports``: nobody has looked at them yet.
+        if each["port"] < 0:
+            yield f"/portDefinitions({index})/port", f"got {each['port']}, expected 0 or more"
+        elif each["port"] > 65535:
+            yield f"/portDefinitions({index})/port", f"got {each['port']}, expected 65535 or less"
 
 
 def _command(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
     cmd, args = "cmd" in app, bool(app.get("args"))
     container = app.get("container")
-    runnable = container is not None and ("docker" in container or container["type"] == "MESOS")
+    runnable = container is not None and "docker" in container
     if cmd == args and (cmd or not runnable):
         yield "/", "AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."
     if len(app.get("cmd", "  ")) <= 1:
@@ -95,7 +105,7 @@ def _health_checks(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
     docker = (app.get("container") or {}).get("type") == "DOCKER"
     for index, check in enumerate(checks):
         path, protocol = f"/healthChecks({index})", check["protocol"]
-        if "command" not in check and protocol in MARATHON_PROTOCOLS:
+        if "command" not in check and protocol != "COMMAND":
             at = check.get("portIndex")
             if not (at < ports if at is not None else "port" in check or ports == 1):
                 yield path, BAD_PORT_INDEX
@@ -242,6 +252,8 @@ def _readiness_checks(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
 
 
 def _instances(app: Json, rules: Rules) -> Iterable[tuple[str, str]]:
+    if app["instances"] > MOST_INSTANCES:
+        yield "/instances", TOO_MANY_INSTANCES
     strategy = app.get("upgradeStrategy") or {}
     single = (app.get("labels") or {}).get(SINGLE_INSTANCE) == "true"
     if single and app["instances"] > 1:

@@ -18,8 +18,6 @@ from labkit.embedded.mesos.agent.work import Connection, LaunchError
 
 Json = dict[str, Any]
 
-EXECUTOR_FAILED = "REASON_COMMAND_EXECUTOR_FAILED"
-
 
 class Command:
     """A CommandInfo that runs on this computer."""
@@ -75,7 +73,7 @@ class Command:
 
         try:
             child = self._spawn(over)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a variable with = in its name, a zero byte
             raise LaunchError(f"Failed to launch container: {error}") from None
         self._child = child
         run.group, run.started = child.pid, child.started

@@ -70,7 +70,6 @@ class Registration:
         self.master: Pid | None = None
         self.info: Json | None = None  # MasterInfo of the leader
         self.registered = False
-        self.registered_at = 0.0
 
     def start(self, detector: LeaderDetector) -> None:
         """Look for a leader."""
@@ -158,7 +157,7 @@ class Registration:
         if seconds:
             self._ping_timeout = float(seconds)
         if not self.registered:
-            self.registered, self.registered_at = True, self._clock.time()
+            self.registered = True
         self._wait_for_ping()
         return True
 

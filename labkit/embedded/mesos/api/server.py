@@ -168,14 +168,12 @@ def _key(path: str) -> str:
 
 
 def _leaders(show: Callable[[Master, Leadership, Mapping[str, str]], Any]) -> Handler:
-    """What only the leader knows."""
+    """What only the leader knows; it looks at no method."""
 
     async def handler(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
         lead = server.master.leading
         if lead is None:
             return server.elsewhere(request)
-        if request.method not in ("GET", "HEAD"):
-            return plain(method_not_allowed(("GET",), request.method))
         return json_answer(show(server.master, lead, request.query), request.query)
 
     return handler
@@ -208,6 +206,12 @@ def _own(show: Callable[[Master], Any]) -> Handler:
         return json_answer(show(server.master), request.query)
 
     return handler
+
+
+async def _flags(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
+    if request.method not in ("GET", "HEAD"):
+        return plain(method_not_allowed(("GET",), request.method))
+    return json_answer({"flags": server.master.options.flags()}, request.query)
 
 
 async def _health(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
@@ -254,7 +258,13 @@ async def _teardown(server: MasterServer, request: web.Request, path: str) -> we
 
 
 async def _absent(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
+    if path in _EMPTY and request.method in ("GET", "HEAD"):
+        # There is none, and that is what a real master says as long as nobody asks for one.
+        return server.elsewhere(request) if server.master.leading is None else json_answer({}, request.query)
     return plain(not_implemented(f"{path} is not simulated in this sandbox"))
+
+
+_EMPTY = frozenset({"/maintenance/schedule", "/maintenance/status", "/quota"})
 
 
 async def _no_file(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
@@ -289,8 +299,8 @@ _PAGES = (
 )
 
 
-async def _body(request: web.Request) -> Any:
-    """The JSON of a call, or what is wrong with the request."""
+async def _call(request: web.Request, shape: Any) -> Json | Answer:
+    """A call of that shape, or what is wrong with the request."""
     if request.method != "POST":
         return method_not_allowed(("POST",), request.method)
     kind = request.headers.get("Content-Type")
@@ -300,23 +310,21 @@ async def _body(request: web.Request) -> Any:
         # Protobuf is the real one's second language; here nobody speaks it.
         return Answer(415, f"Expecting 'Content-Type' of {JSON} or {PROTOBUF}")
     try:
-        return orjson.loads(await request.read())
+        return convert(orjson.loads(await request.read()), shape)
     except orjson.JSONDecodeError as error:
         return bad_request(f"Failed to parse body into JSON: {error}")
+    except ShapeError as error:
+        return bad_request(f"Failed to convert JSON into Call protobuf: {error}")
 
 
 async def _scheduler(server: MasterServer, request: web.Request, path: str) -> web.StreamResponse:
     master = server.master
     if master.leading is None:
         return server.elsewhere(request)
-    call = await _body(request)
+    call = await _call(request, SCHEDULER_CALL)
     if isinstance(call, Answer):
         return plain(call)
-    try:
-        call = convert(call, SCHEDULER_CALL)
-    except ShapeError as error:
-        return plain(bad_request(f"Failed to convert JSON into Call protobuf: {error}"))
-    if call.get("type") == "SUBSCRIBE" and not accepts_json(request.headers.get("Accept")):
+    if call.get("type") in ("SUBSCRIBE", "RECONCILE_OPERATIONS") and not accepts_json(request.headers.get("Accept")):
         return plain(_not_acceptable())
     answer = master.handle_scheduler(call, request.get(PRINCIPAL), request.headers.get("Mesos-Stream-Id"))
     return plain(answer) if isinstance(answer, Answer) else await stream(request, answer, server.gate)
@@ -326,13 +334,9 @@ async def _operator(server: MasterServer, request: web.Request, path: str) -> we
     master = server.master
     if master.leading is None:
         return server.elsewhere(request)
-    call = await _body(request)
+    call = await _call(request, OPERATOR_CALL)
     if isinstance(call, Answer):
         return plain(call)
-    try:
-        call = convert(call, OPERATOR_CALL)
-    except ShapeError as error:
-        return plain(bad_request(f"Failed to convert JSON into Call protobuf: {error}"))
     if not accepts_json(request.headers.get("Accept")):
         return plain(_not_acceptable())
     if master.leading is None:
@@ -356,7 +360,7 @@ ROUTES: Mapping[str, Handler] = {
     "/files/debug": _own(lambda master: {}),
     "/files/download": _no_file,
     "/files/read": _no_file,
-    "/flags": _own(lambda master: {"flags": master.options.flags()}),
+    "/flags": _flags,
     "/frameworks": _leaders(lambda master, lead, query: state.frameworks(lead, query.get("framework_id"))),
     "/health": _health,
     "/metrics/snapshot": _own(metrics.snapshot),

@@ -6,6 +6,7 @@ enum's unknown word is nothing where the field is optional.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,7 @@ class _Enum:
 
 
 STRING, NUMBER, BOOL, ANY = "string", "number", "boolean", "any"
+BYTES = "bytes"  # text in Base64
 
 ID = _Message(value=STRING).needs("value")
 LABELS = _Message(labels=[_Message(key=STRING, value=STRING).needs("key")])
@@ -102,6 +104,7 @@ EXECUTOR = _Message(
     type=STRING,
     source=STRING,
     labels=LABELS,
+    data=BYTES,
 ).needs("executor_id")
 TASK = _Message(
     name=STRING,
@@ -114,7 +117,7 @@ TASK = _Message(
     health_check=HEALTH_CHECK,
     check=CHECK,
     kill_policy=_Message(grace_period=DURATION),
-    data=STRING,
+    data=BYTES,
     labels=LABELS,
     discovery=DISCOVERY,
     max_completion_time=DURATION,
@@ -156,11 +159,11 @@ SCHEDULER_CALL = _Message(
     suppress=_Message(roles=[STRING]),
     kill=_Message(task_id=ID, agent_id=ID, kill_policy=_Message(grace_period=DURATION)).needs("task_id"),
     shutdown=_Message(executor_id=ID, agent_id=ID).needs("executor_id", "agent_id"),
-    acknowledge=_Message(agent_id=ID, task_id=ID, uuid=STRING).needs("agent_id", "task_id", "uuid"),
-    acknowledge_operation_status=_Message(agent_id=ID, uuid=STRING, operation_id=ID).needs("uuid", "operation_id"),
+    acknowledge=_Message(agent_id=ID, task_id=ID, uuid=BYTES).needs("agent_id", "task_id", "uuid"),
+    acknowledge_operation_status=_Message(agent_id=ID, uuid=BYTES, operation_id=ID).needs("uuid", "operation_id"),
     reconcile=_Message(tasks=[_Message(task_id=ID, agent_id=ID).needs("task_id")]),
     reconcile_operations=_Message(operations=[_Message(operation_id=ID, agent_id=ID).needs("operation_id")]),
-    message=_Message(agent_id=ID, executor_id=ID, data=STRING).needs("agent_id", "executor_id", "data"),
+    message=_Message(agent_id=ID, executor_id=ID, data=BYTES).needs("agent_id", "executor_id", "data"),
     request=_Message(requests=[ANY]),
     update_framework=_Message(framework_info=FRAMEWORK, suppressed_roles=[STRING]).needs("framework_info"),
 )
@@ -234,6 +237,11 @@ def _one(value: Any, name: str, kind: Any, path: str, required: bool, missing: l
         return None
     if kind == word:
         return value
+    if word == "string" and kind == BYTES:
+        wrong = _NOT_BASE64.search(value.partition("=")[0])
+        if wrong is not None:
+            raise ShapeError(f"Failed to base64 decode bytes field '{name}': Invalid character '{wrong[0]}'")
+        return value
     if word == "string" and kind == NUMBER:
         try:
             return float(value)
@@ -244,4 +252,5 @@ def _one(value: Any, name: str, kind: Any, path: str, required: bool, missing: l
     raise ShapeError(f"Not expecting a JSON {word} for field '{name}'")
 
 
+_NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/\s]")  # what follows a = is not looked at
 _WORDS = {dict: "object", list: "array", str: "string", bool: "boolean", int: "number", float: "number"}

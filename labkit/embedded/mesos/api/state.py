@@ -15,6 +15,7 @@ from labkit.embedded.mesos.ids import text
 from labkit.embedded.mesos.master import views
 from labkit.embedded.mesos.master.leadership import Leadership
 from labkit.embedded.mesos.master.model import Agent, Framework, Offer, Task
+from labkit.embedded.mesos.shown import extras, status
 from labkit.embedded.mesos.version import BUILD
 
 if TYPE_CHECKING:
@@ -200,44 +201,7 @@ def task(item: Task) -> Json:
     }
     if item.user:
         made["user"] = item.user
-    if info.get("labels"):
-        made["labels"] = info["labels"].get("labels", [])
-    for key in ("discovery", "container", "health_check"):
-        if key in info:
-            made[key] = info[key]
-    return made
-
-
-def status(made: Json) -> Json:
-    shown: Json = {"state": made["state"], "timestamp": made["timestamp"]}
-    if made.get("labels"):
-        shown["labels"] = made["labels"].get("labels", [])
-    if "container_status" in made:
-        shown["container_status"] = _container_status(made["container_status"])
-    if "healthy" in made:
-        shown["healthy"] = made["healthy"]
-    return shown
-
-
-def _container_status(made: Json) -> Json:
-    shown: Json = {}
-    if "container_id" in made:
-        shown["container_id"] = made["container_id"]
-    if made.get("network_infos"):
-        shown["network_infos"] = [_network_info(one) for one in made["network_infos"]]
-    if "cgroup_info" in made:
-        shown["cgroup_info"] = made["cgroup_info"]
-    return shown
-
-
-def _network_info(made: Json) -> Json:
-    shown: Json = {}
-    for key in ("groups", "ip_addresses", "name", "port_mappings"):
-        if made.get(key):
-            shown[key] = made[key]
-    if "labels" in made:
-        shown["labels"] = made["labels"].get("labels", [])
-    return shown
+    return made | extras(info)
 
 
 def offer(item: Offer) -> Json:

@@ -57,8 +57,10 @@ def scheduler_call(call: Json, principal: str | None) -> str | None:
         return "Expecting 'framework_id' to be present"
     if part is not None and call.get(part) is None:
         return f"Expecting '{part}' to be present"
-    if kind == "ACKNOWLEDGE" and not ids.is_update_id(call["acknowledge"].get("uuid")):
+    if kind.startswith("ACKNOWLEDGE") and not ids.is_update_id(call[part or ""].get("uuid")):
         return "Not a valid UUID"
+    if kind == "ACKNOWLEDGE_OPERATION_STATUS" and call["acknowledge_operation_status"].get("agent_id") is None:
+        return "Expecting 'agent_id' to be present"
     if kind == "UPDATE_FRAMEWORK":
         info = call["update_framework"].get("framework_info", {})
         if ids.text(info.get("id")) != ids.text(call["framework_id"]):

@@ -7,10 +7,10 @@ refused here; that is stricter than the real engine, on purpose.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 
+from labkit.embedded.guard import is_local, name_of
 from labkit.embedded.swarm.api.request import Reply
 
 # As Go's net/http: token characters, brackets and colons of addresses, percent signs of encoded socket paths.
@@ -26,7 +26,7 @@ def refuse(headers: Mapping[str, str]) -> Reply | None:
         return _bad("malformed Host header")
     if headers.get("Origin"):
         return Reply(403, {"message": "a sandbox does not answer web pages (the request has an Origin header)"})
-    if not _is_local(host):
+    if not _means_nobody_else(host):
         return Reply(403, {"message": f"a sandbox answers on this machine only, not as {host!r}"})
     return None
 
@@ -35,20 +35,11 @@ def _bad(words: str) -> Reply:
     return Reply(400, f"400 Bad Request: {words}")
 
 
-def _is_local(host: str) -> bool:
+def _means_nobody_else(host: str) -> bool:
     """Whether a Host header names this machine or no machine at all.
 
     Over a unix socket clients make one up: `localhost` (docker-py), `api.moby.localhost` (the CLI), the socket's path
     with `%2F` (older CLIs), `d` or `docker` (people with curl). A name of the outside world has a dot.
     """
-    bracketed = re.match(r"\[([^]]*)\]", host)
-    name = bracketed[1] if bracketed else host.rsplit(":", 1)[0] if host.count(":") == 1 else host
-    name = name.rstrip(".").lower()
-    if "." not in name and ":" not in name:
-        return True
-    if "%2f" in name or name.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+    name = name_of(host)
+    return ("." not in name and ":" not in name) or "%2f" in name or is_local(host, frozenset())

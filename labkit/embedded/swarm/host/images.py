@@ -361,9 +361,6 @@ class Images:
             "Platforms": [{"architecture": "amd64", "os": "linux"}],
         }
 
-    def total_size(self) -> int:
-        return sum(stored.image.size for stored in self._stored.values())
-
 
 def _conflict(image: Image, how: str, why: str) -> Conflict:
     return Conflict(f"conflict: unable to delete {short_id(image.id)} ({how}) - {why}")

@@ -97,11 +97,3 @@ def quoted(text: str) -> str:
 def boolean(value: str | None) -> bool:
     """dockerd's reading of a boolean query parameter: everything but these words is true."""
     return (value or "").strip().lower() not in ("", "0", "no", "false", "none")
-
-
-def first_number(text: str, wanted: type[int] = int) -> int:
-    """Go's ``strconv.Atoi`` with its words for what is no number (dockerd answers 500)."""
-    try:
-        return wanted(text)
-    except ValueError:
-        raise ApiError(f"strconv.Atoi: parsing {quoted(text)}: invalid syntax") from None

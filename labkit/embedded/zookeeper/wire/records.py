@@ -72,6 +72,8 @@ def _path_and_stat(value: tuple[str, Stat]) -> bytes:
 
 
 class Kind(NamedTuple):
+    """How the requests of one number are read, and their answers written."""
+
     read: Callable[[Reader], Op]
     answer: Callable[[Any], bytes]
 

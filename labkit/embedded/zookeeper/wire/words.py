@@ -44,7 +44,7 @@ def _nodes(member: Member) -> int:
 
 
 def _connections(member: Member) -> list[Connection]:
-    return list(member.connections.values())
+    return list(member.clients.connections.values())
 
 
 def _server(member: Member) -> str:
@@ -53,7 +53,7 @@ def _server(member: Member) -> str:
         f"Latency min/avg/max: {low}/{average}/{high}",
         f"Received: {member.totals.received}",
         f"Sent: {member.totals.sent}",
-        f"Connections: {len(member.connections)}",
+        f"Connections: {len(member.clients.connections)}",
         f"Outstanding: {sum(c.outstanding for c in _connections(member))}",
         f"Zxid: {member.tree.zxid:#x}",
         f"Mode: {_mode(member)}",
@@ -105,14 +105,14 @@ def _mntr(member: Member, peer: str) -> str:
         "server_state": mode,
         **({"peer_state": peers[mode]} if mode in peers else {}),
         "ephemerals_count": sum(len(held) for held in tree.ephemerals.values()),
-        "num_alive_connections": len(member.connections),
+        "num_alive_connections": len(member.clients.connections),
         "avg_latency": average,
         "outstanding_requests": sum(c.outstanding for c in _connections(member)),
         "znode_count": _nodes(member),
         "global_sessions": len(tree.sessions),
         "packets_sent": member.totals.sent,
         "packets_received": member.totals.received,
-        "watch_count": member.watches.count,
+        "watch_count": member.clients.watches.count,
         "min_latency": low,
         "approximate_data_size": tree.size,
         "local_sessions": 0,
@@ -165,7 +165,7 @@ def _envi(member: Member, peer: str) -> str:
 
 
 def _wchs(member: Member, peer: str) -> str:
-    watches = member.watches
+    watches = member.clients.watches
     return (
         f"{len(watches.by_watcher())} connections watching {len(watches.by_path())} paths\n"
         f"Total watches:{sum(len(watchers) for watchers in watches.by_path().values())}\n"
@@ -173,12 +173,12 @@ def _wchs(member: Member, peer: str) -> str:
 
 
 def _wchc(member: Member, peer: str) -> str:
-    found = member.watches.by_watcher().items()
+    found = member.clients.watches.by_watcher().items()
     return "".join(f"{c.session:#x}\n" + "".join(f"\t{path}\n" for path in seen) for c, seen in found) + "\n"
 
 
 def _wchp(member: Member, peer: str) -> str:
-    found = member.watches.by_path().items()
+    found = member.clients.watches.by_path().items()
     return "".join(f"{path}\n" + "".join(f"\t{c.session:#x}\n" for c in seen) for path, seen in found) + "\n"
 
 
@@ -189,9 +189,10 @@ def _dump(member: Member, peer: str) -> str:
     said += f"ephemeral nodes dump:\nSessions with Ephemerals ({len(tree.ephemerals)}):\n"
     for owner, held in tree.ephemerals.items():
         said += f"{owner:#x}:\n" + "".join(f"\t{path}\n" for path in sorted(held))
-    said += f"Connections dump:\nConnections Sets ({1 if member.connections else 0})/({len(member.connections)}):\n"
+    connected = len(member.clients.connections)
+    said += f"Connections dump:\nConnections Sets ({1 if connected else 0})/({connected}):\n"
     now = time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(member.clock.time()))
-    said += f"{len(member.connections)} expire after {now}:\n" if member.connections else ""
+    said += f"{connected} expire after {now}:\n" if connected else ""
     return said + "".join(f"\tip: /{c.peer} sessionId: {c.session:#x}\n" for c in _connections(member))
 
 

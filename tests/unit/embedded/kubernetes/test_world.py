@@ -10,15 +10,16 @@ import signal
 import ssl
 import subprocess
 import sys
-import tempfile
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from support.engineprocess import EngineProcess
+from support.until import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="addresses of 127.0.0.0/8 are Linux's"),
@@ -27,30 +28,10 @@ pytestmark = [
 KUBECTL = shutil.which("kubectl", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
 
 
-class Sandbox:
-    """One `python -m labkit.embedded kubernetes` with folders of its own."""
+class Sandbox(EngineProcess):
+    """A Kubernetes of its own."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="labkit-k-"))
-        self.process: subprocess.Popen[bytes] | None = None
-        self.status: dict[str, Any] = {}
-
-    def start(self, *options: str) -> dict[str, Any]:
-        reader, writer = os.pipe()
-        command = [sys.executable, "-m", "labkit.embedded", "kubernetes", "--name", "t", "--ready-fd", str(writer)]
-        command += ["--state", str(self.folder / "state"), "--run", str(self.folder / "run"), *options]
-        with open(self.folder / "engine.log", "ab") as log:
-            self.process = subprocess.Popen(command, pass_fds=[writer], stderr=log, stdin=subprocess.DEVNULL)
-        os.close(writer)
-        with os.fdopen(reader) as lines:
-            self.status = json.loads(lines.readline() or b'{"error": "it ended at once"}')
-        assert "error" not in self.status, self.log()
-        return self.status
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(timeout=10)
+    orchestrator = "kubernetes"
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         if KUBECTL is None:
@@ -65,39 +46,14 @@ class Sandbox:
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
-    def control(self, path: str, body: Any = None) -> dict[str, Any]:
-        command = ["curl", "-s", "--unix-socket", f"{self.folder}/run/control.sock", f"http://control{path}"]
-        if body is not None:
-            command += ["-X", "POST", "-d", json.dumps(body)]
-        answer: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-        return answer
-
     def component(self, verb: str, name: str, machine: str = "control-plane") -> str:
-        answer = self.control(f"/components/{machine}/{name}/{verb}", {})
-        return str(next(c["state"] for c in answer["components"] if (c["name"], c["machine"]) == (name, machine)))
-
-    def log(self) -> str:
-        return (self.folder / "engine.log").read_text()
+        return super().component(verb, name, machine)
 
     def context(self) -> ssl.SSLContext:
         pki = self.folder / "state" / "pki"
         context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
         context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
         return context
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.end(signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What ``condition`` gives once it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.02)
-    return value
 
 
 def answers(address: str) -> bool:
@@ -345,7 +301,7 @@ def test_killed_and_back(sandbox: Sandbox) -> None:
     there = {uid: (within(pod[0], before), *pod[1:]) for uid, pod in there.items()}
     until(lambda: {uid: (within(pod[0], after), *pod[1:]) for uid, pod in pods().items()} == there)
     for address, _, _ in there.values():
-        until(lambda address=address: answers(after["block"] + address))
+        until(partial(answers, after["block"] + address))
     assert sandbox.end() == 0
     assert list((sandbox.folder / "run").iterdir()) == []
     assert "Traceback" not in sandbox.log()

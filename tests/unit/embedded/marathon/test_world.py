@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import requests
+from support.engineprocess import EngineProcess
+from support.until import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="addresses of 127.0.0.0/8 are Linux's"),
@@ -49,51 +47,10 @@ COMMAND = {
 }
 
 
-class Sandbox:
-    """One `python -m labkit.embedded marathon` with folders of its own."""
+class Sandbox(EngineProcess):
+    """A Mesos cluster of its own, through its front doors."""
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="labkit-m-"))
-        self.process: subprocess.Popen[bytes] | None = None
-        self.status: Json = {}
-
-    def start(self, *options: str) -> Json:
-        reader, writer = os.pipe()
-        command = [sys.executable, "-m", "labkit.embedded", "marathon", "--name", "t", "--ready-fd", str(writer)]
-        command += ["--state", str(self.folder / "state"), "--run", str(self.folder / "run"), *options]
-        with open(self.folder / "engine.log", "ab") as log:
-            self.process = subprocess.Popen(command, pass_fds=[writer], stderr=log, stdin=subprocess.DEVNULL)
-        os.close(writer)
-        with os.fdopen(reader) as lines:
-            self.status = json.loads(lines.readline() or b'{"error": "it ended at once"}')
-        assert "error" not in self.status, self.log()
-        return self.status
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(timeout=10)
-
-    def control(self, path: str, body: Any = None) -> Json:
-        command = ["curl", "-s", "--unix-socket", f"{self.folder}/run/control.sock", f"http://control{path}"]
-        if body is not None:
-            command += ["-X", "POST", "-d", json.dumps(body)]
-        answer: Json = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-        return answer
-
-    def component(self, verb: str, name: str, machine: str) -> str:
-        answer = self.control(f"/components/{machine}/{name}/{verb}", {})
-        return str(next(c["state"] for c in answer["components"] if (c["name"], c["machine"]) == (name, machine)))
-
-    def log(self) -> str:
-        return (self.folder / "engine.log").read_text()
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.end(signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    # -- through the front doors
+    orchestrator = "marathon"
 
     def marathon(self, method: str, path: str, body: Any = None, machine: int = 0) -> Any:
         url = self.status["machines"][machine]["env"]["MARATHON_URL"]
@@ -133,15 +90,6 @@ class Sandbox:
             if str(process.info["cwd"] or "").startswith(str(self.folder)):
                 found.append(process)
         return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What ``condition`` gives once it is true."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "it did not come to pass in time"
-        time.sleep(0.03)
-    return value
 
 
 def answer_all(tasks: list[Json]) -> None:

@@ -159,6 +159,12 @@ async def test_a_client_that_goes_away_is_disconnected(client: Client) -> None:
 
 SUBSCRIBE = {"type": "SUBSCRIBE", "subscribe": {"framework_info": INFO}}
 PREFIX = "Failed to validate scheduler::Call: "
+EXECUTOR = {"agent_id": {"value": "a"}, "executor_id": {"value": "e"}}
+OPERATION = "ACKNOWLEDGE_OPERATION_STATUS"
+
+
+def acknowledged(uuid: str) -> Any:
+    return {"acknowledge_operation_status": {"uuid": uuid, "operation_id": {"value": "o"}}}
 
 
 @pytest.mark.parametrize(
@@ -197,6 +203,17 @@ PREFIX = "Failed to validate scheduler::Call: "
             400,
             "Failed to convert JSON into Call protobuf: Failed to parse 'x' as a JSON number for field 'refuse",
         ),
+        (
+            {"type": "MESSAGE", "framework_id": {"value": "a"}, "message": {**EXECUTOR, "data": "plain words, no"}},
+            400,
+            "Failed to convert JSON into Call protobuf: Failed to base64 decode bytes field 'data': Invalid character",
+        ),
+        ({"type": OPERATION, "framework_id": {"value": "a"}, **acknowledged("AAAA")}, 400, f"{PREFIX}Not a valid UUID"),
+        (
+            {"type": OPERATION, "framework_id": {"value": "a"}, **acknowledged("A" * 21 + "Q==")},
+            400,
+            f"{PREFIX}Expecting 'agent_id' to be present",
+        ),
     ],
 )
 async def test_bad_calls(client: Client, call: Any, status: int, words: str) -> None:
@@ -214,6 +231,8 @@ async def test_headers(client: Client) -> None:
     assert (status, body) == (415, "Expecting 'Content-Type' of application/json or application/x-protobuf")
     status, body = await client.post(path, SUBSCRIBE, Accept="text/html")
     assert (status, body) == (406, "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'")
+    asked = {"type": "RECONCILE_OPERATIONS", "framework_id": {"value": "a"}, "reconcile_operations": {}}
+    assert (await client.post(path, asked, Accept="text/html"))[0] == 406
     status, body = await client.post(path, SUBSCRIBE, **{"Mesos-Stream-Id": "x"})
     assert (status, body) == (400, "Subscribe calls should not include the 'Mesos-Stream-Id' header")
     _, framework_id, _ = await framework(client)
@@ -248,6 +267,25 @@ async def test_forms_of_a_path(client: Client, path: str) -> None:
     assert state["slaves"][0]["attributes"] == {"rack": "a"}
     assert state["slaves"][0]["resources"]["ports"] == "[31000-31999]"
     assert state["leader_info"]["hostname"] == client.cluster.leader.pid.address
+
+
+@pytest.mark.parametrize("path", ["/state", "/slaves", "/frameworks", "/tasks", "/roles", "/state-summary", "/version"])
+async def test_what_looks_at_no_method(client: Client, path: str) -> None:
+    status, body, _ = await client.ask("POST", path)
+    assert (status, type(body)) == (200, dict)
+
+
+@pytest.mark.parametrize("path", ["/maintenance/schedule", "/maintenance/status", "/quota"])
+async def test_nothing_of_what_is_not_simulated(client: Client, path: str) -> None:
+    assert await client.get(path) == {}
+    assert (await client.ask("POST", path))[0] == 501
+    status, _, headers = await client.ask("GET", path, machine=client.cluster.follower.machine)
+    assert (status, headers["Location"]) == (307, f"//{client.cluster.leader.pid.address}:5050{path}")
+
+
+async def test_flags_are_only_read(client: Client) -> None:
+    status, _, headers = await client.ask("PUT", "/flags")
+    assert (status, headers["Allow"]) == (405, "GET")
 
 
 async def test_old_endpoints(client: Client) -> None:

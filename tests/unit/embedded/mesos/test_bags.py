@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -52,6 +53,45 @@ def test_bad_text(text: str) -> None:
 def test_bad_json(item: object) -> None:
     with pytest.raises(ResourcesError):
         Resources.of([item])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"name": "", "type": "SCALAR", "scalar": {"value": 1}}, "Resource ':1' is invalid: Empty resource name"),
+        ({"name": "cpus", "type": "SCALAR"}, "Resource 'cpus:0' is invalid: Invalid scalar resource"),
+        (
+            {"name": "cpus", "type": "SCALAR", "scalar": {"value": -1.5}, "allocation_info": {"role": "web"}},
+            "Resource 'cpus(allocated: web):-1.5' is invalid: Invalid scalar resource: value <= 0",
+        ),
+        (
+            {"name": "cpus", "type": "SCALAR", "scalar": {"value": 0.0001}},
+            "Resource 'cpus:0.0001' is invalid: Invalid scalar resource: value <= 0",
+        ),
+        ({"name": "ports", "type": "RANGES"}, "Resource 'ports:[]' is invalid: Invalid ranges resource"),
+        (
+            {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 9, "end": 3}]}},
+            "Resource 'ports:[9-3]' is invalid: Invalid ranges resource: begin > end",
+        ),
+        (
+            {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 1, "end": 5}, {"begin": 5, "end": 9}]}},
+            "Resource 'ports:[1-5, 5-9]' is invalid: Invalid ranges resource: overlapping ranges",
+        ),
+        (
+            {"name": "disks", "type": "SET", "set": {"item": ["a", "a"]}},
+            "Resource 'disks:{a, a}' is invalid: Invalid set resource: duplicated elements",
+        ),
+        ({"name": "x", "type": "TEXT"}, "Resource 'x:{}' is invalid: Unsupported resource type"),
+    ],
+)
+def test_what_is_wrong_with_a_resource(item: Any, words: str) -> None:
+    with pytest.raises(ResourcesError) as caught:
+        Resources.of([item])
+    assert str(caught.value) == words
+
+
+def test_nothing_of_a_resource_is_none() -> None:
+    assert Resources.of([{"name": "cpus", "type": "SCALAR", "scalar": {"value": 0}}]) == EMPTY
 
 
 def test_thousandths_add_up() -> None:

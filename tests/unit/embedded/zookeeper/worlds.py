@@ -18,14 +18,15 @@ T = TypeVar("T")
 class World:
     """``members`` machines with a member each, and two that only have clients."""
 
-    def __init__(self, members: int = 3, *, storage: Storage | None = None, seed: int = 1) -> None:
+    def __init__(self, members: int = 3, *, storage: Storage | None = None, seed: int = 1, secret: str = "") -> None:
         self.clock = ManualClock()
         self.fleet = Fleet(self.clock)
         self.masters = [f"master-{number}" for number in range(1, members + 1)]
         for index, name in enumerate([*self.masters, "agent-1", "agent-2"]):
             self.fleet.add(Machine(name, f"127.5.0.{10 + index}"))
         self.storage = storage or Storage()
-        self.ensemble = Ensemble(self.fleet, self.clock, self.storage, self.masters, random.Random(seed))
+        rng = random.Random(seed)
+        self.ensemble = Ensemble(self.fleet, self.clock, self.storage, self.masters, rng, secret=secret)
 
     async def start(self) -> World:
         for machine in self.masters:

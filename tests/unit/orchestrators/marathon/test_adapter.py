@@ -138,6 +138,17 @@ def test_a_lost_agent_stays_in_the_picture_until_it_is_back(stage: Stage, seen: 
     assert "S3" not in now.nodes or now.nodes["S3"].name != "agent-3"
 
 
+def test_an_unreachable_task_is_wanted_as_long_as_marathon_keeps_it(stage: Stage, seen: Snapshot) -> None:
+    state = samples.state()
+    lost = [samples.task(web(number), MARATHON, "S3", "TASK_UNREACHABLE") for number in (1, 9)]
+    state["frameworks"][0]["tasks"] = []
+    state["frameworks"][0]["unreachable_tasks"] = lost
+    stage.leader.put("/state", state)
+    tasks = stage.adapter.snapshot(seen).tasks
+    assert (tasks[web(1)].wanted, tasks[web(1)].in_place) == (True, True)
+    assert (tasks[web(9)].wanted, tasks[web(9)].in_place) == (False, False)  # expunged: it is not among Marathon's
+
+
 def test_an_agent_that_nobody_saw_alive(stage: Stage) -> None:
     state = samples.state()
     state["frameworks"][0]["unreachable_tasks"] = [samples.task(web(3), MARATHON, "abc-S7", "TASK_UNREACHABLE")]
@@ -146,6 +157,17 @@ def test_an_agent_that_nobody_saw_alive(stage: Stage) -> None:
     nodes = stage.adapter.snapshot().nodes
     assert (nodes["abc-S7"].name, nodes["abc-S7"].state) == ("S7", NodeState.DOWN)
     assert nodes["S3"].state is NodeState.UNKNOWN
+
+
+def test_an_agent_lost_before_we_looked_was_on_the_machine_that_is_left(stage: Stage) -> None:
+    state = samples.state()
+    state["slaves"] = [agent for agent in state["slaves"] if agent["id"] != "S1"]
+    state["frameworks"][0]["unreachable_tasks"] = [samples.task(web(1), MARATHON, "S1", "TASK_UNREACHABLE")]
+    stage.leader.put("/state", state)
+    assert stage.adapter.snapshot().nodes["S1"].name == "agent-1"
+    stage.leader.put("/state", samples.state())
+    nodes = stage.adapter.snapshot().nodes
+    assert [node.name for node in nodes.values()].count("agent-1") == 1
 
 
 def test_without_a_leader_the_tasks_stay(stage: Stage, seen: Snapshot) -> None:
@@ -238,5 +260,5 @@ def test_why_a_task_is_where_it_is(stage: Stage) -> None:
     why = stage.adapter.why(web(1))
     assert (why.node, why.place("agent-1").verdict, why.place("agent-2").verdict) == ("agent-1", "chosen", "not asked")
     assert "batch chose" in stage.adapter.why("job 1").source
-    with pytest.raises(ClusterError, match="there is no task"):
+    with pytest.raises(ClusterError, match="no task and no app is called 'nothing'"):
         stage.adapter.why("nothing")

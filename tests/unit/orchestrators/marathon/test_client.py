@@ -43,6 +43,21 @@ def test_a_locked_app_names_its_deployments(server: FakeServer, client: Marathon
     assert (error.value.status, error.value.deployments) == (409, ("d1",))
 
 
+def test_scaling_an_app_that_is_not_there_says_so(server: FakeServer, client: MarathonClient) -> None:
+    """Marathon's PUT makes apps: it would complain that half of one is given."""
+    details = [
+        {"path": "/", "errors": ["AppDefinition must either contain one of 'cmd' or 'args', and/or a 'container'."]}
+    ]
+    server.put("/v2/apps/wbe", {"message": "Object is not valid", "details": details}, 422, "PUT")
+    server.put("/v2/apps/wbe", {"message": "App '/wbe' does not exist"}, 404)
+    with pytest.raises(MarathonError, match="App '/wbe' does not exist"):
+        client.scale("/wbe", 2)
+    server.put("/v2/apps/web", {"message": "Object is not valid", "details": details}, 422, "PUT")
+    server.put("/v2/apps/web", {"app": {"id": "/web"}})
+    with pytest.raises(MarathonError, match="Object is not valid"):
+        client.scale("/web", 2)
+
+
 def test_what_is_not_valid_is_told_path_by_path(server: FakeServer, client: MarathonClient) -> None:
     details = [{"path": "/cpus", "errors": ["error.expected.jsnumber"]}]
     server.put("/v2/apps", {"message": "Object is not valid", "details": details}, 422, "POST")

@@ -29,6 +29,11 @@ def test_whose_task_it_is(task: str, app: str) -> None:
     assert apps.split_task(task)[0] == app
 
 
+def test_another_task_for_the_same_instance_has_a_name_of_its_own() -> None:
+    first, second = (apps.task_name("/eu/web", f"eu_web.instance-{UUID}._app.{number}") for number in (1, 2))
+    assert (first, second) == ("web.3b2f", "web.3b2f·2")
+
+
 def test_an_underscore_may_be_the_apps_own() -> None:
     naming = apps.marathon_naming([], [{"id": "/my_app"}])
     assert naming.workload({"id": f"my_app.instance-{UUID}._app.1"}) == "/my_app"

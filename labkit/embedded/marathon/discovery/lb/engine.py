@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from labkit.embedded.marathon.discovery.lb.haproxy.config import Places
@@ -15,6 +15,11 @@ class Balancer(Protocol):
     kind: str  # "haproxy" or "labkit"
     notes: list[str]  # what it could not do, in words
     places: Places
+
+    @property
+    def bound(self) -> Collection[tuple[str, int]]:
+        """Addresses and ports on which a program of its own listens, of which the network knows nothing."""
+        ...
 
     async def start(self) -> None: ...
 

@@ -7,6 +7,8 @@ from typing import NamedTuple, Protocol
 
 
 class Page(NamedTuple):
+    """An answer on marathon-lb's own port."""
+
     status: int
     text: str
     content_type: str = "text/plain"

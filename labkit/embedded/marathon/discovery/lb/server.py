@@ -83,6 +83,7 @@ class MarathonLb:
         self._lock = asyncio.Lock()
         self._chores = Chores()
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._lent: set[tuple[str, int]] = set()
         self._took = 0.0  # seconds to read the apps and make services of them
         self.refreshed = 0  # how often the apps were read and given to the balancer
 
@@ -109,6 +110,7 @@ class MarathonLb:
                 return
             self.running = True
             self._balancer = await self._start_balancer()
+            self._lend()
             if self.machine.power == "paused":
                 self._balancer.freeze(True)
             self._due.set()
@@ -124,6 +126,7 @@ class MarathonLb:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
             balancer, self._balancer = self._balancer, None
+            self._lend()
             if balancer is not None:
                 await balancer.stop()
             self._apps, self._services, self._states = None, [], {}
@@ -219,16 +222,23 @@ class MarathonLb:
             finally:
                 timer.cancel()
             await gate.wait()
-            self._due.clear()
-            try:
-                answered = await self.refresh()
-            except Exception:
-                log.exception("the balancer keeps what it has")
-                answered = False
-            # A thousand tasks that start are a thousand events: reading them all must leave most of the time to others.
-            await asyncio.sleep(min(_LONGEST_REST, _REST * self._took))
+            # A task's farewell runs in sandbox time, HAProxy reads its configuration in the wall's.
+            with self._clock.unhurried():
+                answered = await self._catch_up()
             if not answered:  # a Marathon without a leader tells of no event when it has one again
                 self._clock.call_later(AGAIN, self._due.set)
+
+    async def _catch_up(self) -> bool:
+        """What is due is done, and then a rest is taken; did Marathon answer?"""
+        self._due.clear()
+        try:
+            answered = await self.refresh()
+        except Exception:
+            log.exception("the balancer keeps what it has")
+            answered = False
+        # A thousand tasks that start are a thousand events: reading them all must leave most of the time to others.
+        await asyncio.sleep(min(_LONGEST_REST, _REST * self._took))
+        return answered
 
     async def refresh(self) -> bool:
         """Read the apps now, and balance them. When Marathon does not answer, the old ones stay; returns whether it
@@ -247,10 +257,25 @@ class MarathonLb:
         found = services_of(self._apps, self.options.groups, resolve=self._resolve, said=self._said)
         found = [self._reached(service) for service in found]
         self._took = time.monotonic() - began
-        await balancer.apply(found)
+        try:
+            await balancer.apply(found)
+        finally:
+            self._lend()
         self._services = found
         self.refreshed += 1
         return answered
+
+    def _lend(self) -> None:
+        """Containers reach the ports that HAProxy has open, of this machine's addresses and as long as it has."""
+        bound = self._balancer.bound if self._balancer is not None else ()
+        own = self.dial.here(self.machine.address)
+        places = {(self.machine.address if ip == own else ip, port) for ip, port in bound}
+        lent = {(ip, port) for ip, port in places if self._network.where(ip) == self.machine.name}
+        for ip, port in self._lent - lent:
+            self._network.take_back(ip, self.machine.name, port, port)
+        for ip, port in lent - self._lent:
+            self._network.lend(ip, self.machine.name, port, port)
+        self._lent = lent
 
     def _resolve(self, host: str) -> str | None:
         """An agent's host name is its address, or else its machine's name."""

@@ -17,7 +17,6 @@ from labkit.embedded.marathon.discovery.mesosdns.tasks import is_ip
 if TYPE_CHECKING:
     from dnslib import RR, DNSRecord
 
-MIN_MESSAGE = 512  # bytes over UDP, unless the asker says that it takes more
 _EDNS = 41
 
 

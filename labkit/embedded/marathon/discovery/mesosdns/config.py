@@ -38,6 +38,8 @@ class Config:
     recurse_on: bool = True
     set_truncate_bit: bool = True
     enumeration_on: bool = True
+    # Name and address of what a cluster has Marathon run, and what stands beside it here: known as if it were a task.
+    beside: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> Label:

@@ -16,6 +16,8 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
+    """What is said to one request."""
+
     status: int
     content_type: str
     body: bytes

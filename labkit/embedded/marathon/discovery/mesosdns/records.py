@@ -78,6 +78,9 @@ class _Maker:
         self._masters(state["leader"])
         for framework in state.get("frameworks") or ():
             self._tasks(framework)
+        for name, ip in self.config.beside:
+            if not self.zone.knows(f"{name}.{self.domain}."):  # an app of that name is the one that is meant
+                self._ip(f"{name}.{self.domain}.", ip)
         return self.zone
 
     def _ip(self, name: str, ip: str) -> bool:

@@ -201,11 +201,15 @@ class MesosDns:
         said = http.answer(request.method, request.raw_path, request.headers.get("Accept", ""), self.zone, self.config)
         return web.Response(status=said.status, body=said.body, headers={"Content-Type": said.content_type})
 
+    def answers(self, machine: str | None = None) -> bool:
+        """Would it answer a question of that machine now?"""
+        return self.running and (machine is None or self._fleet.reachable(machine, self.machine.name))
+
     def scope(self, machine: str | None = None) -> Scope:
         """The names of ``.mesos`` for containers of a machine; none while this server does not answer it."""
 
         def reached() -> bool:
-            return self.running and (machine is None or self._fleet.reachable(machine, self.machine.name))
+            return self.answers(machine)
 
         def lookup(name: str) -> Sequence[str] | None:
             full = f"{name}."
@@ -226,7 +230,7 @@ class MesosDns:
     def names(self, framework: str = "marathon") -> dict[str, list[str]]:
         """The names by which each app's running tasks are found, A and SRV, without the final dot; by app id.
 
-        Names of single tasks are left out; :meth:`names_of_tasks` has them.
+        Names of single tasks are left out.
         """
         found: dict[str, dict[str, None]] = {}
         for shown in self.zone.frameworks:
@@ -238,10 +242,6 @@ class MesosDns:
                 names = (name.rstrip(".") for name in self.zone.by_task.get(task["id"], ()))
                 found.setdefault(app, {}).update(dict.fromkeys(name for name in names if own not in name))
         return {app: list(names) for app, names in found.items()}
-
-    def names_of_tasks(self) -> dict[str, list[str]]:
-        """All names that come of a running task, by task id."""
-        return {task: [name.rstrip(".") for name in names] for task, names in self.zone.by_task.items()}
 
     def on_change(self, fn: Callable[[], object]) -> Callable[[], None]:
         """Have ``fn()`` called after the records were read anew; returns what ends it."""

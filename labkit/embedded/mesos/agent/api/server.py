@@ -57,12 +57,9 @@ async def answer(agent: Agent, request: web.BaseRequest) -> web.StreamResponse:
     if found is None:
         return web.Response(status=404)
     method, handler = found
-    if request.method != method and not (method == "GET" and request.method == "HEAD"):
-        return web.Response(
-            status=405,
-            text=f"Expecting one of {{ '{method}' }}, but received '{request.method}'",
-            headers={"Allow": method},
-        )
+    if method is not None and request.method != method and not (method == "GET" and request.method == "HEAD"):
+        words = f"405 Method Not Allowed. Expecting one of {{ '{method}' }}, but received '{request.method}'."
+        return web.Response(status=405, text=words, headers={"Allow": method})
     try:
         return await handler(agent, request)
     except (files.FilesError, operator.CallError) as error:
@@ -124,7 +121,10 @@ async def _download(agent: Agent, request: web.BaseRequest) -> web.StreamRespons
 
 
 async def _call(agent: Agent, request: web.BaseRequest) -> web.StreamResponse:
-    if request.content_type != JSON_TYPE:
+    kind = request.headers.get("Content-Type")
+    if kind is None:
+        return web.Response(status=400, text="Expecting 'Content-Type' to be present")
+    if kind != JSON_TYPE:
         words = f"Expecting 'Content-Type' of {JSON_TYPE} or application/x-protobuf or application/recordio"
         return web.Response(status=415, text=words)
     data = await _body(request)
@@ -144,21 +144,22 @@ async def _body(request: web.BaseRequest) -> bytes:
     return bytes(data)
 
 
-_ROUTES: dict[str, tuple[str, Answer]] = {
-    "/state": ("GET", _shows(state.state)),
-    "/state.json": ("GET", _shows(state.state)),
-    "/health": ("GET", _health),
-    "/version": ("GET", _shows(lambda agent: dict(BUILD))),
+# The method that a path insists on; None: it looks at none.
+_ROUTES: dict[str, tuple[str | None, Answer]] = {
+    "/state": (None, _shows(state.state)),
+    "/state.json": (None, _shows(state.state)),
+    "/health": (None, _health),
+    "/version": (None, _shows(lambda agent: dict(BUILD))),
     "/flags": ("GET", _shows(lambda agent: {"flags": state.flags(agent)})),
-    "/metrics/snapshot": ("GET", _shows(state.metrics)),
+    "/metrics/snapshot": (None, _shows(state.metrics)),
     "/monitor/statistics": ("GET", _shows(state.monitor)),
     "/monitor/statistics.json": ("GET", _shows(state.monitor)),
     "/containers": ("GET", _shows(state.containers)),
-    "/files/browse": ("GET", _browse),
-    "/files/browse.json": ("GET", _browse),
-    "/files/read": ("GET", _read),
-    "/files/read.json": ("GET", _read),
-    "/files/download": ("GET", _download),
-    "/files/debug": ("GET", _shows(files.debug)),
+    "/files/browse": (None, _browse),
+    "/files/browse.json": (None, _browse),
+    "/files/read": (None, _read),
+    "/files/read.json": (None, _read),
+    "/files/download": (None, _download),
+    "/files/debug": (None, _shows(files.debug)),
     "/api/v1": ("POST", _call),
 }

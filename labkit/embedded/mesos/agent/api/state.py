@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from labkit.embedded.mesos import attributes as attribute_words
 from labkit.embedded.mesos.agent.records import Framework, Run
 from labkit.embedded.mesos.resources import Resources
+from labkit.embedded.mesos.shown import extras, status
 from labkit.embedded.mesos.version import BUILD
 
 if TYPE_CHECKING:
@@ -125,22 +126,9 @@ def task_json(agent: Agent, run: Run) -> Json:
         "state": run.state,
         "resources": Resources.of(info.get("resources") or ()).summary(),
         "role": _role(run),
-        "statuses": [_status(one) for one in run.statuses],
+        "statuses": [status(one) for one in run.statuses],
     }
-    if info.get("labels"):
-        made["labels"] = info["labels"].get("labels", [])
-    for key in ("discovery", "container", "health_check"):
-        if key in info:
-            made[key] = info[key]
-    return made
-
-
-def _status(one: Json) -> Json:
-    shown: Json = {"state": one["state"], "timestamp": one["timestamp"]}
-    for key in ("container_status", "healthy", "labels"):
-        if key in one:
-            shown[key] = one[key]["labels"] if key == "labels" else one[key]
-    return shown
+    return made | extras(info)
 
 
 def _command_words(run: Run) -> str:

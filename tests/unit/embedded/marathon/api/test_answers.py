@@ -125,7 +125,9 @@ async def test_events_come_as_a_stream(play: Play) -> None:
     address = play.leader.server.address
     assert address is not None
     url = f"http://{address[0]}:{address[1]}/v2/events?plan-format=light&event_type=deployment_info"
-    async with play.http.get(url) as stream:
+    async with play.http.get(url) as refused:
+        assert refused.status == 405
+    async with play.http.get(url, headers={"Accept": "text/event-stream"}) as stream:
         assert stream.headers["Content-Type"] == "text/event-stream"
         await play.call("POST", "/v2/apps", app())
         async with asyncio.timeout(5):

@@ -90,6 +90,13 @@ def test_a_group_is_scaled() -> None:
     assert root.all_apps["/shop/db/mysql"].config_version == "v1"
 
 
+@pytest.mark.parametrize("by", [20_001, 1e300])
+def test_a_group_is_not_scaled_beyond_what_an_engine_holds(by: float) -> None:
+    with pytest.raises(AppRejected) as caught:
+        put({"scaleBy": by}, put(SHOP), "/shop")
+    assert caught.value.details == [("/scaleBy", "instances must not be more than 20000 on the embedded engine")]
+
+
 def test_an_older_version_of_a_group() -> None:
     version = "2021-07-27T20:40:33.123Z"
     assert update_group("/shop", {"version": version}, put(SHOP), CONFIG, "v2") == RollBack("/shop", version)
@@ -117,6 +124,7 @@ def test_making_one_that_is_there() -> None:
             "/enforceRole",
             "enforceRole can only be set for top-level groups, and /a/b is not top-level",
         ),
+        ({"id": "/a", "dependencies": ["/b", "/c/tasks"]}, "/dependencies(1)", paths.RESERVED_WORD),
         ({"id": "/a", "apps": [app("/b/c")]}, "/apps(0)/id", "Identifier is not child of '/a'"),
         ({"id": "/a", "apps": [app("b/c")]}, "/apps(0)/id", "Identifier is not child of '/a'"),
         ({"id": "/a", "groups": [{"apps": []}]}, "/groups(0)/id", "not defined"),

@@ -30,6 +30,25 @@ REFUSED: list[tuple[Json, str, str]] = [
     ({"cmd": "sleep 1", "args": ["sleep"]}, "/", ONE_OF),
     ({"cmd": "sleep 1", "args": ["sleep"], "container": IMAGE}, "/", ONE_OF),
     ({"container": {"volumes": []}}, "/container/docker", "not defined"),
+    ({"container": {"type": "MESOS"}}, "/", ONE_OF),
+    (
+        {"container": {"type": "MESOS", "linuxInfo": {"seccomp": {"profileName": "strict", "unconfined": True}}}},
+        "/container/linuxInfo/seccomp",
+        "Seccomp unconfined can NOT be true when Profile is defined",
+    ),
+    (
+        {"container": {"type": "MESOS", "linuxInfo": {"seccomp": {}}}},
+        "/container/linuxInfo/seccomp",
+        "Seccomp unconfined must be true when Profile is NOT defined",
+    ),
+    (
+        {"container": {"type": "MESOS", "linuxInfo": {"ipcInfo": {"mode": "SHARE_PARENT", "shmSize": 8}}}},
+        "/container/linuxInfo/ipcInfo",
+        "ipcInfo shmSize can NOT be set when mode is SHARE_PARENT",
+    ),
+    ({"ports": [0, -1]}, "/portDefinitions(1)/port", "got -1, expected 0 or more"),
+    ({"ports": [65536]}, "/portDefinitions(0)/port", "got 65536, expected 65535 or less"),
+    ({"instances": 2_147_483_647}, "/instances", "must not be more than 20000 on the embedded engine"),
     ({"cmd": "x"}, "/", "must not be an empty string"),
     ({"id": "/", "cmd": "ls -l"}, "/id", "Path must contain at least one path element"),
     ({"id": "/", "cmd": "ls -l"}, "/", "must not be root"),
@@ -169,6 +188,8 @@ REFUSED: list[tuple[Json, str, str]] = [
     ),
     # health checks
     ({"healthChecks": [{"portIndex": 1}]}, "/healthChecks(0)", PORT_INDEX),
+    ({"healthChecks": [{"protocol": "MESOS_TCP", "portIndex": 1}]}, "/healthChecks(0)", PORT_INDEX),
+    ({"healthChecks": [{"protocol": "MESOS_HTTP"}], "portDefinitions": []}, "/healthChecks(0)", PORT_INDEX),
     ({"healthChecks": [{}], "portDefinitions": []}, "/healthChecks(0)", PORT_INDEX),
     (
         {"healthChecks": [{"protocol": "MESOS_TCP"}, {"protocol": "MESOS_HTTP"}]},
@@ -285,7 +306,9 @@ TAKEN: list[Json] = [
     {"container": IMAGE},
     {"container": IMAGE, "cmd": "ls -l"},
     {"container": IMAGE, "args": ["ls"]},
-    {"container": {"type": "MESOS"}},
+    {"cmd": "ls", "container": {"type": "MESOS"}},
+    {"cmd": "ls", "container": {"type": "MESOS", "linuxInfo": {"seccomp": {"profileName": "strict"}}}},
+    {"cmd": "ls", "container": {"type": "MESOS", "linuxInfo": {"ipcInfo": {"mode": "PRIVATE", "shmSize": 8}}}},
     {"container": {"type": "MESOS", "docker": {"image": "i", "forcePullImage": True}}},
     {"container": {**IMAGE, "volumes": [{"containerPath": "/a", "hostPath": "/b", "mode": "RO"}]}},
     {"cmd": "ls", "constraints": [["a", "UNIQUE"], ["a", "CLUSTER"], ["a", "CLUSTER", "x"], ["a", "GROUP_BY"]]},
@@ -313,6 +336,34 @@ TAKEN: list[Json] = [
 @pytest.mark.parametrize("fields", TAKEN)
 def test_taken(fields: Json) -> None:
     assert errors(fields) == []
+
+
+@pytest.mark.parametrize(
+    ("constraint", "error"),
+    [
+        ([], "Missing field and operator"),
+        (["path", "LIKE"], "Unsupported constraint path,LIKE"),
+        (["rack", "LIKE", "a"], "Unsupported constraint rack,LIKE,a"),
+        (["path", "NEAR", "a"], "unknown constraint operator NEAR"),
+        (["path", "IS", "a"], "Operator must be one of LIKE, UNLIKE"),
+        (["path", "UNLIKE", "["], "Invalid regular expression"),
+        (["path", "LIKE", "/mnt/.*"], None),
+    ],
+)
+def test_constraints_of_volumes(constraint: list[str], error: str | None) -> None:
+    persistent = {"type": "mount", "size": 1, "constraints": [constraint]}
+    volume = {"containerPath": "d", "mode": "RW", "persistent": persistent}
+    found = dict(errors({"cmd": "ls", "container": {"type": "MESOS", "volumes": [volume]}}))
+    assert found.get("/container/volumes(0)/persistent/constraints(0)") == error
+
+
+def test_volumes_of_storage_plugins() -> None:
+    capability = {"accessMode": "SINGLE_NODE_WRITER", "accessType": "mount"}
+    external = {"name": "v", "provider": "csi", "options": {"pluginName": "p", "capability": capability}}
+    volume = {"containerPath": "/d", "mode": "RW", "external": external}
+    found = errors({"cmd": "ls", "container": {"type": "MESOS", "volumes": [volume]}})
+    feature = "Feature external_volumes is not enabled. Enable with --enable_features external_volumes)"
+    assert found == [("/container/volumes(0)", feature)]
 
 
 def test_features_can_be_enabled() -> None:

@@ -118,12 +118,35 @@ def test_several_at_once() -> None:
         update_apps({}, empty_root(), CONFIG, "v2")
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b"\xff", b"[1,]"])
+@pytest.mark.parametrize("body", [b"{", b"{'a': 1}", b"\xff", b"[1,]"])
 def test_not_json(body: bytes) -> None:
     with pytest.raises(NotJson) as caught:
         read_json(body)
     assert caught.value.status == 400
     assert caught.value.body()["message"] == "Invalid JSON"
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    assert read_json(b"\xef\xbb\xbf{}") == {}
+
+
+@pytest.mark.parametrize("body", [b"", b" \n"])
+def test_no_body_at_all(body: bytes) -> None:
+    with pytest.raises(NotJson) as caught:
+        read_json(body)
+    assert caught.value.status == 400
+    assert caught.value.body() == {
+        "message": "Please specify data in JSON format",
+        "details": "No content to map due to end-of-input",
+    }
+
+
+def test_a_patch_of_several_makes_none() -> None:
+    with pytest.raises(NoSuchApp) as caught:
+        update_apps(
+            [{"id": "/a", "instances": 2}, {"id": "/b", "instances": 2}], root_with(SLEEP), CONFIG, "v2", create=False
+        )
+    assert caught.value.body() == {"message": "App '/b' does not exist"}
 
 
 # -- versions

@@ -121,8 +121,15 @@ async def test_malformed_requests_are_4xx(client: Client) -> None:
         assert got.status == 400
     async with client.session.post(f"{client.base}/api/v1", data=b"x") as got:
         assert got.status == 415
+    async with client.session.post(f"{client.base}/api/v1", skip_auto_headers=["Content-Type"], data=b"{}") as got:
+        assert (got.status, await got.text()) == (400, "Expecting 'Content-Type' to be present")
     async with client.session.get(f"{client.base}/api/v1") as got:
         assert got.status == 405
+    async with client.session.delete(f"{client.base}/flags") as got:
+        words = "405 Method Not Allowed. Expecting one of { 'GET' }, but received 'DELETE'."
+        assert (got.status, await got.text(), got.headers["Allow"]) == (405, words, "GET")
+    async with client.session.post(f"{client.base}/state") as got:
+        assert got.status == 200  # it looks at no method
     await client.get("/nothing", 404)
 
 

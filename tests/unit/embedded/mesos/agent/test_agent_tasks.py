@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from .houses import House, task
 
 
@@ -37,6 +39,18 @@ async def test_how_a_command_ends_is_told(house: House) -> None:
     for name, words in (ends | {"three": "exited with status 4"}).items():
         await house.until(lambda name=name: house.master.states(name)[-1:] == ["FAILED"])
         assert house.master.statuses(name)[-1]["message"] == f"Command {words}"
+
+
+@pytest.mark.parametrize("name", ["A=B", "A\0"])
+async def test_what_no_process_can_be_given_fails_the_task(house: House, name: str) -> None:
+    await house.registered()
+    odd = task("t1", "true")
+    odd["command"]["environment"] = {"variables": [{"name": name, "value": "x"}]}
+    house.master.run(odd)
+    await house.until(lambda: house.master.states("t1")[-1:] == ["FAILED"])
+    end = house.master.statuses("t1")[-1]
+    assert end["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
+    assert end["message"].startswith("Failed to launch container: ")
 
 
 async def test_a_kill_is_asked_first_and_insisted_on(house: House) -> None:

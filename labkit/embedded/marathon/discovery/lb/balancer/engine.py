@@ -55,6 +55,7 @@ class OwnBalancer:
     """See :class:`labkit.embedded.marathon.discovery.lb.engine.Balancer`."""
 
     kind = "labkit"
+    bound = ()  # its listeners are the network's
 
     def __init__(self, machine: Machine, network: Network, dial: Dialler, places: Places, asked: Asked) -> None:
         self._machine = machine

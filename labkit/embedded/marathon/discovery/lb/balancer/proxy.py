@@ -6,7 +6,6 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
 
 from labkit.embedded.marathon.discovery.lb import http1
 from labkit.embedded.marathon.discovery.lb.balancer.pool import COOKIE, Pool
@@ -38,11 +37,6 @@ _ERRORS = {
 
 class Unanswered(ConnectionError):
     """The server closed before it said anything."""
-
-
-class _Answered(NamedTuple):
-    head: Head
-    stream: Stream
 
 
 def error(status: int, *extra: tuple[str, str]) -> bytes:

@@ -180,14 +180,17 @@ def _server(service: Service, index: int, server: Server, number: int, places: P
 
 
 def _check(check: Check, speed: float, port: int | None) -> dict[str, Any]:
-    """The fields of a check's pieces; times in seconds of the computer's clock, not of the sandbox's."""
+    """The fields of a check's pieces; times in seconds of the computer's clock, not of the sandbox's.
+
+    A timeout stays as it is: it is patience with this computer, which is no quicker in a fast sandbox.
+    """
     return {
         "healthCheck": "",
         "healthCheckPortIndex": check.port_index,
         "healthCheckPort": port,
         "healthCheckProtocol": check.protocol,
         "healthCheckPath": check.path,
-        "healthCheckTimeoutSeconds": _seconds(check.timeout / speed),
+        "healthCheckTimeoutSeconds": _seconds(check.timeout),
         "healthCheckIntervalSeconds": _seconds(check.interval / speed),
         "healthCheckGracePeriodSeconds": _seconds(check.grace / speed),
         "healthCheckMaxConsecutiveFailures": check.failures,

@@ -30,7 +30,7 @@ class Haproxy:
         self.places = places
         self._asked = asked
         self._text = ""
-        self._bound: set[tuple[str, int]] = set()
+        self.bound: set[tuple[str, int]] = set()
         self._pages: asyncio.Server | None = None
         self._lock = asyncio.Lock()
         self.notes: list[str] = []
@@ -53,7 +53,7 @@ class Haproxy:
             self._pages = None
         self._pages_socket.unlink(missing_ok=True)
         await self._process.stop()
-        self._text, self._bound = "", set()
+        self._text, self.bound = "", set()
 
     async def apply(self, services: Sequence[Service]) -> None:
         async with self._lock:
@@ -72,9 +72,10 @@ class Haproxy:
                 log.error("HAProxy keeps its old configuration: %s", error)
                 self.notes.append(f"HAProxy keeps its old configuration: {error}")
                 if not self._process.running:
+                    self.bound = set()
                     raise
                 return
-            self._text, self._bound = text, listens(chosen, self.places)
+            self._text, self.bound = text, listens(chosen, self.places)
 
     def _bindable(self, services: Sequence[Service], notes: list[str]) -> list[Service]:
         """Those whose ports are free: one that is not would keep HAProxy from taking all the others."""
@@ -82,7 +83,7 @@ class Haproxy:
         own = listens((), self.places)
         for service in services:
             place = (bind_address(service, self.places.address), service.port)
-            if place in own or (place not in self._bound and not _is_free(*place)):
+            if place in own or (place not in self.bound and not _is_free(*place)):
                 notes.append(f"{service.app_id} is not balanced: port {service.port} is taken or may not be opened")
                 log.error("%s", notes[-1])
                 continue

@@ -17,7 +17,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-_READY = 5.0  # seconds that a new worker gets to take over
+_READY = 30.0  # seconds that a new worker gets to take over: on a busy machine it may well need some
 _LOOK = 0.01
 # Waits for the word before it becomes HAProxy, so that the reaper knows the group before there is anything to reap.
 _LAUNCH = 'read go && exec "$0" "$@"'
@@ -43,7 +43,6 @@ class HaproxyProcess:
         self._process: asyncio.subprocess.Process | None = None
         self._reaper: asyncio.subprocess.Process | None = None
         self.frozen = False
-        self.reloads = 0
 
     @property
     def running(self) -> bool:
@@ -105,7 +104,6 @@ class HaproxyProcess:
         old = set(await self.workers())
         _write(self.config, text)
         self.signal(signals.SIGUSR2, group=False)
-        self.reloads += 1
         if not await self._new_worker(old):
             raise HaproxyFailed(self._last_words())
 

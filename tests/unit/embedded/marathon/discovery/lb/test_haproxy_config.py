@@ -81,7 +81,7 @@ def test_checks_in_the_computers_time() -> None:
     given = web(healthChecks=[{**check, "maxConsecutiveFailures": 2}], tasks=tasks)
     found = lines(text(given, places=Places("127.0.0.1", speed=10.0)), "backend shop_web_10000")
     assert "option httpchk GET /up" in found
-    assert "timeout check 2s" in found
+    assert "timeout check 20s" in found
     assert found[-1].endswith("check inter 6s fall 3")
 
 

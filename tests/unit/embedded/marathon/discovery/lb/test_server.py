@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from typing import Any
 
 import aiohttp
@@ -195,6 +197,57 @@ async def test_it_is_frozen_while_its_machine_is_paused(place: Lab, kind: str) -
     assert not done
     place.fleet.heal("master-1")
     assert (await asyncio.wait_for(asked, 10))[1] == server.name
+
+
+async def test_containers_reach_its_ports_as_long_as_they_are_open(place: Lab, kind: str) -> None:
+    """The network knows its own listeners only, and HAProxy is a program of this computer."""
+    (server,) = await web(place, 1)
+    place.marathon.apps.append(app("/here", 10001, {"HAPROXY_0_BIND_ADDR": "127.0.0.1"}, tasks=[server.task()]))
+    balancer = await place.balancer(kind)
+    ip = balancer.machine.address
+
+    async def reached(ip: str, port: int) -> bool:
+        try:
+            reader, writer = await place.network.connect("agent-1", ip, port)
+        except OSError:
+            return False
+        writer.write(b"GET /_haproxy_health_check HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return b"200 OK" in answer
+
+    assert await reached(ip, 10000)
+    assert await reached(ip, balancer.options.stats_port)
+    if kind == "haproxy":  # a label lets nobody out to this computer's own addresses
+        assert not await reached("127.0.0.1", 10001)
+    place.marathon.apps.clear()
+    await place.settle(balancer)
+    assert not await reached(ip, 10000)
+    await balancer.stop()
+    with socket.create_server((ip, balancer.options.stats_port)):  # it is somebody else's now
+        assert not await reached(ip, balancer.options.stats_port)
+
+
+async def test_a_fast_sandbox_waits_for_the_balancer(place: Lab, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HAProxy reads its configuration in the wall's time: at speed 100 a task that says goodbye for six seconds would
+    be gone 0.06 s after it is told to, and customers would be sent to it."""
+    await web(place)
+    balancer = await place.balancer(kind)
+    applied = asyncio.Event()
+
+    async def slowly(services: object) -> None:
+        await asyncio.sleep(0.3)
+        applied.set()
+
+    assert balancer._balancer is not None
+    await place.settle(balancer)
+    monkeypatch.setattr(balancer._balancer, "apply", slowly)
+    place.clock.set_speed(100)
+    told, real = place.clock.time(), time.monotonic()
+    place.marathon.tell()
+    await applied.wait()
+    assert place.clock.time() - told < 3 + 2 * (time.monotonic() - real)
+    await until(lambda: place.clock.time() - told > 30)  # and then it is fast again
 
 
 async def test_a_taken_port_keeps_only_its_own_service_away(place: Lab, kind: str) -> None:

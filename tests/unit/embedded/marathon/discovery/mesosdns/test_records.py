@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from labkit.embedded.marathon.discovery.mesosdns.config import Config
@@ -130,3 +132,10 @@ def test_docker_labels_are_a_source() -> None:
 def test_a_state_without_a_leader_makes_no_zone() -> None:
     with pytest.raises(NoLeader):
         make_zone(state(leader=""), CONFIG)
+
+
+def test_what_stands_beside_the_cluster_is_known_as_a_task_unless_one_has_its_name() -> None:
+    config = replace(CONFIG, beside=(("marathon-lb.marathon", "10.0.0.99"),))
+    assert a(zone(config=config), "marathon-lb.marathon.mesos.") == ["10.0.0.99"]
+    app = zone(task("marathon-lb"), config=config)
+    assert a(app, "marathon-lb.marathon.mesos.") == a(zone(task("marathon-lb")), "marathon-lb.marathon.mesos.")

@@ -14,6 +14,7 @@ import pytest
 from dnslib import RCODE, DNSRecord
 
 from labkit.embedded.marathon.discovery.mesosdns import Config, MesosDns
+from labkit.embedded.marathon.discovery.mesosdns.asking import MesosResolver
 from labkit.embedded.runtime.clock import ManualClock
 from labkit.embedded.runtime.dns import Resolver
 from labkit.embedded.runtime.machines import Fleet, Machine
@@ -131,3 +132,16 @@ async def test_who_does_not_start_twice_stops_once(place: Place) -> None:
     assert place.dns.status()["running"] is False
     await place.dns.start()
     assert place.dns.status()["running"] is True
+
+
+async def test_containers_ask_it_over_their_machines_wire(place: Place) -> None:
+    resolver = MesosResolver(place.dns, "agent-1")
+    assert resolver.resolve(NAME)
+    assert resolver.services("_web._tcp.marathon.mesos")
+    assert (resolver.nameserver, resolver.reachable) == (place.fleet.machine("master-1").address, True)
+    place.fleet.partition(["agent-1"])
+    assert (resolver.find(NAME), resolver.reachable) == (None, False)
+    place.fleet.heal("agent-1")
+    assert resolver.resolve(NAME)
+    await place.dns.stop()
+    assert (resolver.find(NAME), resolver.reachable) == (None, False)
