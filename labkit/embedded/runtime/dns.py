@@ -47,7 +47,6 @@ class Resolver:
 
     __slots__ = ("_turn", "outside", "scopes")
 
-
     def __init__(self, scopes: Iterable[Scope] = (), *, outside: bool = False) -> None:
         self.scopes: list[Scope] = list(scopes)
         self.outside = outside
