@@ -231,6 +231,8 @@ class Assembly:
             masters=tuple(f"{machine.address}:{MASTER_PORT}" for machine in masters),
             zk=f"{self.zookeepers}{MESOS_PATH}",
             beside=(("marathon-lb.marathon", masters[0].address),),
+            # As in DC/OS: of a bridged container Marathon tells the host's port, which needs the host's address.
+            ip_sources=("host", "netinfo"),
         )
         return MesosDns(
             masters[0],
