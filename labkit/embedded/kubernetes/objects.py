@@ -98,7 +98,11 @@ def owner_reference(owner: Json, *, controller: bool = True) -> Json:
 
 def condition_of(obj: Json, kind: str) -> Json | None:
     """The condition of that type in its status."""
-    return next((item for item in status_of(obj).get("conditions") or () if item["type"] == kind), None)
+    for item in status_of(obj).get("conditions") or ():
+        if item["type"] == kind:
+            found: Json = item
+            return found
+    return None
 
 
 def has_condition(obj: Json, kind: str) -> bool:

@@ -174,7 +174,7 @@ class ScaledClock(_Timers):
 
     def __init__(self, speed: float = 1.0, start: float | None = None) -> None:
         super().__init__()
-        self.speed = _checked(speed)
+        self.speed = self._pace = _checked(speed)
         self._unhurried = 0  # how many ask for patience
         self._base = _time.time() if start is None else start
         self._since = _time.monotonic()
@@ -182,24 +182,22 @@ class ScaledClock(_Timers):
         self._beating: asyncio.TimerHandle | None = None  # while somebody waits and time is fast
 
     def time(self) -> float:
-        return self._base + self._passed(_time.monotonic() - self._since)
+        real = _time.monotonic() - self._since
+        if self._beating is None:  # asked some dozen times in the life of every pod
+            return self._base + real * self._pace
+        return self._base + self._passed(real)
 
     def _passed(self, real: float) -> float:
         """How much sandbox time so many seconds since the last look are."""
-        pace = self._pace
-        held_up = self._beating is not None and pace > 1 and real > LATE
-        return (LATE if held_up else real) * pace
-
-    @property
-    def _pace(self) -> float:
-        return min(1.0, self.speed) if self._unhurried else self.speed
+        held_up = self._beating is not None and self._pace > 1 and real > LATE
+        return (LATE if held_up else real) * self._pace
 
     def set_speed(self, speed: float) -> None:
         """Run ``speed`` times as fast from now on; whoever sleeps is woken by the new speed."""
         speed = _checked(speed)
         self._rebase()
         self.speed = speed
-        self._changed()
+        self._set_pace()
 
     @contextmanager
     def unhurried(self) -> Iterator[None]:
@@ -212,6 +210,10 @@ class ScaledClock(_Timers):
     def _ask_patience(self, more: int) -> None:
         self._rebase()
         self._unhurried += more
+        self._set_pace()
+
+    def _set_pace(self) -> None:
+        self._pace = min(1.0, self.speed) if self._unhurried else self.speed
         self._changed()
 
     def _rebase(self) -> None:
