@@ -310,17 +310,20 @@ def test_killed_and_back(sandbox: Sandbox) -> None:
 def test_it_moves_when_its_addresses_are_taken(sandbox: Sandbox) -> None:
     first = sandbox.start("--workers", "0")
     sandbox.end()
-    other = Sandbox()
+    others: list[Sandbox] = []
     try:
-        blocks = [other.start("--workers", "0")["block"]]
-        assert blocks == [first["block"]]
+        for _ in range(4):  # somebody else's sandbox may have just left another block, or have taken this one
+            others.append(Sandbox())
+            if others[-1].start("--workers", "0")["block"] == first["block"]:
+                break
         status = sandbox.start("--workers", "0")
         assert status["block"] != first["block"]
         assert any("have moved" in note for note in status["notes"])
         assert sandbox.get("nodes")["items"][0]["status"]["addresses"][0]["address"].startswith(status["block"])
         assert sandbox.get("service", "kubernetes")["spec"]["clusterIP"].startswith(status["block"])
     finally:
-        other.close()
+        for other in others:
+            other.close()
 
 
 def test_a_failed_machine_is_noticed(sandbox: Sandbox) -> None:
