@@ -123,8 +123,10 @@ class Assembly:
 
     def _make_guard(self) -> Guard:
         """One for all servers. They are called as Mesos-DNS calls them, and as their machines are."""
-        names = [*self.fleet.machines, *(f"{name}.mesos" for name in ("leader", "master", "marathon"))]
-        return Guard({self.credentials.user: self.credentials.password}, names=names)
+        return Guard({self.credentials.user: self.credentials.password}, names=self._names())
+
+    def _names(self) -> list[str]:
+        return [*self.fleet.machines, *(f"{name}.mesos" for name in ("leader", "master", "marathon"))]
 
     def _make_master(self, machine: Machine, masters: int) -> Any:
         from labkit.embedded.mesos.master import Master, Options
@@ -243,6 +245,7 @@ class Assembly:
             state=self._leading_state,
             config=config,
             rng=self._random(),
+            guard=Guard({}, names=self._names()),  # names are no secret on this computer; pages have no business here
         )
 
     def _make_lb(self, machine: Machine, marathons: list[Machine]) -> Any:

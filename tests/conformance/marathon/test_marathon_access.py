@@ -79,6 +79,14 @@ def test_pages_of_others_start_nothing(marathon: Marathon, headers: dict[str, st
 
 
 @holds(OURS)
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example.org"}, {"Host": "evil.example.org:8123"}])
+def test_pages_of_others_learn_no_names(marathon: Marathon, headers: dict[str, str]) -> None:
+    url = marathon.cluster.own.env["MESOS_DNS_URL"] + "/v1/enumerate"
+    assert requests.get(url, timeout=10).status_code == 200
+    assert requests.get(url, headers=headers, timeout=10).status_code == 403
+
+
+@holds(OURS)
 def test_no_answer_lets_a_page_of_another_origin_read_it(marathon: Marathon) -> None:
     assert marathon.cluster.own
     answer = marathon.call("OPTIONS", "/v2/apps", headers={"Origin": "http://evil.example.org"}, auth=None)

@@ -25,6 +25,8 @@ from labkit.embedded.runtime.network import Network
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from labkit.embedded.guard import Guard
+
 log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
@@ -50,6 +52,7 @@ class MesosDns:
         state: Callable[[], Json | Awaitable[Json]],
         config: Config | None = None,
         rng: random.Random | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self.machine = machine
         self._fleet = fleet
@@ -60,6 +63,7 @@ class MesosDns:
         given = config or Config()
         self.config = dataclasses.replace(given, listener=machine.address)
         self._rng = rng or random.Random()
+        self._guard = guard
         self.zone = Zone()
         self.running = False
         self._wanted = False
@@ -198,6 +202,8 @@ class MesosDns:
         from aiohttp import web
 
         await self._fleet.gate(self.machine.name).wait()
+        if self._guard is not None and (refusal := self._guard.refuse(request)) is not None:
+            return refusal
         said = http.answer(request.method, request.raw_path, request.headers.get("Accept", ""), self.zone, self.config)
         return web.Response(status=said.status, body=said.body, headers={"Content-Type": said.content_type})
 
