@@ -15,6 +15,8 @@ class ZooKeeperError(Exception):
 
 
 class RuntimeInconsistency(ZooKeeperError):
+    """In the answer to a multi: an operation that was not looked at, since one before it was refused."""
+
     code, words = -2, "RuntimeInconsistency"
 
 
@@ -25,42 +27,62 @@ class ConnectionLoss(ZooKeeperError):
 
 
 class MarshallingError(ZooKeeperError):
+    """What came over the wire is no request of its kind."""
+
     code, words = -5, "MarshallingError"
 
 
 class Unimplemented(ZooKeeperError):
+    """There is no such request, or not here."""
+
     code, words = -6, "Unimplemented"
 
 
 class OperationTimeout(ZooKeeperError):
+    """A quorum did not agree in time. Kept for its code; nothing here raises it."""
+
     code, words = -7, "OperationTimeout"
 
 
 class BadArguments(ZooKeeperError):
+    """A path or a value that cannot be: ``/a//b``, a sequence below nothing."""
+
     code, words = -8, "BadArguments"
 
 
 class NoNode(ZooKeeperError):
+    """The node, or the parent of one that is to be made, is not there."""
+
     code, words = -101, "NoNode"
 
 
 class NoAuth(ZooKeeperError):
+    """The node's access list does not let this client do that."""
+
     code, words = -102, "NoAuth"
 
 
 class BadVersion(ZooKeeperError):
+    """The node has another version than the write was meant for."""
+
     code, words = -103, "BadVersion"
 
 
 class NoChildrenForEphemerals(ZooKeeperError):
+    """The parent goes with its session, so nothing may be below it."""
+
     code, words = -108, "NoChildrenForEphemerals"
 
 
 class NodeExists(ZooKeeperError):
+    """A node of that path is there already."""
+
     code, words = -110, "NodeExists"
 
 
 class NotEmpty(ZooKeeperError):
+    """The node has children, and is not deleted before they are."""
+
     code, words = -111, "Directory not empty"
 
 
@@ -71,14 +93,20 @@ class SessionExpired(ZooKeeperError):
 
 
 class InvalidCallback(ZooKeeperError):
+    """Kept for its code; nothing here raises it."""
+
     code, words = -113, "Invalid callback"
 
 
 class InvalidAcl(ZooKeeperError):
+    """An access list that is empty, or names a scheme or an identity that cannot be."""
+
     code, words = -114, "InvalidACL"
 
 
 class AuthFailed(ZooKeeperError):
+    """What a client said to prove who it is was not accepted."""
+
     code, words = -115, "AuthFailed"
 
 
@@ -89,6 +117,8 @@ class SessionMoved(ZooKeeperError):
 
 
 class NoWatcher(ZooKeeperError):
+    """A watch is to be taken away that was never set."""
+
     code, words = -121, "No such watcher"
 
 

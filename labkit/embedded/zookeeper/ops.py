@@ -54,6 +54,8 @@ CREATED, DELETED, CHANGED, CHILDREN = "created", "deleted", "changed", "children
 
 
 class Create(NamedTuple):
+    """Make a node. ``ephemeral``: it goes with the session; ``sequence``: ten digits are put behind its name."""
+
     path: str
     data: bytes = b""
     acl: tuple[Acl, ...] = OPEN_ACL
@@ -62,28 +64,38 @@ class Create(NamedTuple):
 
 
 class Delete(NamedTuple):
+    """Take a node away that has no children. ``version`` -1: whichever it has (so below, too)."""
+
     path: str
     version: int = -1
 
 
 class SetData(NamedTuple):
+    """Give a node other bytes."""
+
     path: str
     data: bytes
     version: int = -1
 
 
 class SetAcl(NamedTuple):
+    """Give a node another access list; ``version`` is the list's own (``aversion``)."""
+
     path: str
     acl: tuple[Acl, ...]
     version: int = -1
 
 
 class Check(NamedTuple):
+    """Do nothing, and be refused if the node has another version: a guard for the rest of a multi."""
+
     path: str
     version: int
 
 
 class Multi(NamedTuple):
+    """All of these or none, in their order."""
+
     ops: tuple[Create | Delete | SetData | Check, ...]
 
 
@@ -96,7 +108,7 @@ class OpenSession(NamedTuple):
 
 
 class CloseSession(NamedTuple):
-    pass
+    """The client leaves: its ephemeral nodes go at once."""
 
 
 class Sync(NamedTuple):
@@ -112,21 +124,29 @@ Write = Create | Delete | SetData | SetAcl | Check | Multi | OpenSession | Close
 
 
 class GetData(NamedTuple):
+    """A node's bytes and its :class:`Stat`; ``watch``: tell once of a change or its end."""
+
     path: str
     watch: bool = False
 
 
 class Exists(NamedTuple):
+    """A node's :class:`Stat` if it is there; ``watch``: tell once when it is made, changed or deleted."""
+
     path: str
     watch: bool = False
 
 
 class GetChildren(NamedTuple):
+    """The names below a node; ``watch``: tell once when one comes or goes, or the node does."""
+
     path: str
     watch: bool = False
 
 
 class GetAcl(NamedTuple):
+    """A node's access list and its :class:`Stat`."""
+
     path: str
 
 
