@@ -86,13 +86,19 @@ class _Cluster:
 
     async def _to_running(self, count: int) -> float:
         """Seconds from creating an app until all its tasks run; it is gone again afterwards."""
-        docker = {"type": "DOCKER", "docker": {"image": IMAGE}}
-        body = {"id": "/bench", "cpus": 0.01, "mem": 16, "instances": count, "container": docker}
+        # Behind a bridge: on their hosts' network a thousand web servers would fight for three ports 80.
+        ports = [{"containerPort": 80, "hostPort": 0}]
+        docker = {"type": "DOCKER", "docker": {"image": IMAGE}, "portMappings": ports}
+        body = {"id": "/bench", "cpus": 0.01, "mem": 16, "instances": count, "container": docker,
+                "networks": [{"mode": "container/bridge"}]}  # fmt: skip
         began = time.perf_counter()
         await self._ask("POST", "/v2/apps", body)
         while (await self._ask("GET", "/v2/apps//bench"))["app"]["tasksRunning"] < count:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         took = time.perf_counter() - began
+        await asyncio.sleep(1)
+        app = (await self._ask("GET", "/v2/apps//bench"))["app"]
+        assert app["tasksRunning"] == count, f"they run and stay: {app.get('lastTaskFailure')}"
         await self._ask("DELETE", "/v2/apps//bench")
         while await self._ask("GET", "/v2/deployments"):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
