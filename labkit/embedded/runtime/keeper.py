@@ -6,19 +6,14 @@ transactions. Whoever answers a client calls :meth:`Keeper.flush` first, so that
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import logging
 import os
-import weakref
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any, cast
 
 import orjson
 
 from labkit.embedded.runtime.storage import Storage
-
-log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -29,17 +24,16 @@ class Keeper:
     def __init__(self, storage: Storage, machine: str) -> None:
         self._storage = storage
         self._prefix = f"host/{machine}/"
-        self._turns = _turns_of(storage)
         self._dirty: dict[tuple[str, str], Callable[[], Json] | None] = {}
 
     def put(self, kind: str, key: str, make: Callable[[], Json]) -> None:
         """The row has changed; ``make`` tells what it is when it is written."""
+        self._storage.soon(self.flush)
         self._dirty[kind, key] = make
-        self._turns.wake(self)
 
     def delete(self, kind: str, key: str) -> None:
+        self._storage.soon(self.flush)
         self._dirty[kind, key] = None
-        self._turns.wake(self)
 
     def all(self, kind: str) -> dict[str, Json]:
         """The rows as they were written."""
@@ -64,46 +58,6 @@ class Keeper:
             for (kind, key), make in dirty.items():
                 if make is None:
                     self._storage.delete(self._prefix + kind, key)
-
-    def __str__(self) -> str:
-        return self._prefix
-
-
-class _Turns:
-    """The hosts of one storage that have something to write at the end of this turn."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = weakref.proxy(storage)
-        self._awake: dict[Keeper, None] = {}
-
-    def wake(self, keeper: Keeper) -> None:
-        if not self._awake:
-            asyncio.get_running_loop().call_soon(self._write)
-        self._awake[keeper] = None
-
-    def _write(self) -> None:
-        awake, self._awake = self._awake, {}
-        try:
-            with self._storage.transaction():
-                for keeper in awake:
-                    _flushed(keeper)
-        except Exception:
-            log.exception("%s could not be written", ", ".join(map(str, awake)))
-
-
-def _flushed(keeper: Keeper) -> None:
-    """Write what one host has; its trouble is not the others'."""
-    try:
-        keeper.flush()
-    except Exception:
-        log.exception("%s could not be written", keeper)
-
-
-_TURNS: weakref.WeakKeyDictionary[Storage, _Turns] = weakref.WeakKeyDictionary()
-
-
-def _turns_of(storage: Storage) -> _Turns:
-    return _TURNS.setdefault(storage, _Turns(storage))
 
 
 class KeptLayer(dict[str, "bytes | None"]):

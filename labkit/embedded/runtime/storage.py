@@ -13,13 +13,17 @@ The file is locked for as long as it is open, so two engines never share one.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+log = logging.getLogger(__name__)
 
 _FORMAT = 1  # PRAGMA user_version
 _PUT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body"
@@ -40,6 +44,7 @@ class Storage:
     def __init__(self, path: Path | str | None = None) -> None:
         self._path = path
         self._depth = 0
+        self._soon: dict[Callable[[], None], None] = {}  # in the order in which they asked, each once
         self._db = sqlite3.connect(":memory:" if path is None else str(path), isolation_level=None, timeout=0)
         try:
             self._prepare()
@@ -138,6 +143,31 @@ class Storage:
         if self._depth == 0:
             self._db.execute("COMMIT")
 
+    def soon(self, write: Callable[[], None]) -> None:
+        """Call ``write`` at the end of the event loop's turn, in one transaction with all others that asked in it.
+
+        Asking twice in a turn is asking once. When a ``write`` raises, its error is logged and the others' writes stay.
+        """
+        if not self._soon:
+            asyncio.get_running_loop().call_soon(self._write_soon)
+        self._soon[write] = None
+
+    def _write_soon(self) -> None:
+        writes, self._soon = self._soon, {}
+        try:
+            with self.transaction():
+                for write in writes:
+                    _attempt(write)
+        except sqlite3.Error:
+            log.exception("%s: what %d had to write is lost", self._path, len(writes))
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it. May be called twice."""
         self._db.close()
+
+
+def _attempt(write: Callable[[], None]) -> None:
+    try:
+        write()
+    except Exception:
+        log.exception("%r could not write", write)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -139,3 +140,54 @@ def test_a_file_of_a_newer_labkit(tmp_path: Path) -> None:
     storage.close()
     with pytest.raises(StorageError, match=r"written by a newer labkit \(format 99\)"):
         Storage(tmp_path / "s.db")
+
+
+async def turn_ends() -> None:
+    await asyncio.sleep(0)
+
+
+async def test_what_is_asked_for_soon_is_written_at_the_end_of_the_turn_each_once(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "state.db")
+    order: list[str] = []
+
+    def one() -> None:
+        order.append("one")
+        storage.put("a", "one", 1)
+
+    def two() -> None:
+        order.append("two")
+        storage.put("a", "two", 2)
+
+    for write in (one, two, one):
+        storage.soon(write)
+    assert storage.all("a") == {}
+    await turn_ends()
+    assert order == ["one", "two"]
+    assert storage.all("a") == {"one": 1, "two": 2}
+    storage.soon(one)
+    await turn_ends()
+    assert order == ["one", "two", "one"], "the next turn is another"
+
+
+async def test_the_trouble_of_one_is_not_the_others(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    storage = Storage(tmp_path / "state.db")
+
+    def broken() -> None:
+        raise RuntimeError("no such container")
+
+    storage.soon(lambda: storage.put("a", "before", 1))
+    storage.soon(broken)
+    storage.soon(lambda: storage.put("a", "after", 2))
+    await turn_ends()
+    assert storage.all("a") == {"before": 1, "after": 2}
+    assert "no such container" in caplog.text
+    storage.close()
+    assert Storage(tmp_path / "state.db").all("a") == {"before": 1, "after": 2}
+
+
+async def test_a_closed_file_is_told_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    storage = Storage(tmp_path / "state.db")
+    storage.soon(lambda: storage.put("a", "late", 1))
+    storage.close()
+    await turn_ends()
+    assert "state.db: what 1 had to write is lost" in caplog.text
