@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import pytest
 import requests
@@ -67,16 +68,27 @@ def test_every_pod_can_be_asked_by_its_address(kube: KubeCluster, home: str, cli
 def test_a_node_port_on_every_node(kube: KubeCluster, home: str, web: Json) -> None:
     port = kube.get(kube.path("services", home, "web-node"))["spec"]["ports"][0]["nodePort"]
     for name, address in kube.addresses.items():
-        seen = set()
-        for _ in range(15):
-            seen.add(requests.get(f"http://{address}:{port}/", timeout=5).text.splitlines()[0].split(": ")[1])
+        seen = until(partial(from_outside, f"http://{address}:{port}/", 15), 40, f"{name} leads to the pods")
         assert seen <= names(kube, home), name
         assert len(seen) > 1, name
 
 
+def from_outside(url: str, count: int) -> set[str] | None:
+    """The host names that answer so many requests; None while somebody refuses.
+
+    A kube-proxy writes its node's rules a while after the endpoints are there, each at its own time.
+    """
+    try:
+        texts = [requests.get(url, timeout=5).text for _ in range(count)]
+    except requests.ConnectionError:
+        return None
+    return {text.splitlines()[0].split(": ")[1] for text in texts}
+
+
 @pytest.mark.parametrize("name", ["web", "web.{ns}", "web.{ns}.svc", "web.{ns}.svc.cluster.local"])
 def test_the_names_of_a_service(kube: KubeCluster, home: str, client: str, web: Json, name: str) -> None:
-    assert "Hostname: web-" in kube.ask(home, client, f"http://{name.format(ns=home)}:8000/")
+    # The cluster's DNS may remember for thirty seconds that it did not know the name.
+    until(lambda: "Hostname: web-" in kube.ask(home, client, f"http://{name.format(ns=home)}:8000/"), 60)
 
 
 def test_the_endpoints(kube: KubeCluster, home: str, web: Json) -> None:
@@ -95,13 +107,18 @@ def test_the_endpoints(kube: KubeCluster, home: str, web: Json) -> None:
 
 
 def test_the_slices(kube: KubeCluster, home: str, web: Json) -> None:
-    [found] = kube.get(kube.path("endpointslices", home), labelSelector="kubernetes.io/service-name=web")["items"]
+    pods = {p["status"]["podIP"]: p for p in kube.pods(home, app="web")}
+
+    def slices() -> list[Json]:
+        of_web = {"labelSelector": "kubernetes.io/service-name=web"}
+        return list(kube.get(kube.path("endpointslices", home), **of_web)["items"])
+
+    [found] = until(lambda: (s := slices()) and sum(len(one["endpoints"]) for one in s) == len(pods) and s)
     assert found["addressType"] == "IPv4"
     assert found["ports"] == [{"name": "http", "port": 80, "protocol": "TCP"}]
     assert found["metadata"]["name"].startswith("web-")
     assert found["metadata"]["ownerReferences"][0]["kind"] == "Service"
     assert found["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"] == "endpointslice-controller.k8s.io"
-    pods = {p["status"]["podIP"]: p for p in kube.pods(home, app="web")}
     for endpoint in found["endpoints"]:
         [address] = endpoint["addresses"]
         assert endpoint["conditions"]["ready"] is True
@@ -113,7 +130,7 @@ def test_a_headless_service_has_an_address_for_each_pod(kube: KubeCluster, home:
     spec = kube.get(kube.path("services", home, "web-headless"))["spec"]
     assert (spec["clusterIP"], spec["clusterIPs"]) == ("None", ["None"])
     expected = {p["status"]["podIP"] for p in kube.pods(home, app="web")}
-    assert found_addresses(kube, home, client, f"web-headless.{home}.svc.cluster.local") == expected
+    until(lambda: found_addresses(kube, home, client, f"web-headless.{home}.svc.cluster.local") == expected, 60)
 
 
 def found_addresses(kube: KubeCluster, namespace: str, client: str, name: str) -> set[str]:
