@@ -119,3 +119,52 @@ async def test_stopped_it_leaves_no_task(kube: Kube, pod: Json) -> None:
     await says.stop()
     await kube.advance(100)
     assert [event["reason"] for event in kube.all(kinds.EVENTS)] == ["A"]
+
+
+FORMS: list[tuple[dict[str, Any], dict[str, str], bool]] = [
+    ({}, {}, True),
+    ({"modern": True}, {"action": "Binding"}, True),
+    ({}, {"field_path": "spec.containers{c}"}, True),
+    ({}, {}, False),
+    ({"modern": True}, {"action": "Draining"}, False),
+]
+
+
+@pytest.mark.parametrize("about", ["pod", "node", "reference"])
+async def test_fields_known_from_an_event_before_are_those_that_would_be_worked_out(
+    kube: Kube, pod: Json, about: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects: dict[str, list[Json]] = {
+        "pod": [pod, await kube.create(kinds.PODS, {**pod, "metadata": {"name": "other"}, "status": {}})],
+        "node": [kube.registry.get(kinds.NODES, "", name) for name in ("worker-1", "worker-2")],
+        "reference": [
+            {"kind": "Node", "name": "worker-1", "uid": "worker-1"},
+            {"kind": "Node", "name": "worker-2", "uid": ""},
+        ],
+    }
+
+    async def told() -> list[Json]:
+        """The fields of an event of each form about each object, in order."""
+        client = Client(kube.door, machine="worker-1", user="system:node:worker-1", manager="kubelet")
+        for form, said, hosted in FORMS:
+            for obj in objects[about]:
+                says = Recorder(client, "kubelet", "worker-1" if hosted else "", **form)
+                says.event(obj, "Normal", "Started", "It goes", **said)
+                await kube.settle()
+                await says.stop()
+        events = sorted(kube.all(kinds.EVENTS), key=lambda event: int(event["metadata"]["resourceVersion"]))
+        kube.registry.delete_collection(kinds.EVENTS, "default")
+        return [event["metadata"]["managedFields"][0]["fieldsV1"] for event in events]
+
+    monkeypatch.setattr("labkit.embedded.kubernetes.client.recorder._FIELDS", {})
+    known = await told()
+    monkeypatch.setattr("labkit.embedded.kubernetes.client.recorder._FIELDS", _Forgetful())
+    worked_out = await told()
+    assert len(known) == len(FORMS) * len(objects[about])
+    assert known == worked_out
+    assert len({str(fields) for fields in known}) > 2, "the forms differ, or this shows nothing"
+
+
+class _Forgetful(dict[Any, Any]):
+    def __setitem__(self, form: Any, fields: Any) -> None:
+        pass
