@@ -148,13 +148,24 @@ class OpenLab:
         return self.wait(step_id, step.patience if timeout is None else timeout)
 
     def wait(self, step_id: str, timeout: float) -> Verdict:
-        """Check again and again until the step passes or ``timeout`` seconds are over."""
+        """Check again and again until the step passes or ``timeout`` seconds are over.
+
+        A check that crashes is made again too (a cluster that elects a leader refuses to answer for a moment); the
+        last one's error is raised when the time is over.
+        """
         deadline = time.monotonic() + timeout
         while True:
-            verdict = self.check(step_id)
-            if isinstance(verdict, Passed) or time.monotonic() >= deadline:
-                self._refresh(step_id)
-                return verdict
+            last = time.monotonic() >= deadline
+            try:
+                verdict = self.check(step_id)
+            except Exception:
+                if last:
+                    raise
+                log.info("check of %s/%s crashed, and is made again", self.lab.id, step_id, exc_info=True)
+            else:
+                if last or isinstance(verdict, Passed):
+                    self._refresh(step_id)
+                    return verdict
             self._wake.clear()
             self._wake.wait(min(0.5, max(0.0, deadline - time.monotonic())))
 

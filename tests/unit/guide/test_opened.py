@@ -141,6 +141,25 @@ def test_the_panel_turns_green_by_itself(opened, sandbox):
     assert "because" in panel.view["why"]
 
 
+def test_a_check_that_crashes_for_a_moment_is_made_again(opened, sandbox):
+    refusals = iter([ConnectionError("no leader"), TimeoutError("no leader yet")])
+
+    class Electing(set):
+        def __contains__(self, thing):
+            for refusal in refusals:
+                raise refusal
+            return super().__contains__(thing)
+
+    sandbox.things = Electing("a")
+    assert isinstance(opened.wait("a", timeout=30), Passed)
+
+
+def test_a_check_that_crashes_to_the_end_says_so(opened, sandbox):
+    del sandbox.things
+    with pytest.raises(AttributeError, match="things"):
+        opened.wait("a", timeout=0)
+
+
 def test_a_crashing_check_is_shown_not_swallowed(opened, sandbox):
     del sandbox.things
     panel = opened.step("a")
