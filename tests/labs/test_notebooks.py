@@ -3,6 +3,10 @@
 After each cell that shows a step, the step is proven: its check must say NotYet before (a check that passes before
 the step is done checks nothing), then the solution runs, then the check must pass. A cell of the notebook that itself
 does a step is tagged ``does:STEP``; there the proof stands before that cell.
+
+A real cluster on a busy machine has its weather (a node whose heartbeat is late, an election): there a notebook that
+fails is played a second time, on a new cluster, and the first failure is told among the warnings. The embedded engine
+has one try.
 """
 
 from __future__ import annotations
@@ -11,12 +15,14 @@ import builtins
 import dis
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from support import present, workloads
 
 import labkit
@@ -102,8 +108,21 @@ def test_notebook(lab_id: str, engine: str, monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "progress.json"))
     for name, value in (real_engine(orchestrator) if engine == "docker" else {"LABKIT_SPEED": "4"}).items():
         monkeypatch.setenv(name, value)
-    notebook, shown = with_proofs(lab_id)
+    _, shown = with_proofs(lab_id)
     assert shown == [step.id for step in load_lab(lab_id).steps], "the notebook shows every step once, in order"
+    try:
+        play(lab_id)
+    except (CellExecutionError, CellTimeoutError) as error:
+        if engine != "docker":
+            raise
+        warnings.warn(f"{lab_id} is played a second time, on a new cluster: {error}", stacklevel=1)
+        take_down()
+        monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path / "second-progress.json"))
+        play(lab_id)
+
+
+def play(lab_id: str) -> None:
+    notebook, _ = with_proofs(lab_id)
     folder = (labs_folder() / f"{lab_id}.ipynb").parent
     NotebookClient(
         notebook, timeout=420, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
