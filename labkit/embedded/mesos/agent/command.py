@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -187,8 +186,3 @@ async def fetch_into(uris: list[Json], directory: str, container_id: str) -> Non
 def _note(directory: str, lines: list[str]) -> None:
     with open(f"{directory}/stderr", "a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
-
-
-def remove_sandbox(directory: str) -> None:
-    """Garbage collection: the whole executor's folder, ``runs/<id>/`` and ``latest``."""
-    shutil.rmtree(os.path.dirname(os.path.dirname(directory)), ignore_errors=True)

@@ -34,6 +34,11 @@ class Ledger:
         """The tasks it has, also those whose end is not acknowledged yet."""
         return [run for framework in self.frameworks.values() for run in framework.runs.values()]
 
+    def shown(self) -> list[Run]:
+        """All tasks that somebody can look at: those that are over, too."""
+        over = [run for known in (self.frameworks, self.completed) for one in known.values() for run in one.completed]
+        return [*self.runs(), *over]
+
     def find(self, framework_id: str, task_id: str) -> Run | None:
         framework = self.frameworks.get(framework_id)
         return None if framework is None else framework.runs.get(task_id)
@@ -127,10 +132,12 @@ class Ledger:
                 run.executor = None
             return None
         self._keeper.flush()
-        self.frameworks.clear()
+        before, self.frameworks = self.frameworks, {}
         for row in self._keeper.all(FRAMEWORK).values():
             framework = Framework(row["info"], row["pid"])
             self.frameworks[framework.id] = framework
+            if framework.id in before:  # the machine lost its power; what is over is still on its disk
+                framework.completed = before[framework.id].completed
         streams = self._keeper.all(STREAM)
         for key, row in self._keeper.all(TASK).items():
             owner = self.frameworks.get(row["framework_id"])

@@ -47,6 +47,11 @@ class Run:
     def ended(self) -> bool:
         return is_terminal(self.state)
 
+    @property
+    def has_sandbox(self) -> bool:
+        """Has it a folder of its own? Of images only those have that had something fetched."""
+        return bool(self.directory) and (self.kind == "process" or bool((self.task.get("command") or {}).get("uris")))
+
     # rows ------------------------------------------------------------------------------------------------------
 
     def row(self) -> Json:
