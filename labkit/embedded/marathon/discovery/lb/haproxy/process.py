@@ -69,7 +69,8 @@ class HaproxyProcess:
         _write(self.config, text)
         for socket in (self.stats_socket, self._master_socket):
             socket.unlink(missing_ok=True)
-        with (self.folder / "haproxy.log").open("ab") as said:
+        # Anew each time: the words of an earlier one explain nothing, and would fill the disk.
+        with (self.folder / "haproxy.log").open("wb") as said:
             process = await asyncio.create_subprocess_exec(
                 "sh", "-c", _LAUNCH, self._executable, "-W", "-db", "-f", str(self.config),
                 "-S", f"{self._master_socket},mode,600",
@@ -129,6 +130,8 @@ class HaproxyProcess:
 
     def kill(self) -> None:
         """As when the machine loses its power: gone at once. :meth:`stop` still has to be called."""
+        if self._watching is not None:
+            self._watching.cancel()  # it does not end by itself
         self.signal(signals.SIGKILL)
 
     def freeze(self, frozen: bool) -> None:
