@@ -137,7 +137,7 @@ async def test_an_unhurried_body_has_the_walls_time() -> None:
     clock.call_later(20, lambda: fired.append(time.monotonic()))
     with clock.unhurried():
         with clock.unhurried():
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # the wall's time is what this is about: some has to pass
         await asyncio.sleep(0.05)
         assert clock.time() - before <= time.monotonic() - real + 0.5
         assert not fired
@@ -150,7 +150,7 @@ async def test_a_slow_clock_is_not_hurried() -> None:
     clock = ScaledClock(speed=0.01)
     before, real = clock.time(), time.monotonic()
     with clock.unhurried():
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # to be compared with what the clock says of it
     assert clock.time() - before == pytest.approx((time.monotonic() - real) / 100, rel=0.5)
 
 
