@@ -9,7 +9,7 @@ from labkit.embedded.marathon.discovery.mesosdns import Config
 from labkit.embedded.marathon.discovery.mesosdns.records import make_zone
 from labkit.embedded.mesos.api.state import running, state
 
-from ....mesos.house import House, task
+from .house import House, task
 
 
 async def test_the_running_tasks_make_the_same_names_as_the_whole_state() -> None:
