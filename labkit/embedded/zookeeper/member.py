@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ELECTION = 0.2  # seconds that an election takes at least (FastLeaderElection.finalizeWait)
 KEEP = 200  # entries of the log that stay for members that are a little behind
 COMPACT = 2000  # entries, or
+OP_COST = 200  # bytes of a request beyond its data and path
 HEAVY = 4 * 1024 * 1024  # bytes, after which the log is compacted
 
 Mode = Literal["leading", "following", "looking", "stopped"]
@@ -350,7 +351,7 @@ class Member:
 
 
 def _weight(op: Any) -> int:
-    """Bytes of data that a request carries; a transaction has those of its parts."""
+    """What a request takes in memory, roughly; a transaction has what its parts take."""
     if isinstance(op, Multi):
         return sum(_weight(part) for part in op.ops)
-    return len(getattr(op, "data", b""))
+    return len(getattr(op, "data", b"")) + len(getattr(op, "path", "")) + OP_COST

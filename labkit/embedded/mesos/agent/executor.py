@@ -205,6 +205,7 @@ class Executor:
         for timer in (self._kill_timer, self._time_timer):
             if timer is not None:
                 timer.cancel()
+        self._kill_timer = self._time_timer = None
         for check in self._checks or ():
             check.cancel()
         self._checks = None
