@@ -24,7 +24,7 @@ from labkit.embedded.marathon.discovery.lb.routes import app_rules
 from labkit.embedded.marathon.discovery.lb.source import RELEVANT, Marathon
 from labkit.embedded.marathon.discovery.service import MachineService
 from labkit.embedded.runtime.clock import Clock
-from labkit.embedded.runtime.listeners import can_bind
+from labkit.embedded.runtime.loopback import can_bind
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
 

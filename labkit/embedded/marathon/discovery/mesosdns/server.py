@@ -18,7 +18,8 @@ from labkit.embedded.marathon.discovery.service import MachineService
 from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.runtime.dns import Resolver, Scope
 from labkit.embedded.runtime.dnsserver import DnsServer
-from labkit.embedded.runtime.listeners import Listener, can_bind
+from labkit.embedded.runtime.listeners import Listener
+from labkit.embedded.runtime.loopback import can_bind
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
 
