@@ -41,7 +41,7 @@ def steady(url: str) -> None:
 
 def answers(url: str) -> bool:
     try:
-        return "Hostname: web-" in requests.get(url, timeout=3).text
+        return "Hostname: web-" in requests.get(url, timeout=10).text
     except requests.RequestException:
         return False
 

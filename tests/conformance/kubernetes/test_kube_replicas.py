@@ -49,7 +49,9 @@ def test_pods_are_made_and_named(kube: KubeCluster, ns: str, kind: str) -> None:
     assert found["status"] == {
         "replicas": 2, "fullyLabeledReplicas": 2, "readyReplicas": 2, "availableReplicas": 2, "observedGeneration": 1
     }  # fmt: skip
-    told = [message for reason, message in kube.events(ns, "web") if reason == "SuccessfulCreate"]
+    told = until(
+        lambda: len(e := [m for reason, m in kube.events(ns, "web") if reason == "SuccessfulCreate"]) >= 2 and e
+    )
     assert sorted(told) == sorted(f"Created pod: {p['metadata']['name']}" for p in kube.pods(ns, app="web"))
 
 
