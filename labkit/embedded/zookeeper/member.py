@@ -84,6 +84,7 @@ class Member:
     # -- coming and going
 
     def start(self) -> None:
+        """The process starts: it looks for a leader."""
         if self.running:
             return
         self.running = True
@@ -111,6 +112,7 @@ class Member:
 
     @property
     def mode(self) -> Mode:
+        """What it does; ``looking`` while it serves nobody for want of a leader with a quorum."""
         if not self.running:
             return "stopped"
         if not self.serving:
@@ -119,6 +121,7 @@ class Member:
 
     @property
     def frozen(self) -> bool:
+        """Is its machine paused? Then it says nothing, and hears nothing until it goes on."""
         return self.ensemble.fleet.machine(self.machine).power == "paused"
 
     # -- time and messages
@@ -161,6 +164,7 @@ class Member:
                 self.sessions.touch(id, now)
 
     def send(self, to: Member, fn: Any, *args: Any) -> None:
+        """Call ``fn`` at another member, over the wire between the two."""
         self.ensemble.exchange.carry(self.machine, to.machine, fn, *args)
 
     def receive(self, message: Message) -> None:
@@ -347,6 +351,7 @@ class Member:
         self._work()
 
     def millis(self) -> int:
+        """The time as ZooKeeper's numbers have it."""
         return int(self.clock.time() * 1000)
 
 

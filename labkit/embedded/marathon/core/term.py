@@ -132,6 +132,7 @@ class Term:
 
     @property
     def mesos_leader_url(self) -> str | None:
+        """``mesos_leader_ui_url`` of ``/v2/info``: the master that the framework speaks to."""
         leader = self.driver.leader if self.driver is not None else None
         if not leader:
             return None

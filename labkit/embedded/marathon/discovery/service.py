@@ -30,6 +30,7 @@ class MachineService:
 
     @property
     def running(self) -> bool:
+        """Does it serve? Not while its machine is without power."""
         return self._up and not self._power_lost
 
     async def start(self) -> None:

@@ -101,6 +101,7 @@ class Agent:
 
     @property
     def hostname(self) -> str:
+        """What it is called: its address, unless an option says otherwise."""
         return self.options.hostname or self.pid.address
 
     def info(self) -> Json:
@@ -294,6 +295,7 @@ class Agent:
         handler(sender, body)
 
     def exited(self, pid: Pid) -> None:
+        """The connection to a master broke."""
         self.registration.exited(pid)
 
     def _greeting(self) -> tuple[str, Json]:

@@ -76,6 +76,7 @@ class Executor:
 
     @property
     def over(self) -> bool:
+        """Has the task ended, or been given up?"""
         return self._over
 
     def begin(self) -> None:

@@ -40,6 +40,7 @@ class Ledger:
         return [*self.runs(), *over]
 
     def find(self, framework_id: str, task_id: str) -> Run | None:
+        """A task that is not history yet."""
         framework = self.frameworks.get(framework_id)
         return None if framework is None else framework.runs.get(task_id)
 
@@ -100,18 +101,22 @@ class Ledger:
                 self._keeper.delete(AGENT, "agent")
 
     def keep_framework(self, framework: Framework) -> None:
+        """Write down what has changed of a framework, if it asked for that."""
         if self._keeper is not None and framework.checkpoint:
             self._keeper.put(FRAMEWORK, framework.id, framework.row)
 
     def keep_run(self, run: Run) -> None:
+        """Write down a new task, if its framework asked for that."""
         if self._keeper is not None and run.checkpoint:
             self._keeper.put(TASK, _key(run), run.row)
 
     def keep_stream(self, run: Run) -> None:
+        """Write down what has become of a task, and its updates that nobody has acknowledged."""
         if self._keeper is not None and run.checkpoint:
             self._keeper.put(STREAM, _key(run), run.stream_row)
 
     def flush(self) -> None:
+        """Have all of it on disk now."""
         if self._keeper is not None:
             self._keeper.flush()
 

@@ -45,6 +45,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
+        """Is it in a state that is its last?"""
         return is_terminal(self.state)
 
     @property
@@ -104,6 +105,7 @@ class Framework:
 
     @property
     def checkpoint(self) -> bool:
+        """Does it want its tasks to outlive the agent's process?"""
         return bool(self.info.get("checkpoint"))
 
     def can(self, capability: str) -> bool:

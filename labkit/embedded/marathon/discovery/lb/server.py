@@ -264,15 +264,19 @@ class MarathonLb(MachineService):
     # -- what it says on port 9090 (pages.Asked)
 
     def config_text(self) -> str:
+        """``/_haproxy_getconfig``."""
         return self._balancer.config_text() if self._balancer is not None else ""
 
     def vhost_map(self) -> dict[str, str]:
+        """``/_haproxy_getvhostmap``: host -> back end."""
         return {host: service.name for service in self._services for host in service.vhosts}
 
     def app_map(self) -> dict[str, str]:
+        """``/_haproxy_getappmap``: app id -> back end."""
         return {app: service.name for app, service in app_rules(self._services).items()}
 
     async def pids(self) -> list[int]:
+        """``/_haproxy_getpids``."""
         return await self._balancer.pids() if self._balancer is not None else []
 
     def reread(self) -> None:
@@ -288,6 +292,7 @@ class MarathonLb(MachineService):
 
     @property
     def services(self) -> Sequence[Service]:
+        """What is balanced, by app id and port."""
         return self._services
 
     async def observe(self) -> list[Json]:

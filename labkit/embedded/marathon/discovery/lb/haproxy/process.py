@@ -46,6 +46,7 @@ class HaproxyProcess:
 
     @property
     def running(self) -> bool:
+        """Is the master process there?"""
         return self._process is not None and self._process.returncode is None
 
     @property
@@ -140,6 +141,7 @@ class HaproxyProcess:
         self.signal(signals.SIGSTOP if frozen else signals.SIGCONT)
 
     def signal(self, number: signals.Signals, *, group: bool = True) -> None:
+        """Send a signal to all its processes, or to the master alone. Harmless when there is none."""
         if self._process is not None:
             self._kill(self._process, number, group=group)
 
