@@ -153,7 +153,11 @@ class Agent:
             self._patience = None
         self._recover()
         self._post.register(self.pid, self)
-        await self._serve()
+        try:
+            await self._serve()
+        except OSError:  # its port is taken: it ends, as the real one does
+            self._halt()
+            raise
         if self.running:
             self.registration.start(self._detect())
 

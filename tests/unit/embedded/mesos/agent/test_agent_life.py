@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.until import until
 
 from labkit.embedded.mesos.agent.watcher import TOKEN
@@ -51,6 +52,20 @@ async def test_it_registers_until_it_is_answered(house: House) -> None:
     assert "id" not in said
     assert said["hostname"] == house.agent.pid.address
     assert said["port"] == 5051
+
+
+async def test_with_its_port_taken_it_does_not_run(house: House) -> None:
+    async def nobody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    pid = house.agent.pid
+    other = await house.network.listen("agent-1", pid.address, pid.port, nobody)
+    house.detector.elect(house.master.pid)
+    with pytest.raises(OSError, match="in use"):
+        await house.agent.start()
+    assert not house.agent.running
+    other.shut()
+    await house.registered()
 
 
 async def test_it_goes_to_the_next_leader_with_all_it_has(house: House) -> None:
