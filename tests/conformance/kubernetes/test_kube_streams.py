@@ -199,8 +199,11 @@ def test_exec_in_a_pod_that_has_ended(kube: KubeCluster, home: str) -> None:
 
 
 def test_kubectl_copies(kube: KubeCluster, home: str, counter: str) -> None:
-    # `kubectl cp` is exec with tar; where there is no tar, cat does it.
-    kube.kubectl("exec", "-i", "-n", home, counter, "-c", "c", "--", "sh", "-c", "cat > /tmp/copied", stdin="text")
+    # `kubectl cp` is exec with tar; where there is no tar, cat does it. The shell keeps its stdout open meanwhile:
+    # containerd closes the input of a command whose output has ended, read or not (containerd/containerd#13934).
+    text = "cat > /tmp/copied; echo done"
+    told = kube.kubectl("exec", "-i", "-n", home, counter, "-c", "c", "--", *script(text), stdin="text").text
+    assert told == "done"
     assert kube.exec(home, counter, "cat", "/tmp/copied", container="c").out == "text"
 
 
