@@ -216,7 +216,7 @@ class LabPage:
         self.page.locator(f".lk-panel[data-step='{step}'][data-status='passed']").wait_for(timeout=timeout * 1000)
 
     def at_rest(self) -> None:
-        """Until nothing in the picture has moved for twenty frames: plotly glides from one state to the next."""
+        """Until nothing in the picture has moved for ten frames: plotly glides from one state to the next."""
         self.page.wait_for_function(
             """() => {
                 const marks = document.querySelectorAll('.labkit-graph .point, .labkit-graph .textpoint');
@@ -224,10 +224,11 @@ class LabPage:
                 const now = places.map(({x, y}) => `${x} ${y}`).join();
                 const before = window.labkitRest;
                 window.labkitRest = {now, frames: before?.now === now ? before.frames + 1 : 0};
-                if (window.labkitRest.frames < 20) return false;
+                if (window.labkitRest.frames < 10) return false;
                 delete window.labkitRest;
                 return true;
-            }"""
+            }""",
+            timeout=60_000,  # a machine that is busy draws few frames
         )
 
     def cell(self, index: int) -> Any:
