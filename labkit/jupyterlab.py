@@ -25,7 +25,7 @@ _READY_WITHIN = 60.0  # seconds; a cold disk makes the first start slow
 class Quiet(logging.Filter):
     """Keeps JupyterLab's log to what a person has to know: this module prints the URL itself, once."""
 
-    _KNOWN = ("To access the server", "websocket_ping_timeout")
+    _KNOWN = ("To access the server", "websocket_ping_timeout", "is not trusted")  # every notebook of a new checkout
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:

@@ -135,11 +135,11 @@ def slots(scene: Scene) -> Props:
     return {
         "x": scene.layout.x.copy(),
         "y": scene.layout.y.copy(),
-        "marker.color": scene.state.copy(),
-        "marker.line.color": scene.border.copy(),
-        "marker.symbol": scene.symbol.copy(),
+        "marker.color": scene.slots.state.copy(),
+        "marker.line.color": scene.slots.border.copy(),
+        "marker.symbol": scene.slots.symbol.copy(),
         "text": _labels(scene),
-        "hovertext": list(scene.hover),
+        "hovertext": list(scene.slots.hover),
     }
 
 
@@ -159,12 +159,12 @@ def slot_look(scene: Scene, theme: style.Theme | None = None) -> Props:
 
 
 def _labels(scene: Scene) -> list[str]:
-    if not scene.with_labels:
+    if not scene.slots.with_labels:
         return []
     # Plotly sets text close to the mark: a space at the front keeps the distance that the SVG has. An empty text
     # would take its element out of the page for good (plotly 7.1), so that no later text could appear there.
     space = " " if scene.layout.level.label == "name" else ""
-    return [space + label or " " for label in scene.labels]
+    return [space + label or " " for label in scene.slots.labels]
 
 
 def texts(scene: Scene, *roles: str) -> Props:

@@ -79,7 +79,7 @@ class FigureRenderer:
 
     def update(self, dirty: set[str]) -> None:
         """Send the changed parts. Names under the mouse of a big cluster are left for :meth:`update_hover`."""
-        if not self.scene.with_labels:
+        if not self.scene.slots.with_labels:
             dirty = dirty - {"hover"} if "canvas" not in dirty else dirty
         if dirty:
             restyle, relayout = changes(self.scene, dirty)
@@ -87,7 +87,7 @@ class FigureRenderer:
 
     def update_hover(self) -> None:
         """The names under the mouse: 10 KB for 1,000 tasks, so not in every frame."""
-        self._send({NUMBER["slots"]: {"hovertext": list(self.scene.hover)}}, {})
+        self._send({NUMBER["slots"]: {"hovertext": list(self.scene.slots.hover)}}, {})
 
     def _send(self, restyle: Restyle, relayout: Props) -> None:
         groups: dict[tuple[str, ...], dict[int, Props]] = {}

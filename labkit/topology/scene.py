@@ -1,37 +1,28 @@
 """The picture as plain data, kept up to date with what changed: what ``figure`` sends and ``svg`` writes.
 
-:meth:`Scene.update` says by name which parts changed, so that a renderer sends nothing else. Tasks live in arrays
-with one entry a *slot*, not one a task: a slot has its position for good, and what happens in it is a byte.
+:meth:`Scene.update` says by name which parts changed, so that a renderer sends nothing else.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-
-import numpy as np
-import numpy.typing as npt
 
 from labkit.model import Diff, Framework, Node, Snapshot, State, Task, diff
 
 from . import style, words
 from .blocks import card_block, framework_block, node_block, service_block, tray_block
+from .fading import Fading
 from .families import FRAMEWORK, Families, Service, services_of
 from .grid import LEGEND_HEIGHT, LEVELS, MARGIN, TRAY, WIDTH
 from .layout import Layout
 from .links import offer, route, serve
 from .parts import Block, Line, Links, Text
+from .slots import Slots
 from .tally import Tally, common_state
 
-FRESH = 2.5  # seconds that a task which died is drawn in full colour
-FADE = 9.0  # seconds until it is gone
-ANSWERED = 2.0  # seconds that the line of an offer stays, paler, after its framework answered
 AGGREGATE_ABOVE = 2000  # tasks drawn, from which on a box shows workloads with their counts instead
 LINES_UP_TO = 24  # tasks; more lines from Services would hide what they lead to
-LABELS_UP_TO = 320  # slots; more labels would cost more bytes than all the rest
-
-Points = npt.NDArray[np.uint8]
 
 
 class Scene:
@@ -50,20 +41,12 @@ class Scene:
         self.show_dead = show_dead
         self.highlight = ""  # a workload; the others are drawn faded
         self.aggregated = False
-        self.state: Points = np.zeros(0, np.uint8)
-        self.border: Points = np.zeros(0, np.uint8)
-        self.symbol: Points = np.zeros(0, np.uint8)
-        self.labels: list[str] = []
-        self.hover: list[str] = []
-        self.occupant: list[str] = []
+        self.slots = Slots()
         self.blocks: dict[str, Block] = {}
         self.links = Links()
-        self.with_labels = True
         self.status = Text(0, 0, "", "right")  # at the foot: how fresh the picture is
         self._version = -1
-        self._died: dict[str, float] = {}
-        self._deadlines: list[tuple[float, str]] = []
-        self._answered: dict[str, float] = {}  # framework whose last offer went → until when that is shown
+        self._fading = Fading()
         self._plugs: Mapping[str, str] = {}
         self._seen: tuple[bool, str] = (show_dead, "")
 
@@ -72,8 +55,7 @@ class Scene:
     @property
     def next_change(self) -> float | None:
         """When the picture will change by itself (something fades), on the clock of ``now``; None for never."""
-        due = [*self._answered.values(), *(deadline for deadline, _ in self._deadlines[:1])]
-        return min(due, default=None)
+        return self._fading.next_change
 
     @property
     def height(self) -> float:
@@ -81,7 +63,7 @@ class Scene:
 
     def task_at(self, point: int) -> str:
         """The id of the task in a slot ("node/workload" when aggregated); empty for an empty slot."""
-        return self.occupant[point] if 0 <= point < len(self.occupant) else ""
+        return self.slots.occupant[point] if 0 <= point < len(self.slots.occupant) else ""
 
     def framework(self, key: str) -> Framework | None:
         """The framework whose card has this key."""
@@ -126,13 +108,13 @@ class Scene:
         stale = self._stale_blocks(before, changes, moved_nodes or replug, moved_cards, "canvas" in dirty)
         dirty |= self._build(stale, snapshot)
         around = moved_nodes or moved_cards or changes.nodes or changes.error_changed
-        faded = self._answer(before, snapshot, now)
+        faded = self._fading.answer(before, snapshot, now)
         if "canvas" in dirty or around or self.services or changes.offers or faded:
             links = replace(
                 route(self.layout, snapshot),
                 served=self._served(),
                 offered=offer(self.layout, snapshot, (f.id for f in snapshot.frameworks.values() if f.offers)),
-                answered=offer(self.layout, snapshot, self._answered),
+                answered=offer(self.layout, snapshot, self._fading.answered),
             )
             if links != self.links:
                 self.links = links
@@ -162,20 +144,6 @@ class Scene:
         cards = [*(FRAMEWORK + f.id for f in frameworks), *tops, *(s.key for s in services)]
         return self.layout.set_workloads(cards) or bool(moved)
 
-    def _answer(self, before: Snapshot | None, snapshot: Snapshot, now: float) -> bool:
-        """Remember who answered its last offer just now, forget who did a while ago; whether there is anything new."""
-        was = dict(self._answered)
-        for key, old in (before.frameworks if before is not None else {}).items():
-            new = snapshot.frameworks.get(key)
-            if old.offers and new is not None and not new.offers:
-                self._answered[key] = now + ANSWERED
-        self._answered = {
-            key: until
-            for key, until in self._answered.items()
-            if until > now and key in snapshot.frameworks and not snapshot.frameworks[key].offers
-        }
-        return was != self._answered
-
     def _served(self) -> tuple[Line, ...]:
         """Lines from a Service's card to the tasks it sends to: of the one looked at, or of all while they are few."""
         if self.aggregated:
@@ -197,17 +165,8 @@ class Scene:
             old, new = was.get(key), snapshot.tasks.get(key)
             self.tally.change(old, new)
             pairs.update((t.node, t.workload) for t in (old, new) if t is not None)
-            if new is None or new.in_place:
-                self._died.pop(key, None)
-            elif key not in self._died:
-                seen_alive = old is not None and old.in_place
-                died = now if seen_alive else now - FADE
-                self._died[key] = died
-                if seen_alive:
-                    heapq.heappush(self._deadlines, (now + FRESH, key))
-                    heapq.heappush(self._deadlines, (now + FADE, key))
-        while self._deadlines and self._deadlines[0][0] <= now:
-            touched.add(heapq.heappop(self._deadlines)[1])
+            self._fading.note(key, old, new, now)
+        touched |= self._fading.due(now)
         options = (self.show_dead, self.highlight)
         everything = options != self._seen or changes.nodes.added or changes.nodes.removed
         self._seen = options
@@ -261,7 +220,7 @@ class Scene:
         task = self.snapshot.tasks.get(key) if self.snapshot else None
         if task is None:
             return None
-        if not task.in_place and not self.show_dead and now - self._died.get(key, 0.0) >= FADE:
+        if not self.show_dead and self._fading.is_gone(key, task, now):
             return None
         if task.node:
             return self.layout.nodes.get(task.node)
@@ -277,47 +236,26 @@ class Scene:
 
     def _paint(self, vacated: list[int], touched: Iterable[str], now: float) -> set[str]:
         dirty = set()
-        if len(self.layout.x) > len(self.state):
+        if len(self.layout.x) > len(self.slots.state):
             self._grow()
             dirty.add("points")
-        before = (self.state.copy(), self.border.copy(), self.symbol.copy())
-        texts_before = (list(self.labels), list(self.hover))
+        was = self.slots.copy()
         for point in vacated:
-            self._clear(point)
+            self.slots.clear(point)
         for key in touched:
             seat = self.layout.seat(key)
             if seat is not None:
                 self._draw(seat.point, key, now)
-        for name, old, new in zip(
-            ("state", "border", "symbol"), before, (self.state, self.border, self.symbol), strict=True
-        ):
-            if not np.array_equal(old, new):
-                dirty.add(name)
-        if self.with_labels and texts_before[0] != self.labels:
-            dirty.add("labels")
-        if texts_before[1] != self.hover:
-            dirty.add("hover")
-        return dirty
+        return dirty | self.slots.changed(was)
 
     def _repaint(self, now: float) -> None:
-        self.state = self.border = self.symbol = np.zeros(0, np.uint8)
-        self.labels, self.hover, self.occupant = [], [], []
+        self.slots = Slots()
         self._grow()
         for key, seat in self.layout.occupants():
             self._draw(seat.point, key, now)
 
     def _grow(self) -> None:
-        more = len(self.layout.x) - len(self.state)
-        self.state = np.concatenate([self.state, np.full(more, style.HIDDEN, np.uint8)])
-        self.border = np.concatenate([self.border, np.full(more, style.NO_WORKLOAD, np.uint8)])
-        self.symbol = np.concatenate([self.symbol, np.zeros(more, np.uint8)])
-        for texts in (self.labels, self.hover, self.occupant):
-            texts.extend([""] * more)
-        self.with_labels = bool(self.layout.level.label) and len(self.state) <= LABELS_UP_TO
-
-    def _clear(self, point: int) -> None:
-        self.state[point], self.border[point] = style.HIDDEN, style.NO_WORKLOAD
-        self.labels[point] = self.hover[point] = self.occupant[point] = ""
+        self.slots.grow(len(self.layout.x), labelled=bool(self.layout.level.label))
 
     def _draw(self, point: int, key: str, now: float) -> None:
         if self.aggregated:
@@ -339,18 +277,13 @@ class Scene:
             if task is None:
                 return
             state, workload = task.state, task.workload
-            faded = not task.in_place and now - self._died.get(key, 0.0) >= FRESH
+            faded = self._fading.is_pale(key, task, now)
             label = words.task_label(task, self.layout.level.label, self.layout.label_room(bool(task.node)), faded)
             hover = words.task_hover(task)
         if self.highlight and not self._is_lit(key, workload):
             faded = True
-        colour = self.families.colour(workload, len(style.WORKLOADS) - 1) % len(style.WORKLOADS)
-        self.state[point] = state + style.FADED if faded else state
-        self.border[point] = colour + len(style.WORKLOADS) if faded else colour
-        self.symbol[point] = style.TASKS[state].code
-        self.labels[point] = label if self.with_labels else ""
-        self.hover[point] = hover
-        self.occupant[point] = key
+        colour = self.families.colour(workload, len(style.WORKLOADS) - 1)
+        self.slots.fill(point, key, state, colour, faded, label, hover)
 
     def _leads_to(self, service: Service, tasks: Mapping[str, Task]) -> bool:
         """Whether some of its traffic goes to the workload that is looked at."""

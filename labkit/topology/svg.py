@@ -174,17 +174,17 @@ def _tasks(scene: Scene, theme: style.Theme) -> list[str]:
     symbols = {look.code: look.symbol for look in style.TASKS.values()}
     level = scene.layout.level
     parts = []
-    for point, occupant in enumerate(scene.occupant):
+    for point, occupant in enumerate(scene.slots.occupant):
         if not occupant:
             continue
         x, y = float(scene.layout.x[point]), float(scene.layout.y[point])
-        fill, border = fills[scene.state[point]], borders[scene.border[point]]
-        mark = shape(symbols[int(scene.symbol[point])], x, y, level.size / 2)
-        painted = f'<g><title>{escape(scene.hover[point])}</title><path d="{mark}" {_paint(fill)} '
+        fill, border = fills[scene.slots.state[point]], borders[scene.slots.border[point]]
+        mark = shape(symbols[int(scene.slots.symbol[point])], x, y, level.size / 2)
+        painted = f'<g><title>{escape(scene.slots.hover[point])}</title><path d="{mark}" {_paint(fill)} '
         painted += f'{_paint(border, "stroke")} stroke-width="{level.border}"/>'
-        if label := scene.labels[point]:
+        if label := scene.slots.labels[point]:
             if level.label == "name":
-                role = "name" if scene.state[point] < style.FADED else "note"
+                role = "name" if scene.slots.state[point] < style.FADED else "note"
                 painted += _text(Text(x + level.size / 2 + 6, y, label, role), theme)
             else:
                 painted += (

@@ -73,7 +73,7 @@ class GraphView:
     def gap(self) -> float:
         if self.scene.aggregated:
             return GAP_AGGREGATED
-        count = len(self.scene.state)
+        count = len(self.scene.slots.state)
         return next((gap for up_to, gap in GAPS if count <= up_to), GAPS[-1][1])
 
     def render(self, now: float) -> float | None:
@@ -81,7 +81,7 @@ class GraphView:
         self.scene.highlight = self.highlight
         dirty = self.scene.update(self.shown, now, self.plugs if self.pinned is None else {}) | self._status()
         self._renderer.update(dirty)
-        if not self.scene.with_labels and "hover" in dirty:
+        if not self.scene.slots.with_labels and "hover" in dirty:
             self._hover_due = True
         elif self._hover_due and not dirty:
             self._renderer.update_hover()

@@ -15,8 +15,9 @@ from support.comms import listening
 from support.simulated import SimulatedSwarm, big
 
 from labkit.model import Snapshot, State
+from labkit.topology.fading import FADE
 from labkit.topology.renderer import FigureRenderer
-from labkit.topology.scene import FADE, Scene
+from labkit.topology.scene import Scene
 
 TASKS, NODES, CHANGED, ROUNDS = 1000, 20, 10, 60
 

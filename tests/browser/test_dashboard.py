@@ -55,7 +55,7 @@ def test_it_shows_a_cluster_in_trouble(shown: LabPage, request: pytest.FixtureRe
     shown.page.locator(".lk-nodes, .lk-node").filter(has_text="worker-1").get_by_role("button", name="Heal").wait_for()
     shown.page.get_by_role("button", name="worker-1", exact=True).click()
     shown.page.locator(".lk-detail").get_by_text("does not answer").wait_for()
-    shown.page.wait_for_timeout(700)
+    shown.at_rest()
     shown.shot(f"dashboard-trouble-{theme}", board(shown))
     assert not shown.complaints
 

@@ -65,7 +65,7 @@ def test_a_learner_works_through_the_first_steps(jupyter: Server, lab: Callable[
     page.wait_green("scale-up")
     assert drawn(page) == {"running": 8, "desired": 8}
 
-    page.page.wait_for_timeout(600)  # plotly's glide, so that the picture for people is not taken in mid-air
+    page.at_rest()
     board.scroll_into_view_if_needed()
     page.shot(f"lab02-dashboard-{theme}", board)
     page.shot(f"lab02-passed-{theme}", kill)
@@ -74,6 +74,14 @@ def test_a_learner_works_through_the_first_steps(jupyter: Server, lab: Callable[
 
 def click_a_task(page: LabPage) -> None:
     """Click the mark of a running task: the picture says where it is."""
+    page.page.wait_for_function(
+        """() => {
+            const plot = document.querySelector('.labkit-graph.js-plotly-plot, .labkit-graph .js-plotly-plot');
+            const slots = plot?.data.find((trace) => trace.name === 'slots');
+            return slots?.hovertext.some((text) => text.includes('running'));
+        }"""
+    )
+    page.at_rest()
     where = page.page.evaluate(
         """() => {
             const plot = document.querySelector('.labkit-graph.js-plotly-plot, .labkit-graph .js-plotly-plot');

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from support.jupyter import LabPage, Server, start_lab_server, start_over
+from support.until import until
 
 NOTEBOOK = "kubernetes/08-replication-controllers-to-deployments.ipynb"
 
@@ -63,15 +63,18 @@ def test_a_learner_rolls_out(jupyter: Server, lab: Callable[..., LabPage], theme
     page.page.get_by_role("button", name="Roll out").click()
     board = page.page.locator(".labkit-dashboard").first
     board.scroll_into_view_if_needed()
-    until = time.monotonic() + 40
-    while sum(count >= 2 for count in revisions(page)) < 2:
-        assert time.monotonic() < until, f"never seen to cross: {revisions(page)}"
-        page.page.wait_for_timeout(100)
+
+    def crossing() -> bool:
+        seen = revisions(page)
+        assert sum(count >= 2 for count in seen) >= 2, seen
+        return True
+
+    until(crossing, 60, "the two cross")
     page.shot(f"lab08-crossing-{theme}", board)
     page.wait_green("rollout")
     rollout.get_by_text("You predicted it").wait_for()
     page.page.locator(".lk-workload .lk-count", has_text="6 / 6").wait_for(timeout=20_000)
-    page.page.wait_for_timeout(600)  # plotly's glide, so that the picture for people is not taken in mid-air
+    page.at_rest()
     page.shot(f"lab08-dashboard-{theme}", board)
     page.shot(f"lab08-passed-{theme}", rollout)
     page.shot(f"lab08-knobs-{theme}", page.cell(page.index_of("widgets.rollout")))

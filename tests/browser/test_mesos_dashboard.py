@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from itertools import pairwise
 
 from support.jupyter import LabPage, Server
+
+from labkit.topology import style, svg
 
 SETUP = """
 from support.mesospicture import Still
@@ -16,6 +20,26 @@ sandbox.orchestrator = "marathon"
 SHOW = "from labkit import widgets\nboard = widgets.dashboard(sandbox)\nboard"
 
 
+LEGEND = """() => [...document.querySelectorAll('.labkit-graph .textpoint text')]
+    .filter((text) => WORDS.includes(text.textContent.trim()))
+    .map((text) => { const { left, right } = text.getBoundingClientRect(); return [left, right]; })
+    .sort((one, other) => one[0] - other[0])"""
+
+
+def test_a_narrow_window_has_room_for_the_legend(jupyter: Server, lab: Callable[..., LabPage]) -> None:
+    """Half a screen: the words of the legend, with a mark before each, stand beside each other."""
+    page = lab(jupyter.write("narrow.ipynb", SETUP, SHOW), width=900)
+    page.run(0)
+    page.run(1)
+    page.page.wait_for_selector(".labkit-graph .main-svg .point", timeout=60_000)
+    words = [style.TASKS[state].word for state in svg.LEGEND]
+    page.page.wait_for_function("() => document.querySelector('.labkit-graph').clientWidth < 760")
+    places = page.page.evaluate(LEGEND.replace("WORDS", json.dumps(words)))
+    assert len(places) == len(words)
+    between = [after[0] - before[1] for before, after in pairwise(places)]
+    assert min(between) > 12, between  # a mark is as wide
+
+
 def test_shares_offers_and_buttons(jupyter: Server, lab: Callable[..., LabPage]) -> None:
     page = lab(jupyter.write("mesos.ipynb", SETUP, SHOW, "still.answer()", "print(still.asked)"), theme="light")
     page.run(0)
@@ -25,7 +49,7 @@ def test_shares_offers_and_buttons(jupyter: Server, lab: Callable[..., LabPage])
     rows.filter(has_text="batch").get_by_text("17%").wait_for()
     rows.filter(has_text="batch").get_by_text("1 offer").wait_for()
     page.page.locator(".labkit-graph").get_by_text("quorum: 3 of 3").first.wait_for()
-    page.page.wait_for_timeout(500)
+    page.at_rest()
     page.shot("dashboard-mesos", page.page.locator(".labkit-dashboard").first)
     page.run(2)
     rows.filter(has_text="batch").get_by_text("no offers").wait_for()

@@ -76,12 +76,22 @@ class Pair:
         tasks = {name: len(f["tasks"]) for name, f in found.items()}
         return Look(tasks["marathon"], tasks["batch"], shares["marathon"], shares["batch"])
 
+    def maps(self) -> set[str]:
+        """The map tasks that run, by their ids."""
+        [batch] = [one for one in self.client.mesos.state()["frameworks"] if one["name"] == "batch"]
+        return {task["id"] for task in batch["tasks"]}
+
+    def turn(self) -> None:
+        """Waits until every map task of now has ended: each of their places was offered to somebody since."""
+        before = self.maps()
+        until(lambda: not before & self.maps(), 60, "the map tasks of then have ended")
+
     def average(self, looks: int = 15) -> Look:
-        """Map tasks come and go, so one look is none."""
+        """Map tasks come and go, so one look is none: the average of a time, which is one and a half seconds."""
         seen = []
         for _ in range(looks):
             seen.append(self.look())
-            time.sleep(0.1)
+            time.sleep(0.1)  # not a wait for anything: looks at one moment would be one look
         return Look(
             round(sum(one.caches for one in seen) / looks),
             round(sum(one.maps for one in seen) / looks),
@@ -114,8 +124,8 @@ def test_shares_shift_as_drf_has_it(pair: Pair) -> None:
 
     # Both want more: their dominant shares meet, and no task is ended for it.
     pair.client.scale("/cache", 30)
-    until(lambda: pair.look().caches >= 7, 30)
-    time.sleep(2)
+    until(lambda: pair.look().caches >= 7, 60)
+    pair.turn()
     met = pair.average()
     assert abs(met.caches - 8) <= 2, met
     assert abs(met.marathon - met.batch) < 0.25, met
@@ -124,11 +134,11 @@ def test_shares_shift_as_drf_has_it(pair: Pair) -> None:
 
     # A weight of two: twice the share.
     pair.weigh("*", 2)
-    until(lambda: pair.look().caches >= 11, 30)
+    until(lambda: pair.look().caches >= 11, 60)
     heavy = pair.average()
     assert 1.6 < heavy.marathon / heavy.batch < 2.8, heavy
 
     # And what is held is not taken back.
     pair.weigh("*", 1)
-    time.sleep(5)  # all map tasks of that moment have ended: at this speed they take 4.5 s at most
+    pair.turn()
     assert pair.average().caches >= heavy.caches

@@ -82,3 +82,36 @@ def test_frameworks_that_a_second_run_left() -> None:
     two = say(lab, "clean-up", masters(framework("mine", connected=False), other))
     assert two.seen == "2 frameworks called `mine` are left"
     assert f"teardown('{ID}')" in two.try_next
+
+
+@pytest.fixture
+def pulled(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The lab with agents that serve and an agent without power, as far as its checks look."""
+    lab = load_lab("marathon/17-discovery-and-haproxy")
+    module = sys.modules[lab.step("agent").check.__module__]
+    homes = {"/web": ["agent-2", "agent-3"], "/customers": ["agent-3"]}
+    monkeypatch.setattr(module, "places", lambda context, app_id: homes[app_id])
+    monkeypatch.setattr(module, "running", lambda context, app_id: [{"host": "127.0.0.2"}] * 3)
+    monkeypatch.setattr(module, "app", lambda context, app_id: {"instances": 3})
+    off: dict[str, str] = {}
+    monkeypatch.setattr(module, "dead", lambda context: off)
+    return SimpleNamespace(lab=lab, module=module, off=off)
+
+
+def test_the_agent_of_the_customers_is_the_wrong_one(pulled: Any) -> None:
+    """It runs tasks of the app as well: what is amiss is who else was on it."""
+    asked = context(None)
+    check = pulled.lab.step("agent").check
+    assert "marathon.fail('agent-2')" in check(asked).try_next
+    pulled.off["127.0.0.3"] = "agent-3"
+    verdict = check(asked)
+    assert verdict.seen == "the customers themselves were on agent-3"
+    assert "fail `agent-2`" in verdict.try_next
+
+
+def test_all_run_elsewhere_and_the_door_does_not_know_them_yet(pulled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulled.off["127.0.0.3"] = "agent-3"
+    monkeypatch.setattr(pulled.module, "serving", lambda context: {("127.0.0.2", 31000)})
+    verdict = say(pulled.lab, "elsewhere", None)
+    assert verdict.seen == "all 3 run elsewhere; HAProxy sends to 1"
+    assert "75" not in verdict.try_next

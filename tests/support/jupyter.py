@@ -9,8 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import nbformat
 
 import labkit
 from labkit.guide.loader import labs_folder
+from support.until import until
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
@@ -88,16 +87,22 @@ def start_server(folder: Path, root: Path | None = None, env: dict[str, str] | N
             stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=surroundings, cwd=folder,
         )  # fmt: skip
     server = Server(f"http://127.0.0.1:{port}", token, root, process, log)
-    until = time.monotonic() + 90
-    while time.monotonic() < until and process.poll() is None:
+
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError("it has ended")
         try:
-            urllib.request.urlopen(f"{server.url}/api?token={token}", timeout=2).close()
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
-        else:
-            return server
-    server.stop()
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+            urllib.request.urlopen(f"{server.url}/api?token={token}", timeout=10).close()
+        except OSError as error:  # refused, or so busy with its start that it does not answer
+            raise AssertionError(error) from None
+        return True
+
+    try:
+        until(answers, 90, "JupyterLab answers", every=0.2)
+    except (AssertionError, RuntimeError) as error:
+        server.stop()
+        raise RuntimeError(f"JupyterLab did not start: {error}\n{log.read_text()[-3000:]}") from None
+    return server
 
 
 def start_lab_server(folder: Path, speed: float | None = None) -> Iterator[Server]:
@@ -209,6 +214,22 @@ class LabPage:
     def wait_green(self, step: str, timeout: float = 60) -> None:
         """Until the step is passed."""
         self.page.locator(f".lk-panel[data-step='{step}'][data-status='passed']").wait_for(timeout=timeout * 1000)
+
+    def at_rest(self) -> None:
+        """Until nothing in the picture has moved for ten frames: plotly glides from one state to the next."""
+        self.page.wait_for_function(
+            """() => {
+                const marks = document.querySelectorAll('.labkit-graph .point, .labkit-graph .textpoint');
+                const places = [...marks].map((mark) => mark.getBoundingClientRect());
+                const now = places.map(({x, y}) => `${x} ${y}`).join();
+                const before = window.labkitRest;
+                window.labkitRest = {now, frames: before?.now === now ? before.frames + 1 : 0};
+                if (window.labkitRest.frames < 10) return false;
+                delete window.labkitRest;
+                return true;
+            }""",
+            timeout=60_000,  # a machine that is busy draws few frames
+        )
 
     def cell(self, index: int) -> Any:
         return self.page.locator(".jp-Notebook .jp-Cell").nth(index)

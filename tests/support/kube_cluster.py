@@ -308,9 +308,12 @@ class KubeCluster:
             yield kube.CoreV1Api(api)
 
     def ask(self, namespace: str, name: str, url: str, check: bool = True) -> str:
-        """What a pod gets from a URL: a web server's answer, "" if it gets none in three seconds and `check` is off."""
+        """What a pod gets from a URL: a web server's answer.
+
+        With `check` off "" if it gets none in three seconds; with it an answer has to come, however busy the machine.
+        """
         url = url if "://" in url else f"http://{url}"
-        return self.exec(namespace, name, "timeout", "3", "wget", "-q", "-O-", url, check=check).out
+        return self.exec(namespace, name, "timeout", "20" if check else "3", "wget", "-q", "-O-", url, check=check).out
 
     def answers(self, namespace: str, name: str, url: str, count: int = 12) -> list[str]:
         """The host names of the pods that answer so many requests of one pod; "" for those without an answer."""

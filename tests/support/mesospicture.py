@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -90,6 +90,7 @@ class Still:
         self.now = cluster()
         self.nodes = dict(self.now.nodes)
         self.asked: list[tuple[str, tuple[Any, ...]]] = []
+        self._changed = threading.Event()
 
     def snapshot(self, previous: Snapshot | None = None) -> Snapshot:
         return self.now
@@ -97,9 +98,11 @@ class Still:
     def answer(self) -> None:
         """The batch framework answers its offer."""
         self.now = answered(self.now)
+        self._changed.set()
 
     def wait(self, timeout: float) -> None:
-        time.sleep(min(timeout, 0.1))
+        if self._changed.wait(timeout):
+            self._changed.clear()
 
     def __getattr__(self, verb: str) -> Any:
         if verb.startswith("_"):

@@ -18,10 +18,11 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from support.until import until
 
 INDENT = "    "
 _CODE = re.compile(r"\[(\d+)\]")
@@ -124,13 +125,12 @@ class Player:
         return process.returncode, _joined(out, err)
 
     def _until(self, command: str) -> None:
-        deadline = time.monotonic() + self.patience
-        while True:
+        def succeeds() -> bool:
             code, output = self._run(command, self.patience)
-            if code == 0:
-                return
-            assert time.monotonic() < deadline, f"{command!r} does not succeed: {output}"
-            time.sleep(0.1)
+            assert code == 0, output
+            return True
+
+        until(succeeds, self.patience, f"{command!r} succeeds", every=0.1)
 
     def _begin(self, command: str) -> None:
         written = self.folder / f".output-{len(self._running)}"
@@ -139,12 +139,17 @@ class Player:
 
     def _interrupt(self, lines: int) -> str:
         process, written = self._running.pop()
-        deadline = time.monotonic() + self.patience
+
+        def said() -> bool:
+            over = process.poll() is not None  # looked at first: what it said last is read afterwards
+            enough = written.read_text().count("\n") >= lines
+            if over and not enough:
+                raise RuntimeError(f"{process.args!r} ended and has said no more than {written.read_text()!r}")
+            assert enough, written.read_text()
+            return True
+
         try:
-            while written.read_text().count("\n") < lines:
-                waiting = process.poll() is None and time.monotonic() < deadline
-                assert waiting, f"{process.args!r} has said no more than {written.read_text()!r}"
-                time.sleep(0.02)
+            until(said, self.patience, f"{process.args!r} says {lines} lines", every=0.02)
         finally:
             self._end(process, signal.SIGINT)
         kept = written.read_text().split("\n")

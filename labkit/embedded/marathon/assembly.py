@@ -278,14 +278,14 @@ class Assembly:
         return next((name for name, master in self.masters.items() if master.running and master.elected), None)
 
     def _leading_state(self) -> Json:
-        """What the leading master answers to ``GET /master/state``."""
-        from labkit.embedded.mesos.api.state import state
+        """What the leading master answers to ``GET /master/state``, as far as names are made of it."""
+        from labkit.embedded.mesos.api.state import running
 
         name = self.leading_machine()
         master = self.masters[name] if name is not None else None
         if master is None or master.leading is None:
             raise ConnectionError("no master leads")
-        return state(master, master.leading)
+        return running(master, master.leading)
 
     async def keep_names(self) -> None:
         """Let Mesos-DNS read the state when something in it has changed: the real one does it every minute.

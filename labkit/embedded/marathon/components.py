@@ -31,7 +31,8 @@ class Part(Protocol):
     """What a component has to offer. Both calls may be made twice; the second changes nothing."""
 
     @property
-    def running(self) -> bool: ...
+    def running(self) -> bool:
+        """Is its process there?"""
 
     async def start(self) -> None:
         """Begin. It need not do its work yet when this returns: it may still look for a leader."""
@@ -79,9 +80,11 @@ class Components:
 
     @property
     def any_held(self) -> bool:
+        """Has a person stopped anything?"""
         return bool(self._held)
 
     def is_running(self, machine: str, name: str) -> bool:
+        """Is its process there, on a machine that has power?"""
         return self._fleet.machine(machine).power != "off" and self._all[machine, name].part.running
 
     def status(self) -> list[dict[str, object]]:

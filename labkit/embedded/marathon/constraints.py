@@ -58,6 +58,7 @@ class Agent:
 
     @classmethod
     def of_offer(cls, offer: Json) -> Agent:
+        """The agent of an offer (v1 JSON)."""
         fault_domain = (offer.get("domain") or {}).get("fault_domain") or {}
         return cls(
             offer["agent_id"]["value"],
@@ -235,6 +236,7 @@ class Placements:
 
     @classmethod
     def of(cls, constraints: Sequence[Constraint], config_version: str, instances: Iterable[Placed]) -> Placements:
+        """Those of these instances that run the configuration of now: constraints do not look at older ones."""
         found = cls(constraints, config_version)
         if constraints:
             for instance in instances:
@@ -243,10 +245,12 @@ class Placements:
         return found
 
     def add(self, place: Place) -> None:
+        """One more instance is there."""
         for field, read in self.readers.items():
             self.counts[field][read(place)] += 1
 
     def remove(self, place: Place) -> None:
+        """One is there no more."""
         for field, read in self.readers.items():
             counts, value = self.counts[field], read(place)
             counts[value] -= 1

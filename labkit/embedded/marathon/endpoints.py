@@ -50,6 +50,7 @@ class Endpoints:
         }
 
     def zookeeper(self) -> str:
+        """The ensemble's connection string."""
         return ",".join(self._at(machine, ZOOKEEPER_PORT) for machine in self._masters)
 
     def environment(self, machine: Machine | None = None) -> dict[str, str]:

@@ -52,6 +52,7 @@ class Event:
         self._full: bytes | None = None
 
     def light(self) -> bytes:
+        """Its JSON, without the groups before and after a deployment."""
         if self._light is None:
             self._light = orjson.dumps(self.body)
         return self._light

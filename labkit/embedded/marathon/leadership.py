@@ -96,6 +96,8 @@ class Leadership:
             self._chores.start(self._take_over())
 
     async def _take_over(self) -> None:
+        if self._stopped:
+            return
         self.is_leader = True
         try:
             await self._lead()

@@ -55,16 +55,19 @@ class MasterIds:
         self._offers = 0
 
     def agent(self) -> str:
+        """The next agent's id."""
         made = f"{self.master}-S{self._agents}"
         self._agents += 1
         return made
 
     def framework(self) -> str:
+        """The next framework's id."""
         made = f"{self.master}-{self._frameworks:04d}"
         self._frameworks += 1
         return made
 
     def offer(self) -> str:
+        """The next offer's id."""
         made = f"{self.master}-O{self._offers}"
         self._offers += 1
         return made

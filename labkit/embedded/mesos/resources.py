@@ -273,6 +273,7 @@ class Resources:
         return self._where(lambda own: own == role)
 
     def unreserved(self) -> Resources:
+        """What is reserved for nobody."""
         return self._where(lambda own: own == UNRESERVED)
 
     def _where(self, wanted: Any) -> Resources:

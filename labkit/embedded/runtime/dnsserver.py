@@ -60,7 +60,11 @@ class DnsServer:
         """Listen on ``ip`` (the machine's own address unless given)."""
         server = cls(network, machine, ip or machine.address, port, resolver, answering)
         server.address = await network.listen_udp(machine, server.ip, port, server._datagram)
-        server._tcp = await network.listen(machine, server.ip, port, server._stream)
+        try:
+            server._tcp = await network.listen(machine, server.ip, port, server._stream)
+        except OSError:  # somebody else has the port over TCP alone: leave the other half to him, too
+            await server.close()
+            raise
         return server
 
     async def close(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 
@@ -82,3 +82,8 @@ def _drop(coro: Coroutine[Any, Any, Any]) -> None:
         coro.close()
     except RuntimeError:  # it awaits something in a `finally`; that is over, too
         pass
+
+
+async def called(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    """Calls it with the first step: ended before that, frozen from the start, there is nothing that nobody awaited."""
+    return await function(*arguments)

@@ -1,10 +1,9 @@
-"""Listening sockets of a sandbox, and what this computer allows one to bind."""
+"""Listening sockets of a sandbox: whom they accept, hold, reset and leave."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import resource
 import socket
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
@@ -180,25 +179,3 @@ class Datagrams(asyncio.DatagramProtocol):
         answer = await self._received(data)
         if answer is not None and not self._transport.is_closing():
             self._transport.sendto(answer, addr)
-
-
-def can_bind(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        try:
-            sock.bind((host, port))
-        except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return True
-
-
-def raise_file_limit() -> None:
-    """Every container is a listening socket: take all file descriptors that the system grants without asking."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        # macOS says "unlimited" but means 10,240 (OPEN_MAX).
-        for limit in (hard, 10240):
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-                return
-            except (ValueError, OSError):
-                continue

@@ -1,9 +1,8 @@
 """The network of a sandbox: real sockets on loopback addresses of its own.
 
-Linux owns all of 127.0.0.0/8. A sandbox claims one block 127.S.0.0/16 of it, and every machine, container and virtual
-IP gets an address there on which it really listens. Where that cannot be (macOS has 127.0.0.1 only, ports below 1024
-need a privilege, another program holds the port on all addresses) the listener sits elsewhere, :meth:`Network.real`
-knows where, and ``notes`` says so in words.
+Every machine, container and virtual IP gets an address of the sandbox's block (:mod:`loopback` claims it) on which it
+really listens. Where that cannot be the listener sits elsewhere, :meth:`Network.real` knows where, and ``notes`` says
+so in words.
 
 Connections *inside* the sandbox go through :meth:`Network.connect`, which obeys the plugs of the machines. Whoever
 comes from outside (a browser, curl) is connected by the operating system, as to machines on the same desk.
@@ -15,7 +14,7 @@ import asyncio
 import errno
 import socket
 import weakref
-from collections.abc import Awaitable, Callable, Container, Iterable
+from collections.abc import Awaitable, Callable, Container
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.addresses import AddressPool
@@ -28,10 +27,9 @@ from labkit.embedded.runtime.listeners import (
     Handler,
     Listener,
     ProtocolFactory,
-    can_bind,
     converse,
-    raise_file_limit,
 )
+from labkit.embedded.runtime.loopback import Loopback
 from labkit.embedded.runtime.machines import Fleet, Machine, Unreachable
 from labkit.embedded.runtime.outside import Place, dial
 
@@ -42,9 +40,6 @@ if TYPE_CHECKING:
 
     from aiohttp import web
 
-BLOCKS = range(16, 251)  # S of 127.S: below are what people use by hand (127.0.0.1, 127.0.1.1, 127.0.0.53)
-CLAIM_PORT = 20127  # below Linux's range of ephemeral ports, so nobody gets it by chance
-CLAIM_TRIES, CLAIM_PAUSE = 20, 0.02  # of the wall clock
 CONNECT_TIMEOUT = 130.0  # seconds after which Linux gives up sending SYNs (tcp_syn_retries 6)
 EVERYWHERE = ""  # the machine of a listener that each machine has its own of: a virtual IP
 
@@ -55,11 +50,8 @@ class Network:
     def __init__(self, fleet: Fleet, clock: Clock) -> None:
         self.fleet = fleet
         self.clock = clock
-        self.block = ""
         self.notes: list[str] = []
-        self._claim: socket.socket | None = None
-        self._loopbacks = True  # may all of 127.0.0.0/8 be bound?
-        self._low_ports = True
+        self._loopback = Loopback(self.note)
         self._listeners: dict[tuple[str, int], Listener] = {}
         self._by_real: dict[tuple[str, int], Listener] = {}
         self._datagrams: dict[tuple[str, int], tuple[str, asyncio.DatagramTransport]] = {}
@@ -76,9 +68,7 @@ class Network:
     async def open(cls, fleet: Fleet, clock: Clock, preferred: int | None = None) -> Network:
         """Claim a free block (``preferred`` if it is: then all addresses are those of before a restart)."""
         network = cls(fleet, clock)
-        raise_file_limit()
-        network._find_out()
-        await network._take_block(preferred)
+        await network._loopback.claim(preferred)
         network._unsubscribe = fleet.subscribe(network._plug_changed)
         return network
 
@@ -95,9 +85,7 @@ class Network:
                 writer.transport.abort()
         if self._http is not None:
             await self._http.shutdown(0.05)  # for aiohttp 0 is "wait for ever", as an open event stream would
-        if self._claim is not None:
-            self._claim.close()
-            self._claim = None
+        self._loopback.give_back()
 
     def note(self, words: str) -> None:
         """Something is not where one would look for it: say so, once."""
@@ -106,47 +94,10 @@ class Network:
 
     # addresses ------------------------------------------------------------------------------------------------
 
-    def _find_out(self) -> None:
-        """What does this computer let us bind? Asked by trying."""
-        self._loopbacks = can_bind("127.77.0.1", 0)
-        # A port that hardly anybody uses; EADDRINUSE would mean that it may be bound.
-        self._low_ports = can_bind("127.0.0.1", 11)
-        if not self._loopbacks:
-            self.note(
-                "This computer has no loopback addresses beside 127.0.0.1, so every machine and container listens "
-                "there on a port of its own; 'labkit status' says where published ports are found."
-            )
-        elif not self._low_ports:
-            self.note(
-                "Ports below 1024 may not be opened without a privilege here, so what listens on port 80 is found from "
-                "outside on a higher one. Inside the sandbox nothing changes; 'labkit status' says where published "
-                "ports are found."
-            )
-
-    async def _take_block(self, preferred: int | None) -> None:
-        """The block of before, if it comes free soon: an engine that was killed may leave a child that is just ending,
-        and addresses that move are a nuisance to whoever has written them down."""
-        if preferred is not None and preferred in BLOCKS:
-            for _ in range(CLAIM_TRIES):
-                if self._claim_block([preferred]):
-                    return
-                await asyncio.sleep(CLAIM_PAUSE)
-        if not self._claim_block(BLOCKS):
-            raise OSError(errno.EADDRINUSE, "all 235 loopback blocks 127.16 to 127.250 are taken by other sandboxes")
-
-    def _claim_block(self, candidates: Iterable[int]) -> bool:
-        """Take the first of these that nobody has."""
-        for number in candidates:
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            try:
-                # Bound but never listening: nobody can connect, and it is free at once when this process dies.
-                sock.bind((f"127.{number}.255.254", CLAIM_PORT) if self._loopbacks else ("127.0.0.1", 20200 + number))
-            except OSError:
-                sock.close()
-                continue
-            self._claim, self.block = sock, f"127.{number}"
-            return True
-        return False
+    @property
+    def block(self) -> str:
+        """``127.S``, with which all addresses of the sandbox begin."""
+        return self._loopback.block
 
     def machine_address(self, index: int) -> str:
         """The address of the ``index``-th machine."""
@@ -271,7 +222,7 @@ class Network:
         name = machine if isinstance(machine, str) else machine.name
         if port and (ip, port) in self._listeners:
             raise AddressInUse(ip, port)
-        sock = self._socket(socket.SOCK_STREAM, ip, port)
+        sock = self._loopback.bind(socket.SOCK_STREAM, ip, port)
         sock.listen(BACKLOG)
         listener = Listener(self, name, ip, port, sock)
         self._listeners[ip, listener.port] = listener
@@ -280,31 +231,6 @@ class Network:
         if name != EVERYWHERE and self.fleet.machine(name).power == "paused":
             listener._held = 1
         return listener
-
-    def _socket(self, kind: socket.SocketKind, ip: str, port: int) -> socket.socket:
-        """A socket bound to ``ip:port``, or as near to it as this computer allows."""
-        host = ip if self._loopbacks else "127.0.0.1"
-        wanted = port if self._loopbacks and (port >= 1024 or self._low_ports) else 0
-        while True:
-            sock = socket.socket(socket.AF_INET, kind)
-            sock.setblocking(False)
-            if kind == socket.SOCK_STREAM:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((host, wanted))
-                return sock
-            except OSError as error:
-                sock.close()
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EPERM) or not wanted:
-                    raise
-                reason = (
-                    f"another program of this computer holds port {port} on all addresses"
-                    if error.errno == errno.EADDRINUSE
-                    else f"port {port} may not be opened without a privilege here"
-                )
-                reason = reason[0].upper() + reason[1:]
-                self.note(f"{reason}, so {ip}:{port} is found elsewhere.")
-                wanted = 0
 
     def elsewhere(self, addresses: Container[str]) -> dict[str, str]:
         """``ip:port`` -> where it is really found, for what listens on these addresses and could not be bound there."""
@@ -341,7 +267,7 @@ class Network:
         name = machine if isinstance(machine, str) else machine.name
         if (ip, port) in self._datagrams:
             raise AddressInUse(ip, port)
-        sock = self._socket(socket.SOCK_DGRAM, ip, port)
+        sock = self._loopback.bind(socket.SOCK_DGRAM, ip, port)
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: Datagrams(received, lambda: not name or self.fleet.machine(name).power == "on"), sock=sock
         )
@@ -381,9 +307,9 @@ class Network:
             await self._pass(machine, target)
             listener = self._listeners.get((ip, port))
             if listener is not None:
-                reader, writer = await self._open_connection(listener, source)
+                reader, writer = await self._loopback.dial(listener.real_host, listener.real_port, source)
             elif self._borrower(ip, port) is not None:
-                reader, writer = await asyncio.open_connection(ip if self._loopbacks else "127.0.0.1", port)
+                reader, writer = await asyncio.open_connection(self._loopback.host(ip), port)
             else:
                 raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
         pair = (machine, target)
@@ -417,23 +343,6 @@ class Network:
             else:  # SYNs go out again now and then, so a wire that is mended in time carries the next one
                 await self.clock.sleep(1.0)
 
-    async def _open_connection(
-        self, listener: Listener, source: str | None
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if source is None or not self._loopbacks:
-            return await asyncio.open_connection(listener.real_host, listener.real_port)
-        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            if _BIND_NO_PORT is not None:
-                sock.setsockopt(socket.IPPROTO_IP, _BIND_NO_PORT, 1)
-            sock.bind((source, 0))
-            await asyncio.get_running_loop().sock_connect(sock, (listener.real_host, listener.real_port))
-            return await asyncio.open_connection(sock=sock)
-        except BaseException:
-            sock.close()
-            raise
-
     # plugs ----------------------------------------------------------------------------------------------------
 
     def _plug_changed(self, name: str, what: str) -> None:
@@ -456,6 +365,3 @@ class Network:
                 if name in (src, dst) and not self.fleet.connected(src, dst):
                     for writer in tuple(writers):
                         writer.transport.abort()
-
-
-_BIND_NO_PORT: int | None = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24 if hasattr(socket, "SO_REUSEPORT") else None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.embedded.runtime.dns import NAMESERVER
 
 if TYPE_CHECKING:
-    from labkit.embedded.runtime.processes import Namespace
+    from labkit.embedded.runtime.namespaces import Namespace
 
 
 def virtual_file(ns: Namespace, path: str) -> bytes | None:

@@ -11,54 +11,32 @@ import asyncio
 import inspect
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.clock import Clock
+from labkit.embedded.runtime.exits import Exit
 from labkit.embedded.runtime.files import Files, Layer
-from labkit.embedded.runtime.gates import Gate, Held
-from labkit.embedded.runtime.listeners import Connected, Listener
-from labkit.embedded.runtime.logs import Log, LogLine
+from labkit.embedded.runtime.gates import Gate, Held, called
+from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.machines import Machine
-from labkit.embedded.runtime.namespaces import Entry, Limits, NameNotFound, Namespace
+from labkit.embedded.runtime.namespaces import Entry, Limits, Namespace
 from labkit.embedded.runtime.network import Network
-from labkit.embedded.runtime.streams import Bytes, Sink, Source, Tap
+from labkit.embedded.runtime.streams import Bytes, Source
+from labkit.embedded.runtime.surroundings import Surroundings
 from labkit.embedded.runtime.terminal import Terminal
 from labkit.embedded.runtime.users import Identity, identify
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from labkit.embedded.runtime.dns import Resolver
     from labkit.embedded.runtime.images.base import Image, Program
-
-__all__ = ["ExecutableNotFound", "Exit", "Limits", "Log", "LogLine", "NameNotFound", "Namespace", "Process"]
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _pids = itertools.count(2001)  # as the machine would count them; a container counts its own from 1
 
 
-class ExecutableNotFound(Exception):
-    """The image has no such program. ``str()`` is what runc says, ``exit_code`` what Docker records (127 or 126)."""
-
-    def __init__(self, name: str, reason: str = "", exit_code: int = 127) -> None:
-        self.name = name
-        self.exit_code = exit_code
-        if not reason:
-            reason = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
-        super().__init__(f'exec: "{name}": {reason}')
-
-
-class Exit(BaseException):
-    """Raised by a program to end at once with this code, as ``exit(2)``. Not an error."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class Process:
+class Process(Surroundings):
     """A container's main process, or one that was started in it with :meth:`exec`."""
 
     __slots__ = (
@@ -67,28 +45,20 @@ class Process:
         "_children",
         "_exited",
         "_handlers",
-        "_owned",
         "_pending",
-        "_stderr",
-        "_stdout",
-        "_stopped",
         "_task",
         "args",
         "cwd",
         "ended",
         "entry",
         "env",
-        "exit_code",
         "finished_at",
         "identity",
         "image",
-        "log",
-        "ns",
         "oom",
         "pid",
         "started_at",
         "stdin",
-        "tty",
         "user",
     )
 
@@ -130,12 +100,10 @@ class Process:
                 rng=rng,
                 limits=limits,
             )
-        self.ns = ns
+        super().__init__(ns, log or Log(ns.clock), tty=tty)
         self.image = image
         self.args = args
         self.env = {"PATH": DEFAULT_PATH, "HOSTNAME": ns.hostname, "HOME": "/root"} if env is None else env
-        self.log = log or Log(ns.clock)
-        self.tty = tty
         self.stdin: Source = stdin or Bytes()
         if tty and stdin is not None:
             self.stdin = Terminal(stdin, self.out, lambda: self.kill(signals.SIGINT))
@@ -144,7 +112,6 @@ class Process:
         self.identity = Identity()  # known from the start on
         self.pid = 0  # as the machine counts; 0 before start and after the end
         self.entry: Entry | None = None  # its line in the container's table
-        self.exit_code: int | None = None
         self.oom = False
         self.started_at = 0.0
         self.finished_at = 0.0
@@ -156,10 +123,6 @@ class Process:
         self._handlers: dict[int, Callable[[], object]] | None = None
         self._pending: list[int] | None = None
         self._children: set[asyncio.Task[Any]] | None = None
-        self._owned: list[int] | None = None  # ports
-        self._stopped: Gate | None = None
-        self._stdout: Sink | None = None
-        self._stderr: Sink | None = None
 
     # life -----------------------------------------------------------------------------------------------------
 
@@ -190,7 +153,7 @@ class Process:
     async def _run(self, program: Program) -> int:
         code = 1
         try:
-            code = int(await self._held(_call(program, self)) or 0)
+            code = int(await self._held(called(program, self)) or 0)
         except Exit as ended:
             code = ended.code
         except asyncio.CancelledError:
@@ -345,64 +308,7 @@ class Process:
         await process.start()
         return process
 
-    # what programs use ----------------------------------------------------------------------------------------
-
-    @property
-    def clock(self) -> Clock:
-        return self.ns.clock
-
-    @property
-    def files(self) -> Files:
-        return self.ns.files
-
-    @property
-    def hostname(self) -> str:
-        return self.ns.hostname
-
-    @property
-    def machine(self) -> Machine:
-        return self.ns.machine
-
-    @property
-    def addresses(self) -> list[str]:
-        return self.ns.addresses
-
-    @property
-    def network(self) -> Network:
-        return self.ns.network
-
-    @property
-    def rng(self) -> random.Random:
-        return self.ns.rng
-
-    def out(self, text: str | bytes) -> None:
-        """Write to standard output."""
-        self._write("stdout", text)
-
-    def err(self, text: str | bytes) -> None:
-        """Write to standard error; with a terminal both are the same."""
-        self._write("stdout" if self.tty else "stderr", text)
-
-    def _write(self, stream: str, text: str | bytes) -> None:
-        if self.exit_code is None:
-            data = text.encode() if isinstance(text, str) else text
-            self.log.write(stream, data.replace(b"\n", b"\r\n") if self.tty else data)
-
-    @property
-    def stdout(self) -> Sink:
-        """Standard output as a stream, for what may write without end."""
-        if self._stdout is None:
-            self._stdout = Tap(self.out)
-        return self._stdout
-
-    @property
-    def stderr(self) -> Sink:
-        if self._stderr is None:
-            self._stderr = Tap(self.err)
-        return self._stderr
-
-    async def sleep(self, seconds: float) -> None:
-        await self.clock.sleep(seconds)
+    # what programs use, beside their surroundings --------------------------------------------------------------
 
     def on_signal(self, signal: int, handler: Callable[[], object] | None) -> None:
         """Call ``handler`` (plain or async) when the signal comes; None goes back to the default."""
@@ -450,42 +356,6 @@ class Process:
         await asyncio.get_running_loop().create_future()
         return 0
 
-    async def listen(self, port: int, connected: Connected) -> None:
-        """Accept connections on ``port`` of all addresses of the container."""
-
-        async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._held(_call(connected, reader, writer))
-
-        await self._listen(port, lambda ip, number: self.network.listen(self.machine, ip, number, held))
-
-    async def listen_http(
-        self, port: int, handler: Callable[[web.BaseRequest], Coroutine[Any, Any, web.StreamResponse]]
-    ) -> None:
-        """Serve HTTP on ``port`` of all addresses of the container."""
-
-        async def held(request: web.BaseRequest) -> web.StreamResponse:
-            return await self._held(handler(request))
-
-        await self._listen(port, lambda ip, number: self.network.listen_http(self.machine, ip, number, held))
-
-    def unlisten(self, port: int) -> None:
-        """Close a port again."""
-        if self._owned is not None and port in self._owned:
-            self._owned.remove(port)
-            self.ns.unlisten(port)
-
-    async def _listen(self, port: int, start: Callable[[str, int], Awaitable[Listener]]) -> None:
-        await self.ns.listen(port, start)
-        if self._owned is None:
-            self._owned = []
-        self._owned.append(port)
-
-    async def connect(
-        self, host: str, port: int, timeout: float | None = 130.0
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Connect to a name or address as this container sees it; obeys the plugs."""
-        return await self.ns.connect(host, port, timeout)
-
     def allocate(self, size: int) -> None:
         """Use ``size`` more bytes of (pretended) memory. Beyond the container's limit the OOM killer ends it: 137."""
         self._ballast = max(0, self._ballast + size)
@@ -511,8 +381,3 @@ class Process:
         """Processor time that it has used so far, for ``docker stats``."""
         until = self.clock.time() if self.running else self.finished_at
         return self._busy + self.image.idle_cpu * max(0.0, until - self.started_at)
-
-
-async def _call(function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-    """Calls it with the first step: ended before that, frozen from the start, there is nothing that nobody awaited."""
-    return await function(*arguments)

@@ -215,6 +215,7 @@ class Connecting:
     # -- connecting
 
     def begin(self) -> None:
+        """Look for a member that serves it."""
         self._connect()
 
     def hurry(self) -> None:

@@ -84,6 +84,7 @@ class Ensemble:
 
     @property
     def has_quorum(self) -> bool:
+        """Is there a leader that a majority follows? Only then may anything be written."""
         return self.leader is not None
 
     def hosts(self, port: int = PORT) -> str:
@@ -147,6 +148,7 @@ class Ensemble:
         return a.running and b.running and self.fleet.connected(a.machine, b.machine)
 
     def check_wires(self) -> None:
+        """A member, or a wire between two, came or went: let each notice what it lost."""
         for member in self.members.values():
             member.check_wires()
 
@@ -170,6 +172,7 @@ class Ensemble:
             self._votes[id] = vote
 
     def next_connection(self) -> int:
+        """A number that no connection has had."""
         self._connections += 1
         return self._connections
 
@@ -201,6 +204,7 @@ class Ensemble:
             member.expire(tuple(id for id, record in member.tree.sessions.items() if record.inside))
 
     def forget(self, session: Connecting) -> None:
+        """That client has ended its session."""
         self._open.pop(session, None)
 
     def now_serving(self, member: Member) -> None:

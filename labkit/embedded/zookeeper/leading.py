@@ -24,10 +24,12 @@ class Sessions:
             self.opened(record, now)
 
     def opened(self, record: SessionRecord, now: float) -> None:
+        """A session is new, or taken over from an earlier leader: its whole timeout lies before it."""
         self._timeouts[record.id] = record.timeout
         self.touch(record.id, now)
 
     def closed(self, id: int) -> None:
+        """It is gone."""
         self._timeouts.pop(id, None)
         self._deadlines.pop(id, None)
         self.owners.pop(id, None)
@@ -43,6 +45,7 @@ class Sessions:
             self._deadlines[id] = deadline
 
     def alive(self, id: int) -> bool:
+        """Is it known, and not about to be closed?"""
         return id in self._timeouts and id not in self.closing
 
     def due(self, now: float) -> list[int]:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 ELECTION = 0.2  # seconds that an election takes at least (FastLeaderElection.finalizeWait)
 KEEP = 200  # entries of the log that stay for members that are a little behind
 COMPACT = 2000  # entries, or
+OP_COST = 200  # bytes of a request beyond its data and path
 HEAVY = 4 * 1024 * 1024  # bytes, after which the log is compacted
 
 Mode = Literal["leading", "following", "looking", "stopped"]
@@ -83,6 +84,7 @@ class Member:
     # -- coming and going
 
     def start(self) -> None:
+        """The process starts: it looks for a leader."""
         if self.running:
             return
         self.running = True
@@ -110,6 +112,7 @@ class Member:
 
     @property
     def mode(self) -> Mode:
+        """What it does; ``looking`` while it serves nobody for want of a leader with a quorum."""
         if not self.running:
             return "stopped"
         if not self.serving:
@@ -118,6 +121,7 @@ class Member:
 
     @property
     def frozen(self) -> bool:
+        """Is its machine paused? Then it says nothing, and hears nothing until it goes on."""
         return self.ensemble.fleet.machine(self.machine).power == "paused"
 
     # -- time and messages
@@ -160,6 +164,7 @@ class Member:
                 self.sessions.touch(id, now)
 
     def send(self, to: Member, fn: Any, *args: Any) -> None:
+        """Call ``fn`` at another member, over the wire between the two."""
         self.ensemble.exchange.carry(self.machine, to.machine, fn, *args)
 
     def receive(self, message: Message) -> None:
@@ -346,11 +351,12 @@ class Member:
         self._work()
 
     def millis(self) -> int:
+        """The time as ZooKeeper's numbers have it."""
         return int(self.clock.time() * 1000)
 
 
 def _weight(op: Any) -> int:
-    """Bytes of data that a request carries; a transaction has those of its parts."""
+    """What a request takes in memory, roughly; a transaction has what its parts take."""
     if isinstance(op, Multi):
         return sum(_weight(part) for part in op.ops)
-    return len(getattr(op, "data", b""))
+    return len(getattr(op, "data", b"")) + len(getattr(op, "path", "")) + OP_COST

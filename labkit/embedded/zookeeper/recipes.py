@@ -104,6 +104,7 @@ class Election(_Recipe):
         self._lost: list[Callable[[], object]] = []
 
     def on_elected(self, fn: Callable[[], object]) -> None:
+        """``fn`` is called when it begins to lead."""
         self._elected.append(fn)
 
     def on_lost(self, fn: Callable[[], object]) -> None:

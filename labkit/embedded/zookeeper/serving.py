@@ -96,6 +96,7 @@ class Counts:
     answers: int = 0
 
     def answer(self, latency: float) -> None:
+        """One more request was answered, after so many seconds."""
         self.answers += 1
         self.sent += 1
         self.latency_sum += latency
@@ -150,6 +151,7 @@ class Connection:
             self.counts.sent += 1
 
     def heard(self) -> None:
+        """The client has said something: its session lives."""
         self.last_heard = self.member.clock.time()
         self.counts.received += 1
         self.member.totals.received += 1
@@ -188,6 +190,7 @@ class Connection:
         self.client.answered(asked.number, asked.zxid, asked.error, asked.value)
 
     def notify(self, event: Event) -> None:
+        """Tell the client what its watch has seen."""
         self.counts.sent += 1
         self.member.totals.sent += 1
         self.client.notified(event, self.member.tree.zxid)

@@ -69,6 +69,7 @@ class Node:
     children: set[str] = field(default_factory=set)
 
     def copy(self) -> Node:
+        """A node of its own with the same content."""
         return Node(
             self.data,
             self.acl,
@@ -86,6 +87,7 @@ class Node:
 
     @property
     def stat(self) -> Stat:
+        """Its numbers, as clients get them."""
         count = len(self.children)
         return Stat(
             self.czxid,
@@ -155,6 +157,7 @@ class Tree:
     # reading --------------------------------------------------------------------------------------------------
 
     def node(self, path: str) -> Node:
+        """The node at that path. Raises ``NoNode``."""
         try:
             return self.nodes[path]
         except KeyError:

@@ -22,6 +22,7 @@ class Watches(Generic[C]):
         self._of: dict[C, set[tuple[bool, str]]] = {}
 
     def add(self, path: str, watcher: C, *, children: bool = False) -> None:
+        """Tell it once of the next change: of the node, or with ``children`` of which children there are."""
         table = self._children if children else self._data
         table.setdefault(path, {})[watcher] = None
         self._of.setdefault(watcher, set()).add((children, path))
@@ -53,19 +54,23 @@ class Watches(Generic[C]):
                 del table[path]
 
     def clear(self) -> None:
+        """Nobody is told any more."""
         self._data.clear()
         self._children.clear()
         self._of.clear()
 
     @property
     def count(self) -> int:
+        """How many there are (``mntr``, ``wchs``)."""
         return sum(len(paths) for paths in self._of.values())
 
     # Summaries tell of data watches only, as those of the real one.
 
     def by_watcher(self) -> dict[C, set[str]]:
+        """``wchc``: the paths that each client watches."""
         found = {watcher: {path for children, path in wanted if not children} for watcher, wanted in self._of.items()}
         return {watcher: seen for watcher, seen in found.items() if seen}
 
     def by_path(self) -> dict[str, list[C]]:
+        """``wchp``: the clients that watch each path."""
         return {path: list(watchers) for path, watchers in self._data.items()}

@@ -5,6 +5,7 @@ function render({ model, el }) {
   const group = `lk-recap-${serial += 1}`;
 
   function draw() {
+    const place = el.contains(document.activeElement) ? document.activeElement.dataset.place : undefined;
     const box = document.createElement("section");
     box.className = "lk-panel lk-recap";
     const title = document.createElement("div");
@@ -22,6 +23,7 @@ function render({ model, el }) {
         const input = document.createElement("input");
         input.dataset.lmSuppressShortcuts = "true"; // arrows choose an answer, they do not leave the cell
         input.type = "radio"; input.name = `${group}-${index}`; input.checked = question.choice === number;
+        input.dataset.place = `${index}-${number}`;
         input.addEventListener("change", () => model.send({ do: "answer", question: index, choice: number }));
         const text = document.createElement("span");
         text.innerHTML = choice;
@@ -40,6 +42,7 @@ function render({ model, el }) {
       box.append(set);
     });
     el.replaceChildren(box);
+    if (place) el.querySelector(`[data-place="${place}"]`).focus({ preventScroll: true });
   }
 
   model.on("change:view", draw);

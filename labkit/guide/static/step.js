@@ -18,6 +18,20 @@ function rich(tag, className, parent, html) {
   return made;
 }
 
+/* Who had the focus before a panel was drawn anew has it afterwards: a check may speak while one types an answer. What
+   is gone, or may not be used any more, leaves it to the panel, so that Tab goes on from there. */
+function keepFocus(el, draw) {
+  const before = document.activeElement;
+  const held = el.contains(before);
+  draw();
+  if (!held) return;
+  const name = before.dataset.control;
+  const same = [...el.querySelectorAll("[data-control]")].find(({ dataset }) => dataset.control === name);
+  const next = same && !same.disabled ? same : el.firstElementChild;
+  if (next !== same) next.tabIndex = -1;
+  next.focus({ preventScroll: true });
+}
+
 /* An option is what is sent; its label is how it reads. */
 function choices(parent, name, legend, { choices: options, labels }, chosen, disabled, onChoose) {
   const set = element("fieldset", "lk-ask", parent);
@@ -27,6 +41,7 @@ function choices(parent, name, legend, { choices: options, labels }, chosen, dis
     const input = element("input", "", label);
     input.type = "radio"; input.name = name; input.value = option;
     input.checked = option === chosen; input.disabled = disabled;
+    input.dataset.control = `${legend}: ${option}`;
     input.addEventListener("change", () => onChoose(option));
     rich("span", "", label, labels[index]);
   });
@@ -40,7 +55,7 @@ function render({ model, el }) {
   const send = (message) => model.send(message);
   let busy = false;
 
-  function draw() {
+  function drawAnew() {
     const view = model.get("view");
     const typed = el.querySelector("input[type=number]")?.value;
     el.replaceChildren();
@@ -75,11 +90,12 @@ function render({ model, el }) {
         rich("legend", "", set, prompt);
         const input = element("input", "", set);
         input.type = "number"; input.disabled = passed; input.setAttribute("aria-label", "your answer");
+        input.dataset.control = "number";
         input.value = typed !== undefined && !passed ? typed : answer ?? "";
         const go = () => { if (input.value !== "") send({ do: "answer", value: Number(input.value) }); };
         input.addEventListener("keydown", (event) => { event.stopPropagation(); if (event.key === "Enter") go(); });
         const button = element("button", "", set, "Answer");
-        button.disabled = passed; button.addEventListener("click", go);
+        button.dataset.control = "answer"; button.disabled = passed; button.addEventListener("click", go);
       }
     }
     if (view.seen) {
@@ -96,7 +112,7 @@ function render({ model, el }) {
       const row = element("div", "lk-moves", box);
       const button = (label, message, disabled, title) => {
         const made = element("button", "", row, label);
-        made.disabled = disabled; made.title = title;
+        made.disabled = disabled; made.title = title; made.dataset.control = message.do;
         made.addEventListener("click", () => send(message));
         return made;
       };
@@ -110,6 +126,7 @@ function render({ model, el }) {
     if (problem) element("div", "lk-problem", box, problem).setAttribute("role", "alert");
   }
 
+  const draw = () => keepFocus(el, drawAnew);
   const redraw = () => {
     if (busy) return;
     busy = true;

@@ -47,7 +47,7 @@ def short(image: str) -> str:
     return image.rpartition(":")[2]
 
 
-# -- the seed's replication controller -------------------------------------------------------------------------------
+# -- the first replication controller --------------------------------------------------------------------------------
 
 
 def classic(context: Context) -> Any | None:

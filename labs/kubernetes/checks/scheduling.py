@@ -217,7 +217,7 @@ LAB = Lab(
             ),
             engines=CHANGES_NODES,
             why="Taints and tolerations *repel*, selectors and affinity *attract*; to dedicate a machine one needs "
-            "both. That is also how the control plane, the seed's *master*, keeps work for the *minions*: it has a "
+            "both. That is also how the control plane, once called *master*, keeps work for the *minions*: it has a "
             "taint that ordinary pods do not tolerate.",
         ),
         Step(

@@ -205,7 +205,7 @@ LAB = Lab(
             solution=heal_all,
             engines=NO_PLUG,
             why="The kubelet came back, learned that one of its pods should be gone, found nothing of it, and said so. "
-            "Nothing moved back: the node is ready, and emptier than before. In the seed's words, the *minion* is at "
+            "Nothing moved back: the node is ready, and emptier than before. In the older words, the *minion* is at "
             "work again; who works where is for the *master* to say, and it has no reason to.",
             patience=120,
         ),

@@ -229,7 +229,7 @@ def post_three_ways(context: Context) -> None:
 def backs_off(context: Context) -> Verdict:
     found = app(context, "/crasher")
     if found is None:
-        return NotYet("there is no app `/crasher`", "Post one whose `cmd` is `exit 1`, with `backoffFactor` 2.")
+        return NotYet("there is no app `/crasher`", "Post one: `cmd` `sleep 1; exit 1`, `backoffFactor` 2.")
     item = waiting(context, "/crasher")
     pause = int((item or {}).get("delay", {}).get("timeLeftSeconds") or 0)
     most = context.memory["pause"] = max(pause, int(context.memory.get("pause", 0)))

@@ -75,15 +75,15 @@ LAB = Lab(
             id="names",
             title="By name",
             needs=("web",),
-            task="An address is half of the truth: where is the *port*? It is in the **SRV** records, and Mesos-DNS "
-            "also answers over HTTP: `GET /v1/services/_web._tcp.marathon.mesos` at `$MESOS_DNS_URL`.",
+            task="An address is half of the truth: where is the *port*? It is in the **SRV** records: "
+            "`GET /v1/services/_web._tcp.marathon.mesos` at `$MESOS_DNS_URL`.",
             ask=Ask("How many SRV records are there?"),
             check=counted_records,
             solution=count_records,
             hints=(
                 Hint("`requests.get(marathon.env['MESOS_DNS_URL'] + '/v1/services/_web._tcp.marathon.mesos').json()`"),
             ),
-            why="One for each port of each task, with the agent's or container's name and the port. Mesos-DNS asks "
+            why="One for each port of each task, with the port and a name that is this task's alone. Mesos-DNS asks "
             "nobody but the leading master's `/state`, so it knows the tasks of *every* framework: "
             "`app.framework.mesos`. It is simple, and slow: it looks again once a minute (here: within two seconds), "
             "and programs that keep an answer for long, or never ask for SRV, do not notice.",

@@ -398,12 +398,13 @@ def routed_round(context: Context) -> Verdict:
     if not off:
         if served := spared(context):
             context.memory["served"] = served
+            context.memory["homes of customers"] = places(context, CUSTOMERS)
             return NotYet("every agent has power", f"`marathon.fail({served[0]!r})`: it runs a task of `/web`.")
         return NotYet("every agent has power", "Wait until `/web` runs on another agent than its customers.")
-    if not running(context, CUSTOMERS):
-        return NotYet("the customers were on that agent", "Heal it, and fail another one.")
+    others = " or ".join(f"`{name}`" for name in context.memory.get("served", ())) or "another one"
+    if not running(context, CUSTOMERS) or set(off.values()) & set(context.memory.get("homes of customers", ())):
+        return NotYet(f"the customers themselves were on {', '.join(off.values())}", f"Heal it, and fail {others}.")
     if not set(off.values()) & set(context.memory.get("served", off.values())):
-        others = " or ".join(f"`{name}`" for name in context.memory["served"])
         return NotYet(f"no task of `/web` was on {', '.join(off.values())}", f"Heal it, and fail {others}.")
     lost = [host for host, _ in serving(context) if host in off]
     if lost or not serving(context):
@@ -430,8 +431,10 @@ def whole_elsewhere(context: Context) -> Verdict:
         return NotYet("every agent has power", "Leave it off, and wait.")
     there = [task for task in running(context, WEB) if task["host"] not in off]
     wanted = (app(context, WEB) or {}).get("instances", 0)
-    if len(there) < wanted or len(serving(context)) < wanted:
+    if len(there) < wanted:
         return NotYet(f"{len(there)} of {wanted} tasks run elsewhere", "The master pings for 75 seconds first.")
+    if (now := len(serving(context))) < wanted:
+        return NotYet(f"all {wanted} run elsewhere; HAProxy sends to {now}", "Marathon asks them first how they are.")
     return Passed(f"{wanted} of {wanted} run and serve, none of them on {', '.join(off.values())}")
 
 

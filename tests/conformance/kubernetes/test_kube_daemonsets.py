@@ -154,7 +154,7 @@ def test_revisions_and_undoing(kube: KubeCluster, ns: str) -> None:
     assert {r["metadata"]["ownerReferences"][0]["kind"] for r in revisions} == {"DaemonSet"}
     told = kube.kubectl("rollout", "undo", "daemonset/agent", "-n", ns).text
     assert told == "daemonset.apps/agent rolled back"
-    until(lambda: kube.get(path)["spec"]["template"]["spec"]["containers"][0]["image"] == WHOAMI, 10)
+    until(lambda: kube.get(path)["spec"]["template"]["spec"]["containers"][0]["image"] == WHOAMI, 30)
     until(lambda: sorted(r["revision"] for r in kube.get(kube.path("controllerrevisions", ns))["items"]) == [2, 3], 20)
 
 
@@ -178,8 +178,9 @@ def test_an_update_that_waits_for_deletions(kube: KubeCluster, ns: str) -> None:
 
 
 def test_kube_proxy_is_one(kube: KubeCluster) -> None:
-    found = kube.get(kube.path("daemonsets", "kube-system", "kube-proxy"))
     nodes = len(kube.workers) + 1
-    assert found["status"]["numberReady"] == nodes
+    # A node is ready before all is that runs on it.
+    path = kube.path("daemonsets", "kube-system", "kube-proxy")
+    kube.object(path, lambda d: d["status"].get("numberAvailable") == nodes == d["status"]["numberReady"], 120)
     row = kube.kubectl("get", "ds", "kube-proxy", "-n", "kube-system", "--no-headers").text.split()
     assert row[:6] == ["kube-proxy", *[str(nodes)] * 5]

@@ -17,6 +17,17 @@ def owned_by(owner: Json, name: str, *, blocks: bool = False) -> Json:
     return body
 
 
+def known(kube: KubeCluster, namespace: str) -> None:
+    """Waits until the garbage collector knows every ConfigMap that is there now.
+
+    It cannot be asked, but it takes them up in their order: as soon as a later one goes whose owner never was, the
+    others are known.
+    """
+    nobody = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "nobody", "uid": "no-such-uid"}}
+    name = kube.create(namespace, owned_by(nobody, kube.name("knock")))["metadata"]["name"]
+    kube.gone(kube.path("configmaps", namespace, name))
+
+
 def test_a_deletion_tells_what_was_deleted(kube: KubeCluster, home: str) -> None:
     name = kube.name("cm")
     made = kube.create(home, config_map(name))
@@ -109,6 +120,7 @@ def test_what_is_owned_goes_with_its_owner(kube: KubeCluster, home: str) -> None
 def test_what_is_orphaned_stays(kube: KubeCluster, home: str) -> None:
     owner = kube.create(home, config_map(kube.name("owner")))
     child = kube.create(home, owned_by(owner, kube.name("child")))["metadata"]["name"]
+    known(kube, home)
     told = kube.delete(kube.path("configmaps", home, owner["metadata"]["name"]), propagationPolicy="Orphan")
     assert told["metadata"]["finalizers"] == ["orphan"]
     kube.gone(kube.path("configmaps", home, owner["metadata"]["name"]))
@@ -121,6 +133,7 @@ def test_in_the_foreground_the_owner_waits_for_what_blocks_it(kube: KubeCluster,
     body["metadata"]["finalizers"] = ["example.com/hold"]
     child = kube.path("configmaps", home, kube.create(home, body)["metadata"]["name"])
     path = kube.path("configmaps", home, owner["metadata"]["name"])
+    known(kube, home)
     told = kube.delete(path, propagationPolicy="Foreground")
     assert told["metadata"]["finalizers"] == ["foregroundDeletion"]
     kube.object(child, lambda found: found["metadata"].get("deletionTimestamp"), 30, "the child is asked to go")

@@ -91,10 +91,15 @@ def test_a_new_image_rolls_out(kube: KubeCluster, ns: str, web: Callable[..., Js
     assert before["spec"]["template"]["spec"]["containers"][0]["image"] == WHOAMI
     pods = kube.ready_pods(ns, 2, app="web")
     assert {p["spec"]["containers"][0]["image"] for p in pods} == {WHOAMI_NEXT}
-    words = [message for reason, message in kube.events(ns, "web") if reason == "ScalingReplicaSet"]
     new, was = after["metadata"]["name"], before["metadata"]["name"]
-    assert any(word.startswith(f"Scaled up replica set {new}") for word in words)
-    assert any(word.startswith(f"Scaled down replica set {was}") for word in words)
+
+    def told() -> bool:
+        words = [message for reason, message in kube.events(ns, "web") if reason == "ScalingReplicaSet"]
+        assert any(word.startswith(f"Scaled up replica set {new}") for word in words), words
+        assert any(word.startswith(f"Scaled down replica set {was}") for word in words), words
+        return True
+
+    until(told, 30, "the events of a rollout")  # which come when they come
 
 
 # (replicas, maxSurge, maxUnavailable) → (pods at most, pods ready at least)
@@ -185,7 +190,7 @@ def test_undo_and_history(kube: KubeCluster, ns: str, web: Callable[..., Json]) 
     kube.patch(path(kube, ns), change | image(NOWHERE), "strategic")
     until(lambda: len(sets(kube, ns)) == 3, 20)
     lines = until(
-        lambda: (told := kube.kubectl("rollout", "history", "deployment/web", "-n", ns).lines)[-2:-1] and told, 10
+        lambda: (told := kube.kubectl("rollout", "history", "deployment/web", "-n", ns).lines)[-2:-1] and told, 30
     )
     rows = [line.split(maxsplit=1) for line in lines if line[:1].isdigit()]
     assert rows == [["1", "<none>"], ["2", "<none>"], ["3", "the third"]]
@@ -299,6 +304,7 @@ def test_the_set_follows_its_deployment(kube: KubeCluster, ns: str, web: Callabl
 
 def test_kubectl_describes_it(kube: KubeCluster, ns: str, web: Callable[..., Json]) -> None:
     web(2)
+    until(lambda: "ScalingReplicaSet" in dict(kube.events(ns, "web")), 30)
     text = kube.kubectl("describe", "deployment", "web", "-n", ns).out
     assert "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in text
     assert "25% max unavailable, 25% max surge" in text

@@ -95,7 +95,9 @@ def test_a_budget_that_is_used_up(kube: KubeCluster, ns: str) -> None:
     allowed(kube, path, 1)
     # Those that come after are never ready, so the first eviction uses the budget up.
     never = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "example.invalid/none:1"}]}}}}
-    kube.patch(kube.path("replicasets", ns, "web"), never, "strategic")
+    replicas = kube.path("replicasets", ns, "web")
+    kube.patch(replicas, never, "strategic")
+    kube.object(replicas, lambda r: r["status"]["observedGeneration"] == 2, 30, "its controller has seen it")
     assert evict(kube, ns, first)[0] == 201
     code, status = evict(kube, ns, second)
     assert code == 429

@@ -45,9 +45,9 @@ def test_one_that_ends_well(kube: KubeCluster, ns: str) -> None:
     assert p["status"]["phase"] == "Succeeded"
     assert p["metadata"]["name"].startswith("work-")
     assert p["metadata"]["labels"]["job-name"] == "work"
-    told = until(lambda: dict(kube.events(ns, "work")).get("SuccessfulCreate"), 10)
+    told = until(lambda: dict(kube.events(ns, "work")).get("SuccessfulCreate"), 30)
     assert told == f"Created pod: {p['metadata']['name']}"
-    assert until(lambda: dict(kube.events(ns, "work")).get("Completed"), 10) == "Job completed"
+    assert until(lambda: dict(kube.events(ns, "work")).get("Completed"), 30) == "Job completed"
 
 
 def test_completions_and_parallelism(kube: KubeCluster, ns: str) -> None:
@@ -72,7 +72,7 @@ def test_failures_are_counted(kube: KubeCluster, ns: str) -> None:
     assert told["message"] == "Job has reached the specified backoff limit"
     assert found["status"]["failed"] == 2
     assert [p["status"]["phase"] for p in kube.pods(ns)] == ["Failed"] * 2
-    told = until(lambda: dict(kube.events(ns, "work")).get("BackoffLimitExceeded"), 10)
+    told = until(lambda: dict(kube.events(ns, "work")).get("BackoffLimitExceeded"), 30)
     assert told == "Job has reached the specified backoff limit"
 
 

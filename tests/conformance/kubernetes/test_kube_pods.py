@@ -212,7 +212,7 @@ def test_init_containers_go_first_one_after_another(kube: KubeCluster, home: str
     assert statuses(waiting)["c"]["state"] == {"waiting": {"reason": "PodInitializing"}}
     found = kube.object(path, is_ready, 30)
     assert [s["state"]["terminated"]["reason"] for s in found["status"]["initContainerStatuses"]] == ["Completed"] * 2
-    assert until(lambda: kube.logs(home, name), 10).split() == ["one", "two"]
+    assert until(lambda: len(said := kube.logs(home, name).split()) >= 2 and said, 30) == ["one", "two"]
 
 
 def test_an_init_container_that_fails_is_tried_again(kube: KubeCluster, home: str) -> None:
@@ -361,11 +361,15 @@ def test_an_image_that_is_nowhere(kube: KubeCluster, home: str) -> None:
     )
     found = kube.get(path)
     assert found["status"]["phase"] == "Pending"
-    told = until(lambda: (e := dict(kube.events(home, name))).get("Failed") and e, 20)
-    assert told["Pulling"] == 'Pulling image "example.invalid/no/such:1"'
-    reasons = [message for reason, message in kube.events(home, name) if reason == "Failed"]
+
+    def failures() -> list[str]:
+        reasons = [message for reason, message in kube.events(home, name) if reason == "Failed"]
+        assert "Error: ErrImagePull" in reasons, reasons
+        return reasons
+
+    reasons = until(failures, 30, "the events of a pull that fails")
     assert any(message.startswith('Failed to pull image "example.invalid/no/such:1"') for message in reasons)
-    assert "Error: ErrImagePull" in reasons
+    assert dict(kube.events(home, name))["Pulling"] == 'Pulling image "example.invalid/no/such:1"'
     # The right image helps at once.
     kube.patch(path, {"spec": {"containers": [{"name": "c", "image": WHOAMI}]}}, "strategic")
     kube.object(path, is_ready, 60)
@@ -455,9 +459,9 @@ def test_who_does_not_heed_the_signal_is_killed(kube: KubeCluster, home: str) ->
 def test_the_control_plane_runs_as_static_pods(kube: KubeCluster) -> None:
     names = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
     for name in names:
-        found = kube.get(kube.path("pods", "kube-system", f"{name}-{kube.control_plane}"))
+        # Nodes are ready, and so is the cluster, before the kubelet has asked each of them how it is.
+        found = kube.object(kube.path("pods", "kube-system", f"{name}-{kube.control_plane}"), is_ready, 120)
         assert found["metadata"]["labels"] == {"component": name, "tier": "control-plane"}
         assert found["metadata"]["ownerReferences"][0]["kind"] == "Node"
         assert found["metadata"]["annotations"]["kubernetes.io/config.source"] == "file"
         assert found["spec"]["priorityClassName"] == "system-node-critical"
-        assert is_ready(found)

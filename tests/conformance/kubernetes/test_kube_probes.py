@@ -94,7 +94,7 @@ def test_a_start_that_takes_too_long(kube: KubeCluster, home: str) -> None:
     until(
         lambda: kube.patch(path, {"metadata": {"annotations": {"look": kube.name()}}}) and restarts(kube.get(path)), 40
     )
-    told = until(lambda: dict(kube.events(home, name)).get("Killing"), 10)
+    told = until(lambda: dict(kube.events(home, name)).get("Killing"), 30)
     assert told == "Container c failed startup probe, will be restarted"
 
 

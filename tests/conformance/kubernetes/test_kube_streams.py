@@ -31,7 +31,8 @@ def counter(cluster: KubeCluster, home: str) -> str:
     body["spec"]["containers"].append(container("other", BUSYBOX, *script("echo other; exec sleep 1000")))
     cluster.run(home, body)
     # The two streams are read apart: only the second between them says which comes first.
-    until(lambda: "oops" in cluster.logs(home, "counter", container="c"), 20)
+    until(lambda: "oops" in cluster.logs(home, "counter", container="c"), 30)
+    until(lambda: cluster.logs(home, "counter", container="other"), 30)
     return "counter"
 
 
@@ -69,7 +70,7 @@ def test_times_of_lines(kube: KubeCluster, home: str, counter: str) -> None:
 def test_lines_since(kube: KubeCluster, home: str, counter: str) -> None:
     assert kube.logs(home, counter, container="other", sinceSeconds=100000) == "other\n"
     assert kube.logs(home, counter, container="other", sinceTime="2100-01-01T00:00:00Z") == ""
-    until(lambda: kube.logs(home, counter, container="other", sinceSeconds=1) == "", 10)
+    until(lambda: kube.logs(home, counter, container="other", sinceSeconds=1) == "", 30)
 
 
 def test_logs_are_followed_to_the_end(kube: KubeCluster, home: str) -> None:
@@ -135,9 +136,8 @@ def test_kubectl_reads_the_logs_of_a_deployment(kube: KubeCluster, ns: str) -> N
     body["spec"]["template"]["spec"]["containers"][0]["command"] = list(script("echo hello; exec sleep 1000"))
     kube.create(ns, body)
     kube.ready_pods(ns, 2, app="talker")
-    until(lambda: kube.kubectl("logs", "-n", ns, "deployment/talker").out.endswith("hello\n"), 10)
-    told = kube.kubectl("logs", "-n", ns, "-l", "app=talker", "--prefix").lines
-    assert len(told) == 2
+    until(lambda: kube.kubectl("logs", "-n", ns, "deployment/talker").out.endswith("hello\n"), 30)
+    told = until(lambda: len(t := kube.kubectl("logs", "-n", ns, "-l", "app=talker", "--prefix").lines) == 2 and t, 30)
     assert all(re.fullmatch(r"\[pod/talker-[a-z0-9]+-[a-z0-9]+/c\] hello", line) for line in told)
 
 
@@ -199,8 +199,11 @@ def test_exec_in_a_pod_that_has_ended(kube: KubeCluster, home: str) -> None:
 
 
 def test_kubectl_copies(kube: KubeCluster, home: str, counter: str) -> None:
-    # `kubectl cp` is exec with tar; where there is no tar, cat does it.
-    kube.kubectl("exec", "-i", "-n", home, counter, "-c", "c", "--", "sh", "-c", "cat > /tmp/copied", stdin="text")
+    # `kubectl cp` is exec with tar; where there is no tar, cat does it. The shell keeps its stdout open meanwhile:
+    # containerd closes the input of a command whose output has ended, read or not (containerd/containerd#13934).
+    text = "cat > /tmp/copied; echo done"
+    told = kube.kubectl("exec", "-i", "-n", home, counter, "-c", "c", "--", *script(text), stdin="text").text
+    assert told == "done"
     assert kube.exec(home, counter, "cat", "/tmp/copied", container="c").out == "text"
 
 
@@ -226,7 +229,7 @@ def test_attach(kube: KubeCluster, home: str) -> None:
                 break
         socket.close()
     assert heard == "heard hello\n"
-    assert kube.logs(home, name) == "heard hello\n"
+    assert until(lambda: kube.logs(home, name), 30) == "heard hello\n"  # the log has a way of its own
 
 
 def test_kubectl_runs_and_takes_away(kube: KubeCluster, home: str) -> None:
@@ -246,6 +249,7 @@ def test_kubectl_runs_and_takes_away(kube: KubeCluster, home: str) -> None:
 def web(cluster: KubeCluster, home: str) -> str:
     cluster.create(home, service("web", ports=[{"port": 8000, "targetPort": 80}]))
     cluster.run(home, pod("web", WHOAMI))
+    cluster.object(cluster.path("endpoints", home, "web"), lambda e: (e.get("subsets") or [{}])[0].get("addresses"))
     return "web"
 
 

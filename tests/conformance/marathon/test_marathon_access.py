@@ -107,7 +107,7 @@ def test_every_listener_of_the_sandbox_asks_or_starts_nothing(marathon: Marathon
         assert host.startswith("127."), "nothing but loopback"
         if str(port) in readable or port >= 10000:
             continue
-        answer = requests.post(f"http://{host}:{port}/", json={"type": "GET_HEALTH"}, timeout=5)
+        answer = requests.post(f"http://{host}:{port}/", json={"type": "GET_HEALTH"}, timeout=20)
         assert answer.status_code == 401, f"{host}:{port}"
         asked.append(port)
     assert {8080, 5050, 5051} <= set(asked)
@@ -127,7 +127,7 @@ def _engine(sandbox: labkit.Sandbox) -> int:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_names_are_only_read(marathon: Marathon, method: str, path: str) -> None:
     assert marathon.cluster.own
-    answer = requests.request(method, marathon.cluster.own.env["MESOS_DNS_URL"] + path, timeout=5)
+    answer = requests.request(method, marathon.cluster.own.env["MESOS_DNS_URL"] + path, timeout=20)
     assert answer.status_code in (403, 404, 405)
 
 
@@ -182,7 +182,7 @@ def test_zookeepers_words_tell_no_password(marathon: Marathon) -> None:
     host, _, port = marathon.cluster.own.env["ZOOKEEPER"].split(",")[0].partition(":")
     secret = (marathon.cluster.marathon.auth or ("", "?"))[1]
     for word in (b"conf", b"envi", b"cons", b"dump", b"mntr"):
-        with socket.create_connection((host, int(port)), timeout=5) as connection:
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
             connection.sendall(word)
             assert secret not in connection.makefile().read()
 

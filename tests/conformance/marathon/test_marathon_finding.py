@@ -41,7 +41,7 @@ def _name(marathon: Marathon, app: str = "web") -> str:
 def _ask(marathon: Marathon, name: str, kind: str, *, tcp: bool = False) -> dnslib.DNSRecord:
     host, _, port = marathon.cluster.own.record.endpoints["dns"].rpartition(":")
     question = dnslib.DNSRecord.question(name, kind)
-    return dnslib.DNSRecord.parse(question.send(host, int(port), tcp=tcp, timeout=5))
+    return dnslib.DNSRecord.parse(question.send(host, int(port), tcp=tcp, timeout=20))
 
 
 def _addresses(marathon: Marathon, name: str) -> list[str]:
@@ -115,8 +115,9 @@ def test_names_of_the_cluster_itself(marathon: Marathon) -> None:
     assert marathon.cluster.own
     leader = Marathon(marathon.cluster, "/x").cluster.leader
     assert [f"http://{address}:5050" for address in _addresses(marathon, "leader.mesos")] == [leader]
-    assert set(_addresses(marathon, "slave.mesos")) == {agent["hostname"] for agent in marathon.cluster.agents()}
-    assert _addresses(marathon, "marathon.mesos")
+    agents = {agent["hostname"] for agent in marathon.cluster.agents()}
+    until(lambda: set(_addresses(marathon, "slave.mesos")) == agents, what="Mesos-DNS knows all agents")
+    assert until(lambda: _addresses(marathon, "marathon.mesos"), what="Mesos-DNS has asked the masters")
     assert [row.rdata.port for row in _ask(marathon, "_leader._tcp.mesos", "SRV").rr] == [5050]
     assert [row.rtype for row in _ask(marathon, "mesos", "SOA").auth] == [dnslib.QTYPE.SOA]
     assert [row.rtype for row in _ask(marathon, "mesos", "NS").auth] == [dnslib.QTYPE.NS]
@@ -159,7 +160,7 @@ def test_services_by_http(web: Marathon) -> None:
     assert sorted(row["ip"] for row in rows) == _hosts(web)
     assert sorted(row["port"] for row in rows) == sorted(str(task["ports"][0]) for task in web.tasks("web"))
     for row in rows:  # address and port lead to the task, though it is a container behind a bridge
-        assert requests.get(f"http://{row['ip']}:{row['port']}/", timeout=10).status_code == 200
+        assert until(lambda url=f"http://{row['ip']}:{row['port']}/": _hostname(url))  # it runs before it listens
     assert {row["service"] for row in rows} == {name}
     empty = {"service": "", "host": "", "ip": "", "port": ""}
     assert _dns(web, "/v1/services/_nobody._tcp.marathon.mesos.") == [empty]
@@ -200,10 +201,13 @@ def _http_port(marathon: Marathon) -> int:
 
 
 def _hostname(url: str, **headers: str) -> str | None:
+    """Who answers, None if nobody does. One that does not answer in time is neither: AssertionError."""
     try:
-        text = requests.get(url, headers=headers, timeout=5).text
+        text = requests.get(url, headers=headers, timeout=20).text
     except requests.ConnectionError:
         return None
+    except requests.Timeout as error:
+        raise AssertionError(error) from None
     return next((line.split()[1] for line in text.splitlines() if line.startswith("Hostname:")), None)
 
 
@@ -250,10 +254,14 @@ def test_an_app_of_no_group_is_left_alone(marathon: Marathon) -> None:
 @holds("marathon-lb/README.md#api-endpoints")
 def test_its_pages(marathon: Marathon) -> None:
     port = _balanced(marathon, HAPROXY_0_VHOST="pages.example.org")["container"]["portMappings"][0]["servicePort"]
-    until(lambda: str(port) in _lb(marathon, "/_haproxy_getconfig").text)
-    config = _lb(marathon, "/_haproxy_getconfig").text
-    for task in marathon.tasks("web"):
-        assert f"{task['host']}:{task['ports'][0]}" in config
+    wanted = {f"{task['host']}:{task['ports'][0]}" for task in marathon.tasks("web")}
+
+    def configured() -> bool:
+        config = _lb(marathon, "/_haproxy_getconfig").text
+        assert str(port) in config
+        return all(each in config for each in wanted)
+
+    until(configured, what="both tasks are in the configuration")
     health = _lb(marathon, "/_haproxy_health_check")
     assert (health.status_code, "200 OK" in health.text) == (200, True)
     assert _lb(marathon, "/_haproxy_getpids").status_code == 200
@@ -264,13 +272,15 @@ def test_its_pages(marathon: Marathon) -> None:
 @holds("marathon-lb/README.md#api-endpoints")
 def test_its_statistics(marathon: Marathon) -> None:
     port = _balanced(marathon)["container"]["portMappings"][0]["servicePort"]
-    until(lambda: _hostname(f"http://{_front(marathon)}:{port}/"))
-    rows = _lb(marathon, "/haproxy?stats;csv").text.splitlines()
-    header = rows[0].lstrip("# ").split(",")
-    assert {"pxname", "svname", "status", "scur", "stot"} <= set(header)
-    names = [dict(zip(header, row.split(","), strict=False)) for row in rows[1:]]
-    mine = [one for one in names if str(port) in one["pxname"] and one["svname"] not in ("FRONTEND", "BACKEND")]
-    assert len(mine) == 2
+
+    def servers() -> list[Json]:
+        rows = _lb(marathon, "/haproxy?stats;csv").text.splitlines()
+        header = rows[0].lstrip("# ").split(",")
+        assert {"pxname", "svname", "status", "scur", "stot"} <= set(header)
+        names = [dict(zip(header, row.split(","), strict=False)) for row in rows[1:]]
+        return [one for one in names if str(port) in one["pxname"] and one["svname"] not in ("FRONTEND", "BACKEND")]
+
+    until(lambda: len(servers()) == 2, what="both tasks are told of")
 
 
 def _container(marathon: Marathon, script: str) -> str:

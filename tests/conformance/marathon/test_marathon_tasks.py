@@ -254,7 +254,7 @@ def test_an_image_on_the_hosts_network(marathon: Marathon) -> None:
 
 def _text(url: str) -> str:
     try:
-        return requests.get(url, timeout=5).text
+        return requests.get(url, timeout=20).text
     except requests.ConnectionError:
         return ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import docker
 import pytest
 from support.cluster import Cluster
 from support.present import requires
@@ -89,7 +90,14 @@ def test_join_as_a_manager(plain: Cluster, told: dict[str, str]) -> None:
     done = plain.hosts["node-3"].cli("swarm", "join", "--token", told["manager"], told["at"])
     assert done.text == "This node joined a swarm as a manager."
     until(lambda: sum("ManagerStatus" in node for node in plain.hosts["node-1"].api.nodes()) == 2)
-    assert len(until(lambda: plain.hosts["node-3"].api.nodes())) == 3
+
+    def knows_all() -> bool:
+        try:
+            return len(plain.hosts["node-3"].api.nodes()) == 3
+        except docker.errors.APIError:  # it has not heard yet who leads
+            return False
+
+    until(knows_all, 60, "the new manager knows all nodes")
 
 
 def test_a_worker_leaves_and_its_node_stays_down_until_it_is_removed(plain: Cluster, told: dict[str, str]) -> None:

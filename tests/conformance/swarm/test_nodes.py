@@ -134,7 +134,14 @@ def test_promote_and_demote(swarm: Cluster) -> None:
     until(lambda: worker.info()["Swarm"]["ControlAvailable"], 30, "worker-1 being a manager")
     status = until(lambda: swarm.nodes()["worker-1"].get("ManagerStatus"), what="worker-1 in the Raft group")
     assert status["Reachability"] in ("reachable", "unknown")
-    assert len(worker.api.nodes()) == len(swarm.hosts)
+
+    def knows_all() -> bool:
+        try:
+            return len(worker.api.nodes()) == len(swarm.hosts)
+        except docker.errors.APIError:  # it has not heard yet who leads
+            return False
+
+    until(knows_all, 60, "worker-1 knows all nodes")
     again = swarm.cli("node", "promote", "worker-1")
     assert "is already a manager." in again.out + again.err
 

@@ -54,7 +54,7 @@ def test_another_manager_leads_when_the_leader_fails(lost_one: tuple[str, list[H
 
     after = until(lambda: _quiet(another), 60)
     assert after in [host.name for host in others]
-    until(lambda: _reachability(others[0], before) == "unreachable", 30)
+    until(lambda: _quiet(lambda: _reachability(others[0], before) == "unreachable"), 60)
     # A write goes through with two of three.
     template = docker.types.TaskTemplate(docker.types.ContainerSpec("busybox:1.36", command=["sleep", "1000"]))
     others[0].api.create_service(template, name="written-by-two")

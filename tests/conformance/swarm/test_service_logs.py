@@ -17,7 +17,12 @@ pytestmark = requires("docker-cli")
 def talkers(swarm: Cluster) -> Service:
     service = swarm.create(BUSYBOX, command=["sh", "-c", "echo one; echo two >&2; sleep 1000"], replicas=2)
     swarm.running(service, 2)
-    until(lambda: len(swarm.cli("service", "logs", "--raw", service.name).lines) == 2)
+
+    def said() -> bool:
+        done = swarm.cli("service", "logs", "--raw", service.name)
+        return (done.lines, done.err.splitlines()) == (["one"] * 2, ["two"] * 2)
+
+    until(said, 60, "both have said both words")
     return service
 
 

@@ -17,7 +17,7 @@ from support.zookeepers import EmbeddedZoo
 
 from labkit.embedded.mesos.libprocess import Pid
 from labkit.embedded.runtime.clock import ScaledClock
-from labkit.embedded.runtime.listeners import can_bind
+from labkit.embedded.runtime.loopback import can_bind
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.zookeeper import Detector, Election, errors
 from labkit.embedded.zookeeper.ops import CHANGED, Check, Create, Delete, Event, SetData

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,19 +44,19 @@ def registry(paths: Paths) -> Registry:
 
 @dataclass
 class FakeEngine:
-    """Notes what it is asked for; what `broken` holds is raised instead of starting."""
+    """Notes what it is asked for; while it starts it calls `meanwhile`, and raises what `broken` holds instead."""
 
     name: str = "embedded"
     running: set[str] = field(default_factory=set)
     log: list[tuple[Any, ...]] = field(default_factory=list)
     broken: BaseException | None = None
-    delay: float = 0.0
+    meanwhile: Callable[[], object] = lambda: None
 
     def up(self, request: Request, progress: Progress) -> Record:
         self.log.append(("up", request.name))
         if self.broken is not None:
             raise self.broken
-        time.sleep(self.delay)
+        self.meanwhile()
         self.running.add(request.name)
         machines = tuple(
             MachineInfo(name, role, "up", "127.0.0.1", {"DOCKER_HOST": f"unix://{request.run}/{name}.sock"})

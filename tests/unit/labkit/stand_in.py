@@ -22,7 +22,7 @@ def main() -> None:
         os.write(ready, b'{"error": "no port is free"}\n')
         sys.exit(1)
     if behaviour == "hangs":
-        time.sleep(60)
+        time.sleep(60)  # longer than anybody waits for it, and yet nothing stays should nobody end it
     if behaviour == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)

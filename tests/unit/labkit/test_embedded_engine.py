@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from support.until import until
 
 from labkit.engines import embedded
 from labkit.engines.base import MachineInfo, Record, Request
@@ -82,12 +83,20 @@ def test_a_start_that_fails_shows_the_last_words_and_leaves_no_process(
 ) -> None:
     monkeypatch.setenv("STAND_IN", behaviour)
     said: list[str] = []
-    patient = replace(request_, timeout=1.0 if behaviour == "hangs" else 10.0)
+    if behaviour == "hangs":  # its second is over as soon as it has said its line, and not before
+        monkeypatch.setattr(embedded, "select", SimpleNamespace(select=lambda *_: until_said(request_)))
+    patient = replace(request_, timeout=1.0 if behaviour == "hangs" else 30.0)
     with pytest.raises(EngineFailed, match=says):
         EmbeddedEngine().up(patient, said.append)
     assert "  engine: a line of the log" in said
     assert embedded._processes_of(request_.state) == []
     assert not request_.run.exists()
+
+
+def until_said(request: Request) -> tuple[list[int], list[int], list[int]]:
+    log = request.state / "engine.log"
+    until(lambda: log.exists() and "a line of the log\n" in log.read_text())
+    return [], [], []
 
 
 def test_one_that_does_not_want_to_end_is_killed(request_: Request, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,10 +121,7 @@ def test_after_kill_9_it_is_seen_to_be_gone_and_starts_again(request_: Request) 
     engine = EmbeddedEngine()
     record = engine.up(request_, lambda _: None)
     os.kill(record.pid, signal.SIGKILL)
-    deadline = time.monotonic() + 5
-    while engine.alive(record) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not engine.alive(record)
+    until(lambda: not engine.alive(record), 10)
     assert [m.state for m in engine.machines(record)] == ["unknown"]
     with pytest.raises(EngineFailed, match="has stopped; `labkit up swarm` brings it back"):
         engine.plug(record, "manager-1", "fail")

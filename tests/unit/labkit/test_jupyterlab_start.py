@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -104,3 +105,15 @@ def test_a_terminal_follows_up_and_down(registry: Registry, tmp_path: Path) -> N
     shell.stdin.close()
     shell.wait(10)
     shell.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("level", "text", "kept"),
+    [
+        (logging.WARNING, "Notebook marathon/17-discovery-and-haproxy.ipynb is not trusted", False),
+        (logging.INFO, "Kernel started", False),
+        (logging.WARNING, "the disk is nearly full", True),
+    ],
+)
+def test_the_log_is_what_a_person_has_to_know(level: int, text: str, kept: bool) -> None:
+    assert jupyterlab.Quiet().filter(logging.LogRecord("ServerApp", level, "", 0, text, None, None)) is kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from support.until import until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -199,9 +199,7 @@ def test_a_person_who_gives_up_leaves_nothing(place: Path) -> None:
     running = subprocess.Popen(
         ["/bin/sh", str(place / "lab")], env=environment(place, PIP_TAKES="30"), stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 20
-    while not any("-m pip install" in call for call in calls(place)) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: any("-m pip install" in call for call in calls(place)), 20, "pip is at work")
     running.terminate()
     running.communicate(timeout=20)
     assert running.returncode == 143

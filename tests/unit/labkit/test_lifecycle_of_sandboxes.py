@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.until import until
 
 import labkit
 from labkit.errors import EngineFailed, LabkitError, NotFound, UsageError
@@ -31,8 +32,14 @@ def test_up_again_gives_the_same_one(engine: Any) -> None:
 
 
 def test_two_at_once_make_one(engine: Any) -> None:
-    engine.delay = 0.1
-    threads = [threading.Thread(target=labkit.up, args=("swarm",)) for _ in range(3)]
+    waiting: list[str] = []
+
+    def say(text: str) -> None:
+        if "waiting" in text:
+            waiting.append(text)
+
+    engine.meanwhile = lambda: until(lambda: len(waiting) == 2, what="the others wait")
+    threads = [threading.Thread(target=labkit.up, args=("swarm",), kwargs={"progress": say}) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

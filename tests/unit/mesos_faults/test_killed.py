@@ -6,13 +6,13 @@ import asyncio
 import os
 import random
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 import pytest
+from support.until import until
 
 import labkit
 from labkit.registry import Registry
@@ -112,10 +112,11 @@ def _left(folders: tuple[str, ...]) -> list[str]:
 
 
 def _none_is_left(folders: tuple[str, ...]) -> None:
-    end = time.monotonic() + 10
-    while left := _left(folders):
-        assert time.monotonic() < end, left
-        time.sleep(0.02)
+    def none() -> bool:
+        assert _left(folders) == []
+        return True
+
+    until(none, 10, "nothing is left")
 
 
 def test_nothing_acknowledged_is_lost_and_nothing_is_left(tmp_path: Path) -> None:

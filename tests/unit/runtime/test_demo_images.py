@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.images import Catalogue, UnknownImage
 from labkit.embedded.runtime.images.memcached import Cache, respond
 from labkit.embedded.runtime.images.releases import releases
-from labkit.embedded.runtime.processes import ExecutableNotFound
 from labkit.embedded.runtime.streams import Bytes
 
 from .conftest import Box, output

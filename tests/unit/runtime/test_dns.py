@@ -102,3 +102,17 @@ async def test_the_server_answers_over_udp_and_tcp(box: Box) -> None:
     await server.close()
     assert box.network.real(machine.address, 53) is None
     assert box.network.real_udp(machine.address, 53) is None
+
+
+async def test_a_server_that_gets_half_of_its_port_lets_go_of_it(box: Box) -> None:
+    machine = box.fleet.machine("one")
+
+    async def nobody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    other = await box.network.listen(machine, machine.address, 5353, nobody)
+    with pytest.raises(OSError, match="in use"):
+        await DnsServer.start(box.network, machine, Resolver([SCOPE]), port=5353)
+    other.shut()
+    server = await DnsServer.start(box.network, machine, Resolver([SCOPE]), port=5353)
+    await server.close()

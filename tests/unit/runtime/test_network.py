@@ -53,7 +53,7 @@ async def test_a_block_that_comes_free_soon_is_waited_for() -> None:
     clock = ManualClock()
     first = await Network.open(Fleet(clock), clock)
     number = int(first.block.partition(".")[2])
-    asyncio.get_running_loop().call_later(0.05, lambda: first._claim and first._claim.close())
+    asyncio.get_running_loop().call_later(0.05, first._loopback.give_back)
     second = await Network.open(Fleet(clock), clock, number)
     assert second.block == first.block
     await first.close()
@@ -141,15 +141,15 @@ async def test_a_port_that_another_program_holds_is_found_elsewhere(box: Box) ->
         assert any(f"{ip}:{port} is found elsewhere" in note for note in box.network.notes)
 
 
-@pytest.mark.parametrize("what", ["_loopbacks", "_low_ports"])
+@pytest.mark.parametrize("what", ["many", "low_ports"])
 async def test_without_addresses_or_privilege_it_falls_back_to_ports(box: Box, what: str) -> None:
-    setattr(box.network, what, False)
+    setattr(box.network._loopback, what, False)
     ip = box.network.pool("net").take()
     await box.network.listen("one", ip, 80, echo)
     real = box.network.real(ip, 80)
     assert real is not None
     assert real[1] >= 1024
-    assert real[0] == ("127.0.0.1" if what == "_loopbacks" else ip)
+    assert real[0] == ("127.0.0.1" if what == "many" else ip)
     assert await ask(*await box.network.connect("two", ip, 80, source=box.network.machine_address(1))) == b"hello"
 
 

@@ -7,8 +7,10 @@ import gc
 
 import pytest
 
+from labkit.embedded.runtime.exits import ExecutableNotFound, Exit
 from labkit.embedded.runtime.images import Catalogue, Image, Program
-from labkit.embedded.runtime.processes import ExecutableNotFound, Exit, Limits, Process
+from labkit.embedded.runtime.namespaces import Limits
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.signals import NUMBERS, SIGINT, SIGKILL, SIGTERM, InvalidSignal, number
 from labkit.embedded.runtime.streams import Pipe
 

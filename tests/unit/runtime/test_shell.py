@@ -106,7 +106,7 @@ async def test_a_busy_loop_leaves_most_of_the_processor_to_others(box: Box) -> N
     process = await box.run("busybox", ["sh", "-c", "while true; do :; done"], connected=False)
     await asyncio.sleep(0.3)  # the burst is over
     used, start = time.process_time(), time.perf_counter()
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # a share of a time wants a time
     share = (time.process_time() - used) / (time.perf_counter() - start)
     process.kill(9)
     assert share < 0.5, f"{share:.0%} of a processor"

@@ -124,7 +124,9 @@ async def test_attach_start_and_wait_as_docker_run_does(client: Client, host: Ho
     _, made = await client.call("POST", "/containers/create?name=one", body)
     reader, writer = await client.hijack(f"/containers/{made['Id']}/attach?stream=1&stdin=1&stdout=1&stderr=1")
     waiting = asyncio.create_task(client.call("POST", f"/containers/{made['Id']}/wait?condition=next-exit"))
-    await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while not host.containers.get(made["Id"]).waiters:  # noqa: ASYNC110  a request on its way tells nobody
+            await asyncio.sleep(0.001)
     assert await client.call("POST", f"/containers/{made['Id']}/start") == (204, b"")
     writer.write(b"one\ntwo\n")
     writer.write_eof()

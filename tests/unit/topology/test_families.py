@@ -78,11 +78,15 @@ def test_looking_at_a_service_dims_who_is_not_behind_it() -> None:
     scene.update(now, now=0.0)
     scene.highlight = SERVICE + "s"
     scene.update(now, now=1.0)
-    faded = {scene.occupant[i]: bool(code >= len(State)) for i, code in enumerate(scene.state) if scene.occupant[i]}
+    faded = {
+        scene.slots.occupant[i]: bool(code >= len(State))
+        for i, code in enumerate(scene.slots.state)
+        if scene.slots.occupant[i]
+    }
     assert faded == {"a": False, "p": True}
     scene.highlight = "d"
     scene.update(now, now=2.0)
-    assert scene.occupant[0] in ("a", "p")
+    assert scene.slots.occupant[0] in ("a", "p")
 
 
 def test_a_pod_that_leaves_the_service_loses_its_line() -> None:

@@ -125,7 +125,7 @@ def test_a_reloaded_page_gets_the_present(wire: Wire) -> None:
     renderer.update(scene.update(swarm.snapshot(None), 1.0))
     state = widget.get_state()
     slots = state["_widget_data"][figure.NUMBER["slots"]]
-    assert bytes(slots["marker"]["color"]["buffer"]) == scene.state.tobytes()
+    assert bytes(slots["marker"]["color"]["buffer"]) == scene.slots.state.tobytes()
     assert "_py2js_update" not in state
 
 

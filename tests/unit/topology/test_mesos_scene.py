@@ -11,8 +11,9 @@ from support.simulated import SimulatedSwarm
 
 from labkit.model import NodeState, State, Workload
 from labkit.topology import figure, style
+from labkit.topology.fading import ANSWERED, FADE
 from labkit.topology.nxgraph import graph
-from labkit.topology.scene import ANSWERED, FADE, Scene
+from labkit.topology.scene import Scene
 from labkit.topology.svg import legend_places, render, summarise
 
 
@@ -91,13 +92,13 @@ def test_the_unreachable_keep_their_place_until_they_are_given_up(scene: Scene) 
     scene.update(replace(still, tasks={**still.tasks, "web-3": silent}), 1.0)
     later = 2.0 + FADE
     scene.update(replace(still, tasks={**still.tasks, "web-3": silent}), later)
-    assert scene.state[scene.occupant.index("web-3")] == State.LOST
-    assert scene.labels[scene.occupant.index("web-3")] == "web.3f3c"
+    assert scene.slots.state[scene.slots.occupant.index("web-3")] == State.LOST
+    assert scene.slots.labels[scene.slots.occupant.index("web-3")] == "web.3f3c"
     given_up = replace(silent, wanted=False)
     scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later)
-    assert scene.state[scene.occupant.index("web-3")] == State.LOST
+    assert scene.slots.state[scene.slots.occupant.index("web-3")] == State.LOST
     scene.update(replace(still, tasks={**still.tasks, "web-3": given_up}), later + FADE)
-    assert "web-3" not in scene.occupant
+    assert "web-3" not in scene.slots.occupant
 
 
 def test_a_narrow_window_cuts_no_word(scene: Scene) -> None:
@@ -120,7 +121,7 @@ def test_a_service_port_leads_to_its_tasks(scene: Scene) -> None:
 def test_the_tasks_of_a_framework_stand_out(scene: Scene) -> None:
     scene.highlight = "framework:marathon"
     scene.update(cluster(), 1.0)
-    lit = {key for key, seat in scene.layout.occupants() if scene.state[seat.point] < style.FADED}
+    lit = {key for key, seat in scene.layout.occupants() if scene.slots.state[seat.point] < style.FADED}
     assert lit == {"web-1", "web-2", "web-3", "/db#1"}
 
 

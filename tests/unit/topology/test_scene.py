@@ -9,7 +9,8 @@ from support.simulated import SimulatedSwarm, big
 
 from labkit.model import State
 from labkit.topology import style
-from labkit.topology.scene import FADE, FRESH, Scene
+from labkit.topology.fading import FADE, FRESH
+from labkit.topology.scene import Scene
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def swarm() -> SimulatedSwarm:
 
 
 def drawn(scene: Scene) -> dict[str, int]:
-    return {key: int(scene.state[s.point]) for key, s in scene.layout.occupants()}
+    return {key: int(scene.slots.state[s.point]) for key, s in scene.layout.occupants()}
 
 
 def texts(scene: Scene, block: str) -> list[str]:
@@ -47,11 +48,11 @@ def test_nothing_new_changes_nothing(swarm: SimulatedSwarm) -> None:
 def test_a_state_is_one_byte(swarm: SimulatedSwarm) -> None:
     scene = Scene()
     scene.update(swarm.snapshot(None), 0.0)
-    before = scene.state.copy()
+    before = scene.slots.state.copy()
     task = next(iter(swarm.tasks))
     swarm.tasks[task] = replace(swarm.tasks[task], state=State.STOPPING)
     assert scene.update(swarm.snapshot(None), 1.0) <= {"state", "symbol", "hover", "texts", "bars", "blocks"}
-    assert (before != scene.state).sum() == 1
+    assert (before != scene.slots.state).sum() == 1
 
 
 def test_the_dead_fade_where_they_died_and_then_go(swarm: SimulatedSwarm) -> None:
@@ -62,12 +63,12 @@ def test_the_dead_fade_where_they_died_and_then_go(swarm: SimulatedSwarm) -> Non
     swarm.die(key, "task: non-zero exit (1)", 1)
     snapshot = swarm.snapshot(None)
     scene.update(snapshot, 1.0)
-    assert scene.state[point] == State.FAILED
+    assert scene.slots.state[point] == State.FAILED
     assert scene.next_change == 1.0 + FRESH
     scene.update(snapshot, 1.0 + FRESH)
-    assert scene.state[point] == State.FAILED + style.FADED
+    assert scene.slots.state[point] == State.FAILED + style.FADED
     scene.update(snapshot, 1.0 + FADE)
-    assert scene.state[point] == style.HIDDEN
+    assert scene.slots.state[point] == style.HIDDEN
     assert scene.next_change is None
 
 
@@ -162,7 +163,7 @@ def test_very_many_tasks_are_counted_not_drawn() -> None:
     scene.update(swarm.snapshot(None), 0.0)
     assert scene.aggregated
     assert len(drawn(scene)) == 30 * 3
-    assert "svc0: 42 of 42 running" in scene.hover
+    assert "svc0: 42 of 42 running" in scene.slots.hover
     for key in list(swarm.tasks)[:2000]:
         del swarm.tasks[key]
     assert "canvas" in scene.update(swarm.snapshot(None), 1.0)

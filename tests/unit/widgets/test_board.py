@@ -291,7 +291,7 @@ def test_a_quiet_cluster_costs_a_heartbeat(bench: Bench) -> None:
 
 def test_frames_are_rarer_when_there_is_more_to_draw(bench: Bench) -> None:
     assert 0.2 <= bench.view.gap <= 0.25
-    bench.view.scene.state = bench.view.scene.state.repeat(200)
+    bench.view.scene.slots.state = bench.view.scene.slots.state.repeat(200)
     assert bench.view.gap == 1.0
     bench.view.scene.aggregated = True
     assert bench.view.gap == view_module.GAP_AGGREGATED

@@ -18,12 +18,13 @@ from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.addresses import PoolExhausted
 from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.dns import Resolver
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.files import Files
 from labkit.embedded.runtime.images.base import Image
 from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.machines import Machine
-from labkit.embedded.runtime.processes import DEFAULT_PATH, ExecutableNotFound, Process
+from labkit.embedded.runtime.processes import DEFAULT_PATH, Process
 from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.runtime.users import UnknownUser
 

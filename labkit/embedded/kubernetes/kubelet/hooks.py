@@ -8,7 +8,7 @@ import orjson
 
 from labkit.embedded.kubernetes.kubelet import httpget
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.runtime.processes import ExecutableNotFound
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.users import UnknownUser
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import BadRequest, InternalError, NotFound
 from labkit.embedded.kubernetes.kubelet import pods
 from labkit.embedded.kubernetes.kubelet.records import Container
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.logs import Log, LogLine
-from labkit.embedded.runtime.processes import ExecutableNotFound, Process
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.splice import Stream
 from labkit.embedded.runtime.streams import Source
 from labkit.embedded.runtime.users import UnknownUser

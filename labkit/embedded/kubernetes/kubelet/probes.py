@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from labkit.embedded.kubernetes.kubelet import httpget
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.runtime.clock import Timer
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.logs import Log
-from labkit.embedded.runtime.processes import ExecutableNotFound
 from labkit.embedded.runtime.users import UnknownUser
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from labkit.embedded.kubernetes.etcd.hub import Matches
 from labkit.embedded.kubernetes.etcd.table import INDEXED
 from labkit.embedded.kubernetes.fieldselectors import FieldSelector, parse_fields
 from labkit.embedded.kubernetes.kinds import Kind
-from labkit.embedded.kubernetes.selectors import Selector, SelectorError, parse
+from labkit.embedded.kubernetes.selectors import Selector, SelectorError
+from labkit.embedded.kubernetes.selectortext import parse
 
 Selection = Scope
 

@@ -44,6 +44,7 @@ class Answer:
     content_type: str = "application/json"
 
     def response(self) -> web.Response:
+        """It as aiohttp sends it; a body of bytes goes out as it is, others as JSON."""
         if self.body is None:
             return web.Response(status=self.status, headers=self.headers)
         data = self.body if isinstance(self.body, bytes) else orjson.dumps(self.body)
@@ -71,6 +72,7 @@ class Request:
         return paths.absolute(self.match.get(name, ""))
 
     async def body(self) -> bytes:
+        """The bytes that came, read once."""
         if self._body is None:
             self._body = await self.raw.read()
         return self._body
@@ -80,9 +82,11 @@ class Request:
         return read_json(await self.body())
 
     def query(self, name: str) -> str | None:
+        """A parameter of the query, None when it is not there."""
         return self.raw.query.get(name)
 
     def queries(self, name: str) -> list[str]:
+        """All values of a parameter that may be given several times."""
         return self.raw.query.getall(name, [])
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -98,6 +102,7 @@ class Request:
 
     @property
     def client(self) -> str:
+        """The address that it came from."""
         return self.raw.remote or ""
 
 

@@ -62,6 +62,7 @@ class RateLimiter:
             self._tell(app)
 
     def reset(self, app: App) -> None:
+        """Let it start at once, and the next failure count as the first."""
         self._delays.pop((app.id, app.config_version), None)
 
     def deadline(self, app: App, now: float) -> float:
@@ -70,5 +71,6 @@ class RateLimiter:
         return now if delay is None else delay.deadline
 
     def forget_overdue(self, now: float) -> None:
+        """Forget delays of apps in which nothing failed for as long as a delay may last."""
         for key in [key for key, delay in self._delays.items() if now > delay.since + delay.maximum]:
             del self._delays[key]

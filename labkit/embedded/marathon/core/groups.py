@@ -70,6 +70,7 @@ class Groups:
     # -- loading
 
     def load(self, found: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up what the store had, by kind and key."""
         for body in found.get("app", {}).values():
             app = App.from_json(body)
             self._apps.setdefault(app.id, {})[app.version] = app
@@ -90,6 +91,7 @@ class Groups:
         return sorted(self._apps.get(app_id, ()), reverse=True)
 
     def app_at(self, app_id: str, version: str) -> App | None:
+        """An app as it was in that version, None when that is not kept."""
         return self._apps.get(app_id, {}).get(version)
 
     def versions(self, group_id: str) -> list[str]:
@@ -98,6 +100,7 @@ class Groups:
         return [version for version in kept if self.root_at(version).group(group_id) is not None]  # type: ignore[union-attr]
 
     def root_at(self, version: str) -> Group | None:
+        """The whole tree as it was in that version, None when that is not kept."""
         if version == self.root.version:
             return self.root
         body = self._roots.get(version)

@@ -47,15 +47,18 @@ class Health:
 
     @property
     def known(self) -> bool:
+        """Has it been asked, with a result that counts?"""
         return self.last_success is not None or self.last_failure is not None
 
     @property
     def alive(self) -> bool:
+        """Was the last result a good one? False before the first."""
         if self.last_success is None:
             return False
         return self.last_failure is None or self.last_success > self.last_failure
 
     def succeeded(self, now: float) -> None:
+        """A good result; failures in a row begin anew."""
         if self.first_success is None:
             self.first_success = now
         self.last_success = now
@@ -64,10 +67,12 @@ class Health:
         self.consecutive_failures = 0
 
     def failed(self, now: float, cause: str) -> None:
+        """A bad result, which counts."""
         self.last_failure, self.last_failure_cause = now, cause
         self.consecutive_failures += 1
 
     def as_json(self) -> Json:
+        """One of ``healthCheckResults``."""
         found: Json = {
             "alive": self.alive,
             "consecutiveFailures": self.consecutive_failures,
@@ -134,6 +139,7 @@ class HealthChecks:
                 self._watch(instance)
 
     def close(self) -> None:
+        """Ask nobody any more."""
         for watched in tuple(self._watched.values()):
             self._stop(watched)
         self._watched.clear()

@@ -129,11 +129,13 @@ class Instance:
         return self.healthy is True or not (self.app.health_checks or self.app.readiness_checks)
 
     def next_task_id(self) -> str:
+        """The id of the task that its next launch gives it."""
         return f"{self.id}._app.{self.incarnation + 1}"
 
     # -- as it is stored
 
     def as_json(self) -> Json:
+        """As it is stored; :meth:`from_json` reads it."""
         return {
             "id": self.id,
             "appId": self.app.id,

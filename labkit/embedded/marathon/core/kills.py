@@ -75,6 +75,7 @@ class KillService:
         self._call(_kill_call(task_id, agent_id, None))
 
     def close(self) -> None:
+        """Send no more kills."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -88,6 +88,7 @@ class LaunchQueue:
             self._tell()
 
     def close(self) -> None:
+        """Launch nothing any more."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -71,6 +71,7 @@ class Marathon:
 
     @property
     def running(self) -> bool:
+        """Is its process there, whether or not it leads?"""
         return self.leadership is not None
 
     async def start(self) -> None:
@@ -159,6 +160,7 @@ class Marathon:
 
     @property
     def zk_hosts(self) -> str:
+        """The ensemble, as ``zk://`` URLs name it."""
         return self._ensemble.hosts()
 
     def on_standby(self, fn: Callable[[], object]) -> Callable[[], None]:

@@ -199,6 +199,7 @@ class OfferProcessor:
         self._call({"type": "REVIVE", "revive": {}})
 
     def close(self) -> None:
+        """Take no more offers."""
         self._closed = True
         self._chores.cancel()
         if self._timer is not None:

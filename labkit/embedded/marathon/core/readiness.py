@@ -36,9 +36,11 @@ class ReadinessChecks:
         self._chores.start(self._until_ready(instance, instance.task_id))
 
     def close(self) -> None:
+        """Ask nobody any more."""
         self._chores.cancel()
 
     def results(self) -> list[Json]:
+        """What each instance said last."""
         return [result for results in self._results.values() for result in results.values()]
 
     async def _until_ready(self, instance: Instance, task_id: str) -> None:

@@ -58,6 +58,7 @@ class Term:
         self.options = options
         self.bus = bus
         self.ready = False
+        self._over = False
         self.began_at = clock.time()
         self.driver: Any = None
         self.framework_id: str | None = None
@@ -89,6 +90,8 @@ class Term:
     async def begin(self) -> None:
         """Take up what is stored, then talk to Mesos. Raises when ZooKeeper cannot be read."""
         found = await self.store.load()
+        if self._over:  # another may lead by now: subscribing again would throw its framework out
+            return
         self.groups.load(found)
         for body in found.get("instance", {}).values():
             app = self.groups.app_at(body["appId"], body["version"]) or self.groups.app(body["appId"])
@@ -118,7 +121,7 @@ class Term:
 
     def stop(self) -> None:
         """What of :meth:`end` has to happen at once."""
-        self.ready = False
+        self.ready, self._over = False, True
         for part in (self.upkeep, self.deployments, self.offers, self.queue, self.kills, self.health, self.store):
             part.close()
 
@@ -129,6 +132,7 @@ class Term:
 
     @property
     def mesos_leader_url(self) -> str | None:
+        """``mesos_leader_ui_url`` of ``/v2/info``: the master that the framework speaks to."""
         leader = self.driver.leader if self.driver is not None else None
         if not leader:
             return None

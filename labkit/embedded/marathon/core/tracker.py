@@ -178,6 +178,7 @@ class InstanceTracker:
         self.told_health(instance)
 
     def told_health(self, instance: Instance) -> None:
+        """It became healthy, unhealthy or ready: let those know who asked for it."""
         for fn in self._health_listeners:
             fn(instance)
 

@@ -60,6 +60,7 @@ class Upkeep:
         tracker.subscribe(self._changed)
 
     def start(self) -> None:
+        """Begin, each chore after its own first delay."""
         options = self._options
         self._every("reconcile", options.reconciliation_initial_delay, options.reconciliation_interval, self.reconcile)
         self._every("scale", options.scale_apps_initial_delay, options.scale_apps_interval, self.scale_all)
@@ -70,6 +71,7 @@ class Upkeep:
                 self._unreachable[instance.id] = instance
 
     def close(self) -> None:
+        """Do nothing any more."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -114,6 +116,7 @@ class Upkeep:
         self._groups.forget(used.values())
 
     def scale(self, app_id: str) -> None:
+        """As many instances of that app as it wants, unless a deployment takes care of it."""
         app = self._groups.app(app_id)
         if self._timers and app is not None and not self._deployments.locked(app_id):
             self._scale(app)

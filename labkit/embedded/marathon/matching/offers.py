@@ -59,6 +59,7 @@ class Offered:
 
     @classmethod
     def of(cls, offer: Json) -> Offered:
+        """What an offer (v1 JSON) has."""
         scalars: dict[str, list[Scalar]] = {}
         ports: list[PortRange] = []
         for resource in offer.get("resources") or ():

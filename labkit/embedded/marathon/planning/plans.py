@@ -55,9 +55,11 @@ class DeploymentPlan:
 
     @property
     def is_empty(self) -> bool:
+        """Is there nothing to do?"""
         return not self.steps
 
     def is_affected_by(self, other: DeploymentPlan) -> bool:
+        """Do both work on some app?"""
         return not set(self.affected).isdisjoint(other.affected)
 
 

@@ -119,6 +119,7 @@ class App:
 
     @property
     def role(self) -> str:
+        """The role in whose name its tasks take resources."""
         found: str = self.body["role"]
         return found
 
@@ -140,6 +141,7 @@ class App:
 
     @property
     def kill_selection(self) -> str:
+        """``YOUNGEST_FIRST`` or ``OLDEST_FIRST``."""
         found: str = self.body["killSelection"]
         return found
 
@@ -160,6 +162,7 @@ class App:
 
     @cached_property
     def constraints(self) -> tuple[constraints.Constraint, ...]:
+        """Read once, ready to be asked."""
         return tuple(constraints.compile_constraint(each) for each in self.body.get("constraints") or ())
 
     @cached_property
@@ -177,6 +180,7 @@ class App:
 
     @property
     def backoff_factor(self) -> float:
+        """How many times longer each delay is than the one before."""
         return float(self.body["backoffFactor"])
 
     @property
@@ -192,10 +196,12 @@ class App:
 
     @property
     def minimum_health_capacity(self) -> float:
+        """The share of instances that has to be healthy at any moment of a deployment."""
         return float(self.body["upgradeStrategy"]["minimumHealthCapacity"])
 
     @property
     def maximum_over_capacity(self) -> float:
+        """The share of instances that a deployment may run beyond those that are wanted."""
         return float(self.body["upgradeStrategy"]["maximumOverCapacity"])
 
     @cached_property
@@ -258,6 +264,7 @@ class App:
 
     @property
     def service_ports(self) -> list[int]:
+        """The ports under which load balancers offer it."""
         return [port.service for port in self.ports]
 
     @cached_property
@@ -281,9 +288,11 @@ class App:
         return self.body is not to.body and self.configuration != to.configuration
 
     def is_only_scale_change(self, to: App) -> bool:
+        """Do the two differ in the number of instances alone?"""
         return self.instances != to.instances and not self.is_upgrade(to)
 
     def needs_restart(self, to: App) -> bool:
+        """Have tasks of this version to be replaced by those of the other, if only because somebody asked for it?"""
         return self.versions != to.versions or self.is_upgrade(to)
 
     # -- other versions

@@ -51,6 +51,7 @@ class Group:
             yield from group.all_groups()
 
     def app(self, app: str) -> App | None:
+        """An app below it, by its absolute id."""
         group = self.group(paths.parent(app))
         return group.apps.get(app) if group is not None else None
 
@@ -137,6 +138,7 @@ class Group:
         return self.with_apps({key: change(app) for key, app in there.all_apps.items()} if there else {}, version)
 
     def with_dependencies(self, group: str, dependencies: frozenset[str], version: str) -> Group:
+        """With the dependencies of a group set, which is made if it is not there."""
         there = self.group(group) or Group(group)
         return self.put(there._like(dependencies=dependencies), version)
 

@@ -12,8 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from labkit.embedded.mesos.agent import statuses
-from labkit.embedded.mesos.agent.command import remove_sandbox
+from labkit.embedded.mesos.agent import sandbox, statuses
 from labkit.embedded.mesos.agent.host import Host
 from labkit.embedded.mesos.agent.ledger import Ledger, task_json
 from labkit.embedded.mesos.agent.options import VERSION, Options
@@ -24,6 +23,7 @@ from labkit.embedded.mesos.agent.reporting import Reports
 from labkit.embedded.mesos.agent.tally import Tally
 from labkit.embedded.mesos.libprocess import Pid, Post
 from labkit.embedded.mesos.resources import EMPTY, Resources
+from labkit.embedded.runtime.chores import Chores
 from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.runtime.images.catalogue import Catalogue
 from labkit.embedded.runtime.machines import Fleet
@@ -81,6 +81,7 @@ class Agent:
         self.updates = self.reports.updates
         self.orders = Orders(self.pid, self.host, self.ledger, self.reports, *parts)
         self._patience: Timer | None = None  # of executors without an agent
+        self._starts = Chores()  # apart from the host's, which end with its power
         self._server: Any = None
         self._handlers: dict[str, Callable[[Pid, Json], object]] = {
             "SlaveRegisteredMessage": self._registered,
@@ -100,6 +101,7 @@ class Agent:
 
     @property
     def hostname(self) -> str:
+        """What it is called: its address, unless an option says otherwise."""
         return self.options.hostname or self.pid.address
 
     def info(self) -> Json:
@@ -151,7 +153,11 @@ class Agent:
             self._patience = None
         self._recover()
         self._post.register(self.pid, self)
-        await self._serve()
+        try:
+            await self._serve()
+        except OSError:  # its port is taken: it ends, as the real one does
+            self._halt()
+            raise
         if self.running:
             self.registration.start(self._detect())
 
@@ -227,7 +233,7 @@ class Agent:
         if what == "fail":
             self._lose_power()
         elif what == "heal" and self.wanted and not self.running and self.fleet.machine(machine).power != "off":
-            asyncio.get_running_loop().create_task(self.start())
+            self._starts.start(self.start())
         elif what in ("pause", "unpause"):
             for run in self.runs():
                 if run.executor is not None and not run.executor.over:
@@ -258,8 +264,8 @@ class Agent:
 
     def _collect(self, run: Run) -> None:
         """Nobody is shown the task any more: its sandbox goes, too."""
-        if run.kind == "process" and run.directory:
-            self.host.chores.start(asyncio.to_thread(remove_sandbox, run.directory))
+        if run.has_sandbox:
+            self.host.chores.start(asyncio.to_thread(sandbox.remove, [run.directory]))
 
     # -- recovery
 
@@ -268,6 +274,10 @@ class Agent:
         known = self.ledger.restore(self.updates.adopt)
         if known is not None:
             self.id = known
+            # Listed now, before there is a new task, and removed by and by.
+            left = sandbox.left_over(self.options.work_dir, {run.directory for run in self.ledger.shown()})
+            if left:
+                self.host.chores.start(asyncio.to_thread(sandbox.remove, left))
         for run in self.runs():
             if run.executor is None and not run.ended:
                 self.reports.report(
@@ -289,6 +299,7 @@ class Agent:
         handler(sender, body)
 
     def exited(self, pid: Pid) -> None:
+        """The connection to a master broke."""
         self.registration.exited(pid)
 
     def _greeting(self) -> tuple[str, Json]:
@@ -348,7 +359,7 @@ class Agent:
 
     def _restart(self) -> None:
         if self.wanted and not self.running:
-            self.host.chores.start(self.start())
+            self._starts.start(self.start())
 
     # -- frameworks
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +21,7 @@ Json = dict[str, Any]
 class Command:
     """A CommandInfo that runs on this computer."""
 
-    __slots__ = ("_agent_id", "_agent_pid", "_checks", "_child", "_env", "_host", "_run", "_status")
+    __slots__ = ("_agent_id", "_agent_pid", "_checks", "_child", "_host", "_run", "_status")
 
     def __init__(self, host: Host, run: Run, agent_id: str, agent_pid: str) -> None:
         self._host = host
@@ -31,7 +30,6 @@ class Command:
         self._agent_pid = agent_pid
         self._child: Child | None = None
         self._checks: set[Child] = set()
-        self._env: dict[str, str] = {}
         self._status: Json | None = None
 
     @property
@@ -39,13 +37,20 @@ class Command:
         return "Command"
 
     async def prepare(self) -> None:
-        run, options = self._run, self._host.options
+        run = self._run
         command = run.task.get("command") or {}
         try:
             sandbox.make(run.directory)
         except OSError as error:
             raise LaunchError(f"Failed to launch container: Failed to create the sandbox: {error}") from None
-        self._env = environment.of_command(
+        uris = list(command.get("uris") or ())
+        if uris:
+            await fetch_into(uris, run.directory, run.container_id)
+
+    def _environment(self) -> dict[str, str]:
+        """Made when it is needed: a task would keep a copy of this computer's for as long as it is shown."""
+        run, options = self._run, self._host.options
+        made = environment.of_command(
             run.task,
             run.framework_id,
             directory=run.directory,
@@ -58,10 +63,8 @@ class Command:
             inherited=os.environ,
             grace=options.executor_shutdown_grace,
         )
-        self._env[TOKEN] = self._host.watcher.token
-        uris = list(command.get("uris") or ())
-        if uris:
-            await fetch_into(uris, run.directory, run.container_id)
+        made[TOKEN] = self._host.watcher.token
+        return made
 
     async def start(self, ended: Callable[[int], object]) -> None:
         run = self._run
@@ -86,7 +89,7 @@ class Command:
                 self._host.watcher,
                 argv(run.task.get("command") or {}),
                 directory=run.directory,
-                env=self._env,
+                env=self._environment(),
                 stdout=out,
                 stderr=err,
                 ended=over,
@@ -138,7 +141,7 @@ class Command:
             self._host.watcher,
             argv(command),
             directory=self._run.directory,
-            env={**self._env, **environment.own(command)},
+            env={**self._environment(), **environment.own(command)},
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
             ended=lambda code: None if over.done() else over.set_result(code),
@@ -187,8 +190,3 @@ async def fetch_into(uris: list[Json], directory: str, container_id: str) -> Non
 def _note(directory: str, lines: list[str]) -> None:
     with open(f"{directory}/stderr", "a", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
-
-
-def remove_sandbox(directory: str) -> None:
-    """Garbage collection: the whole executor's folder, ``runs/<id>/`` and ``latest``."""
-    shutil.rmtree(os.path.dirname(os.path.dirname(directory)), ignore_errors=True)

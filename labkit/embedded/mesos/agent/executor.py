@@ -76,6 +76,7 @@ class Executor:
 
     @property
     def over(self) -> bool:
+        """Has the task ended, or been given up?"""
         return self._over
 
     def begin(self) -> None:
@@ -205,6 +206,7 @@ class Executor:
         for timer in (self._kill_timer, self._time_timer):
             if timer is not None:
                 timer.cancel()
+        self._kill_timer = self._time_timer = None
         for check in self._checks or ():
             check.cancel()
         self._checks = None

@@ -18,6 +18,7 @@ from labkit.embedded.mesos.agent.records import Run
 from labkit.embedded.mesos.agent.work import Connection, LaunchError
 from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.addresses import PoolExhausted
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.files import Files
 from labkit.embedded.runtime.images.base import Image
 from labkit.embedded.runtime.images.catalogue import UnknownImage
@@ -25,7 +26,7 @@ from labkit.embedded.runtime.images.reference import InvalidReference
 from labkit.embedded.runtime.listeners import Connected, Listener
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.namespaces import Limits, Namespace
-from labkit.embedded.runtime.processes import DEFAULT_PATH, ExecutableNotFound, Process
+from labkit.embedded.runtime.processes import DEFAULT_PATH, Process
 from labkit.embedded.runtime.splice import splice
 from labkit.embedded.runtime.users import UnknownUser
 

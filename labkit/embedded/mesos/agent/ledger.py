@@ -34,7 +34,13 @@ class Ledger:
         """The tasks it has, also those whose end is not acknowledged yet."""
         return [run for framework in self.frameworks.values() for run in framework.runs.values()]
 
+    def shown(self) -> list[Run]:
+        """All tasks that somebody can look at: those that are over, too."""
+        over = [run for known in (self.frameworks, self.completed) for one in known.values() for run in one.completed]
+        return [*self.runs(), *over]
+
     def find(self, framework_id: str, task_id: str) -> Run | None:
+        """A task that is not history yet."""
         framework = self.frameworks.get(framework_id)
         return None if framework is None else framework.runs.get(task_id)
 
@@ -95,18 +101,22 @@ class Ledger:
                 self._keeper.delete(AGENT, "agent")
 
     def keep_framework(self, framework: Framework) -> None:
+        """Write down what has changed of a framework, if it asked for that."""
         if self._keeper is not None and framework.checkpoint:
             self._keeper.put(FRAMEWORK, framework.id, framework.row)
 
     def keep_run(self, run: Run) -> None:
+        """Write down a new task, if its framework asked for that."""
         if self._keeper is not None and run.checkpoint:
             self._keeper.put(TASK, _key(run), run.row)
 
     def keep_stream(self, run: Run) -> None:
+        """Write down what has become of a task, and its updates that nobody has acknowledged."""
         if self._keeper is not None and run.checkpoint:
             self._keeper.put(STREAM, _key(run), run.stream_row)
 
     def flush(self) -> None:
+        """Have all of it on disk now."""
         if self._keeper is not None:
             self._keeper.flush()
 
@@ -127,10 +137,12 @@ class Ledger:
                 run.executor = None
             return None
         self._keeper.flush()
-        self.frameworks.clear()
+        before, self.frameworks = self.frameworks, {}
         for row in self._keeper.all(FRAMEWORK).values():
             framework = Framework(row["info"], row["pid"])
             self.frameworks[framework.id] = framework
+            if framework.id in before:  # the machine lost its power; what is over is still on its disk
+                framework.completed = before[framework.id].completed
         streams = self._keeper.all(STREAM)
         for key, row in self._keeper.all(TASK).items():
             owner = self.frameworks.get(row["framework_id"])

@@ -45,7 +45,13 @@ class Run:
 
     @property
     def ended(self) -> bool:
+        """Is it in a state that is its last?"""
         return is_terminal(self.state)
+
+    @property
+    def has_sandbox(self) -> bool:
+        """Has it a folder of its own? Of images only those have that had something fetched."""
+        return bool(self.directory) and (self.kind == "process" or bool((self.task.get("command") or {}).get("uris")))
 
     # rows ------------------------------------------------------------------------------------------------------
 
@@ -99,6 +105,7 @@ class Framework:
 
     @property
     def checkpoint(self) -> bool:
+        """Does it want its tasks to outlive the agent's process?"""
         return bool(self.info.get("checkpoint"))
 
     def can(self, capability: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 _UNSAFE = re.compile(r"[/\\\0]|^\.\.?$")
@@ -36,3 +38,25 @@ def make(directory: str) -> None:
     except FileNotFoundError:
         pass
     os.symlink(name, latest)
+
+
+def remove(directories: Iterable[str]) -> None:
+    """Remove sandboxes, and the folders above them as far as nothing else is left there: a task's id may be given
+    to another task after its end, whose sandbox is beside the old one."""
+    for directory in directories:
+        shutil.rmtree(directory, ignore_errors=True)
+        runs, _, name = directory.rpartition("/")
+        latest = f"{runs}/latest"
+        try:
+            if os.readlink(latest) == name:
+                os.unlink(latest)
+            os.rmdir(runs)
+            os.rmdir(os.path.dirname(runs))
+        except OSError:  # another run is there
+            pass
+
+
+def left_over(work_dir: Path, shown: Collection[str]) -> list[str]:
+    """The sandboxes that are on disk and not among these: an earlier engine, or one without power, forgot them."""
+    found = (path for path in work_dir.glob("slaves/*/frameworks/*/executors/*/runs/*") if not path.is_symlink())
+    return [text for path in found if (text := str(path)) not in shown]

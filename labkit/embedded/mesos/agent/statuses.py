@@ -73,7 +73,12 @@ def update(framework_id: str, given: Json) -> Json:
 
 
 def remember(statuses: list[Json], given: Json) -> list[Json]:
-    """The newest of each state, as ``Task.statuses`` keeps them; a new list, since the old one may be on the wire."""
+    """The newest of each state without its ``data``, as ``Task.statuses`` keeps them.
+
+    A new list, since the old one may be on the wire.
+    """
+    if "data" in given:
+        given = {key: value for key, value in given.items() if key != "data"}
     if statuses and statuses[-1]["state"] == given["state"]:
         return [*statuses[:-1], given]
     return [*statuses, given]

@@ -36,6 +36,7 @@ class Filters:
         self._by_agent: dict[tuple[str, str], list[tuple[float, Resources]]] = {}  # (role, agent)
 
     def add(self, role: str, agent: str, refused: Resources, until: float) -> None:
+        """Refuse what is no more than this, until then."""
         self._by_agent.setdefault((role, agent), []).append((until, refused))
 
     def refuses(self, role: str, agent: str, offered: Resources, now: float) -> bool:
@@ -52,10 +53,12 @@ class Filters:
         return any(refused.contains(offered) for _, refused in live)
 
     def forget_role(self, role: str) -> None:
+        """Refuse nothing in that role any more."""
         for key in [key for key in self._by_agent if key[0] == role]:
             del self._by_agent[key]
 
     def forget_agent(self, agent: str) -> None:
+        """Refuse nothing of that agent any more."""
         for key in [key for key in self._by_agent if key[1] == agent]:
             del self._by_agent[key]
 

@@ -87,6 +87,7 @@ class Allocator:
         self._timer = self._clock.call_later(self.interval, self._batch)
 
     def stop(self) -> None:
+        """No more rounds."""
         self._running = False
         for timer in (self._timer, self._soon):
             if timer is not None:
@@ -146,6 +147,7 @@ class Allocator:
         self._wish((agent,))
 
     def activate_agent(self, agent: str) -> None:
+        """Its resources are offered (again)."""
         entry = self._agents.get(agent)
         if entry is not None:
             entry.active = True
@@ -172,6 +174,7 @@ class Allocator:
         active: bool = True,
         gpus: bool = False,
     ) -> None:
+        """It takes part from now on; one that is not ``active`` gets no offers, and its tasks count."""
         entry = self._frameworks[framework] = _Framework(roles, suppressed, gpus)
         entry.active = active
         for role in entry.roles:
@@ -181,6 +184,7 @@ class Allocator:
             self._wish(self._agents)
 
     def remove_framework(self, framework: str) -> None:
+        """It takes part no more. What it held is given back by whoever removes its tasks."""
         entry = self._frameworks.pop(framework, None)
         if entry is None:
             return
@@ -201,6 +205,7 @@ class Allocator:
             self._wish(self._agents)
 
     def activate_framework(self, framework: str) -> None:
+        """It gets offers (again)."""
         entry = self._frameworks[framework]
         entry.active = True
         self._arrange(framework, entry)
@@ -231,6 +236,7 @@ class Allocator:
         self._wish(self._agents)
 
     def suppressed(self, framework: str) -> frozenset[str]:
+        """The roles in which it wants no offers."""
         entry = self._frameworks.get(framework)
         return frozenset(entry.suppressed) if entry is not None else frozenset()
 
@@ -315,6 +321,7 @@ class Allocator:
             owner.filters.add(role, agent, resources, until)
 
     def set_weight(self, role: str, weight: float) -> None:
+        """How much more a role may have than another with weight 1."""
         self.weights[role] = weight
         self._roles.set_weight(role, weight)
         self._wish(self._agents)

@@ -81,6 +81,7 @@ class Sorter:
                 del parent.children[node.name]
 
     def activate(self, path: str) -> None:
+        """It is sorted (again)."""
         if path in self._clients:
             self._active.add(path)
 

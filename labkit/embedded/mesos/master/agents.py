@@ -41,6 +41,7 @@ class Agents:
             lead.clock.call_later(lead.options.agent_reregister_timeout, self._recovery_over)
 
     def get(self, agent_id: str) -> Agent | None:
+        """One that is registered."""
         return self.registered.get(agent_id)
 
     def __getitem__(self, agent_id: str) -> Agent:
@@ -81,6 +82,7 @@ class Agents:
         self.confirm(agent, "SlaveRegisteredMessage")
 
     def make(self, agent_id: str, info: Json, pid: Pid, body: Json, resources: Resources) -> Agent:
+        """An agent as it has just told of itself; :meth:`add` enters it into the books."""
         return Agent(
             id=agent_id,
             info=info,
@@ -92,12 +94,14 @@ class Agents:
         )
 
     def confirm(self, agent: Agent, message: str, **more: Any) -> None:
+        """Tell it that it is (re-)registered, and after how much silence of the master's it is to look for another."""
         options = self._lead.options
         timeout = options.agent_ping_timeout * options.max_agent_ping_timeouts
         body = {"agent_id": {"value": agent.id}, "connection": {"total_ping_timeout_seconds": timeout}, **more}
         self._lead.send(agent.pid, message, body)
 
     def add(self, agent: Agent) -> None:
+        """Into the books, with the tasks that it has told of; its resources are offered from now on."""
         lead = self._lead
         self.registered[agent.id] = agent
         self.by_pid[agent.pid] = agent
@@ -150,6 +154,7 @@ class Agents:
         agent.ping = lead.clock.call_later(lead.options.agent_ping_timeout, self._ping, agent)
 
     def pong(self, sender: Pid, body: Json) -> None:
+        """It has answered a ping."""
         agent = self.by_pid.get(sender)
         if agent is not None:
             agent.pinged = False

@@ -57,6 +57,7 @@ class Subscribers:
             self._lead.clock.call_later(self._lead.options.heartbeat_interval, self._beat, line)
 
     def close(self) -> None:
+        """Hang up on all of them."""
         lines, self._lines = list(self._lines), {}
         for line in lines:
             line.close()

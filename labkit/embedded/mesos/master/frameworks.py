@@ -29,6 +29,7 @@ class Frameworks:
         self.completed: OrderedDict[str, Framework] = OrderedDict()
 
     def get(self, framework_id: str) -> Framework | None:
+        """One that is registered."""
         return self.registered.get(framework_id)
 
     def __iter__(self) -> Iterator[Framework]:

@@ -74,6 +74,7 @@ class Leadership:
         }
 
     def start(self) -> None:
+        """Make offers from now on."""
         self.allocator.start()
 
     def end(self) -> None:
@@ -95,9 +96,11 @@ class Leadership:
     # -- messages
 
     def send(self, to: Pid, message: str, body: Json) -> None:
+        """Send an agent a message."""
         self.post.send(self.pid, to, message, body)
 
     def receive(self, sender: Pid, message: str, body: Json) -> None:
+        """An agent's message. Those that nobody knows are dropped, as libprocess does."""
         handler = self._messages.get(message)
         if handler is not None:
             self.counters[f"messages/{message}"] += 1

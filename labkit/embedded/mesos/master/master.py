@@ -86,10 +86,12 @@ class Master:
 
     @property
     def running(self) -> bool:
+        """Is the process there?"""
         return self._running
 
     @property
     def elected(self) -> bool:
+        """Does it lead?"""
         return self.leading is not None
 
     def on_change(self, fn: Callable[[], object]) -> None:

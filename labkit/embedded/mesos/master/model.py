@@ -60,6 +60,7 @@ class Task:
 
     @property
     def terminal(self) -> bool:
+        """Is it in a state that is its last?"""
         return is_terminal(self.state)
 
     @property
@@ -69,14 +70,17 @@ class Task:
 
     @property
     def healthy(self) -> bool | None:
+        """What its health check said last; None when nothing checks it."""
         return self.statuses[-1].get("healthy") if self.statuses else None
 
     @property
     def container_status(self) -> Json | None:
+        """Where it is found, as its last status says."""
         return self.statuses[-1].get("container_status") if self.statuses else None
 
     @property
     def check_status(self) -> Json | None:
+        """What its check said last."""
         return self.statuses[-1].get("check_status") if self.statuses else None
 
     def json(self) -> Json:
@@ -146,13 +150,16 @@ class Agent:
 
     @property
     def used_resources(self) -> Resources:
+        """What its tasks hold, of all frameworks."""
         return total(self.used.values())
 
     @property
     def offered_resources(self) -> Resources:
+        """What is offered at the moment, and held for those who were asked."""
         return total(offer.resources for offer in self.offers.values())
 
     def task(self, framework_id: str, task_id: str) -> Task | None:
+        """A task that runs on it, or whose end is not acknowledged yet."""
         found = self.tasks.get(framework_id)
         return None if found is None else found.get(task_id)
 
@@ -212,28 +219,35 @@ class Framework:
 
     @property
     def connected(self) -> bool:
+        """Is its scheduler there?"""
         return self.state in ("active", "inactive")
 
     @property
     def active(self) -> bool:
+        """Does it get offers?"""
         return self.state == "active"
 
     @property
     def recovered(self) -> bool:
+        """Is it known from agents alone, after another master's end?"""
         return self.state == "recovered"
 
     @property
     def partition_aware(self) -> bool:
+        """Does it know TASK_UNREACHABLE and its kin, in the place of TASK_LOST?"""
         return "PARTITION_AWARE" in self.capabilities
 
     @property
     def checkpoint(self) -> bool:
+        """Do its tasks outlive their agent's process?"""
         return bool(self.info.get("checkpoint"))
 
     def used_resources(self) -> Resources:
+        """What its tasks hold that have not ended."""
         return total(task.resources for task in self.tasks.values() if not task.terminal)
 
     def offered_resources(self) -> Resources:
+        """What it has been offered, and has not answered yet."""
         return total(offer.resources for offer in self.offers.values())
 
     def send(self, event: Json) -> None:

@@ -39,7 +39,9 @@ class Registry:
         return self._storage.all(_AGENTS)
 
     def set_weight(self, role: str, weight: float) -> None:
+        """Remember a role's weight."""
         self._storage.put(_WEIGHTS, role, weight)
 
     def weights(self) -> dict[str, float]:
+        """By role; those that nobody has set are 1."""
         return self._storage.all(_WEIGHTS)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from labkit.embedded.runtime.images.base import MIB, Program
 from labkit.embedded.runtime.images.controlplane import klog
 from labkit.embedded.runtime.images.small import WithShell
-from labkit.embedded.runtime.processes import NameNotFound, Process
+from labkit.embedded.runtime.namespaces import NameNotFound
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.curl import curl_program
 from labkit.embedded.runtime.shell.dig import dig_program
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.images.reference import DOCKER_IO
 
 if TYPE_CHECKING:
@@ -105,8 +106,6 @@ class Image:
 
     def program(self, args: list[str], process: Process) -> Program:
         """The program that ``args`` starts, or ``ExecutableNotFound`` in the words of runc."""
-        from labkit.embedded.runtime.processes import ExecutableNotFound
-
         name = args[0] if args else ""
         found = self.lookup(name)
         if found is not None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from labkit.embedded.runtime.images.base import MIB, SECOND, Program
 from labkit.embedded.runtime.images.small import WithShell
-from labkit.embedded.runtime.processes import NameNotFound, Process
+from labkit.embedded.runtime.namespaces import NameNotFound
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from labkit.embedded.runtime.images.nginxconf import DEFAULT, ConfigError, Location, Server, read_config
 from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
-from labkit.embedded.runtime.processes import NameNotFound, Process
+from labkit.embedded.runtime.namespaces import NameNotFound
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.curl import curl_program
 from labkit.embedded.runtime.signals import SIGINT, SIGQUIT, SIGTERM
 

@@ -12,7 +12,8 @@ from labkit.embedded.runtime.images.rediscommands import run
 from labkit.embedded.runtime.images.redisdata import Database, RedisError, Value, encode
 from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
-from labkit.embedded.runtime.processes import NameNotFound, Process
+from labkit.embedded.runtime.namespaces import NameNotFound
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM
 
 MAX_BULK = 1024 * 1024  # bytes of one argument

@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from labkit.embedded.runtime import signals
-from labkit.embedded.runtime.processes import Entry, Exit, Process
+from labkit.embedded.runtime.exits import Exit
+from labkit.embedded.runtime.namespaces import Entry
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.applets import APPLETS
 from labkit.embedded.runtime.shell.context import Context, Failure
 from labkit.embedded.runtime.streams import Pipe, Sink, TooMuch

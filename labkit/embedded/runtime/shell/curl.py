@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from labkit.embedded.runtime.processes import NameNotFound, Process
+from labkit.embedded.runtime.namespaces import NameNotFound
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.applets.options import duration, parse
 from labkit.embedded.runtime.shell.context import Failure
 from labkit.embedded.runtime.shell.http import Answer, BadAnswer, BadUrl, parse_url, request

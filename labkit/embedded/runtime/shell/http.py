@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from labkit.embedded.runtime.processes import Namespace
+from labkit.embedded.runtime.namespaces import Namespace
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_HEADERS = 100

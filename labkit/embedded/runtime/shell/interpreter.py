@@ -6,7 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from labkit.embedded.runtime import signals
-from labkit.embedded.runtime.processes import Entry, ExecutableNotFound, Exit, Process
+from labkit.embedded.runtime.exits import ExecutableNotFound, Exit
+from labkit.embedded.runtime.namespaces import Entry
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell import children, jobs
 from labkit.embedded.runtime.shell.arithmetic import BadExpression
 from labkit.embedded.runtime.shell.context import Context, Pace

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import web
 
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.logs import Log
-from labkit.embedded.runtime.processes import ExecutableNotFound
 from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.errors import ApiError, BadRequest

@@ -7,7 +7,8 @@ from typing import Any
 from labkit.embedded.swarm.controlapi import networks as rules
 from labkit.embedded.swarm.controlapi.find import find
 from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
-from labkit.embedded.swarm.host import networks as local
+from labkit.embedded.swarm.host import networkview
+from labkit.embedded.swarm.host.localnetwork import PREDEFINED
 from labkit.embedded.swarm.objects import Json, Network, Task, TaskState
 from labkit.embedded.swarm.specs import decode, network_spec, tables
 from labkit.embedded.swarm.store import Store
@@ -18,11 +19,11 @@ from .request import Reply, Request, Route
 
 async def list_networks(host: Any, request: Request) -> list[Json]:
     """``docker network ls``. Without a leader, or on a worker, only what the host itself knows."""
-    filters = request.filters(local.FILTERS)
+    filters = request.filters(networkview.FILTERS)
     store = await _store(host)
     shared = [] if store is None else [render.network(network, store) for network in store.all(Network)]
     known = {network["Id"] for network in shared}
-    listed = local.wanted(shared, filters)
+    listed = networkview.wanted(shared, filters)
     return listed + [network for network in host.networks.list(filters) if network["Id"] not in known]
 
 
@@ -124,7 +125,7 @@ async def create(host: Any, request: Request) -> Reply:
         return Reply(201, {"Id": made.id, "Warning": ""})
     if not name.strip():
         raise BadRequest("invalid name: name is empty")
-    if name in local.PREDEFINED:
+    if name in PREDEFINED:
         raise Forbidden(f"{name} is a pre-defined network and cannot be created")
     shared = await host.swarm.leader_store()
     spec = network_spec(body)
@@ -150,7 +151,7 @@ async def remove(host: Any, request: Request) -> Reply:
 
 async def prune(host: Any, request: Request) -> Json:
     """``docker network prune``: local ones only, as a manager's CLI is told too."""
-    return dict(host.networks.prune(request.filters(local.PRUNE_FILTERS)))
+    return dict(host.networks.prune(request.filters(networkview.PRUNE_FILTERS)))
 
 
 ROUTES: list[Route] = [

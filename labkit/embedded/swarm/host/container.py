@@ -12,8 +12,9 @@ from .restarts import Backoff
 from .wording import human_duration
 
 if TYPE_CHECKING:
+    from labkit.embedded.runtime.logs import Log
     from labkit.embedded.runtime.network import Listener
-    from labkit.embedded.runtime.processes import Log, Process
+    from labkit.embedded.runtime.processes import Process
 
 STATES = ("created", "running", "paused", "restarting", "removing", "exited", "dead")
 HEALTHS = ("none", "starting", "healthy", "unhealthy")

@@ -17,8 +17,8 @@ from labkit.embedded.swarm.objects import Config, Json, Secret, Task
 from . import taskconfig
 from .container import Container
 from .health import Check
+from .localnetwork import LocalNetwork
 from .networkdb import Endpoint
-from .networks import LocalNetwork
 from .runner import NotModified
 from .templates import TemplateError, context, expand_file
 

@@ -8,7 +8,7 @@ from labkit.embedded.runtime.dns import Resolver, Scope
 from labkit.embedded.runtime.dnsserver import DnsServer
 
 from .container import Container
-from .networks import LocalNetwork
+from .localnetwork import LocalNetwork
 
 if TYPE_CHECKING:
     from .host import Host

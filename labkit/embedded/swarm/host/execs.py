@@ -6,8 +6,9 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.logs import Log
-from labkit.embedded.runtime.processes import ExecutableNotFound, Process
+from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.errors import BadRequest, Conflict, NotFound

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.durations import go_duration
-from labkit.embedded.runtime.processes import ExecutableNotFound
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.objects import Json
 

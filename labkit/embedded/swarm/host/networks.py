@@ -6,27 +6,24 @@ Swarm-scoped networks live in the swarm's store; ``api/networks.py`` shows those
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.addresses import PoolExhausted
-from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound
+from labkit.embedded.swarm.errors import BadRequest, Conflict, Forbidden, NotFound
 from labkit.embedded.swarm.objects import Json
 from labkit.embedded.swarm.objects import Network as SwarmNetwork
 
 from .container import Attachment, Container
+from .localnetwork import PREDEFINED, LocalNetwork
 from .networkdb import Endpoint
-from .wording import rfc3339nano
+from .networkview import shown, wanted
 
 if TYPE_CHECKING:
     from labkit.embedded.swarm.api.request import Filters
 
     from .host import Host
 
-PREDEFINED = ("bridge", "host", "none", "default")
-FILTERS = frozenset(["dangling", "driver", "id", "label", "name", "scope", "type"])
-PRUNE_FILTERS = frozenset(("label", "label!", "until"))
 # Addresses of a local network. The sandbox has one block of loopback addresses for all of them; the default bridge
 # has room for the thousand tasks that one machine may get when all others are down.
 _SIZE = 250
@@ -39,32 +36,6 @@ _BRIDGE_OPTIONS = {
     "com.docker.network.bridge.name": "docker0",
     "com.docker.network.driver.mtu": "1500",
 }
-
-
-@dataclass(slots=True, eq=False)
-class LocalNetwork:
-    """A network of one host, or this host's part of an overlay (``scope`` swarm)."""
-
-    id: str
-    name: str
-    driver: str
-    created: float
-    subnet: str = ""
-    gateway: str = ""
-    scope: str = "local"
-    internal: bool = False
-    attachable: bool = False
-    ingress: bool = False
-    options: dict[str, str] = field(default_factory=dict)
-    labels: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def predefined(self) -> bool:
-        return self.scope == "local" and self.name in PREDEFINED
-
-    @property
-    def has_addresses(self) -> bool:
-        return bool(self.subnet)
 
 
 class Networks:
@@ -184,36 +155,15 @@ class Networks:
 
     def list(self, filters: Filters | None = None) -> list[Json]:
         """For ``GET /networks``: without the containers, as since API 1.28."""
-        shown = [self.inspect(network, containers=False) for network in self._networks.values()]
-        return shown if filters is None else [network for network in shown if _wanted(network, filters, self)]
+        found = [self.inspect(network, containers=False) for network in self._networks.values()]
+        if filters is None:
+            return found
+        used = {n.id for n in self.all() if self.containers(n)} if "dangling" in filters else None
+        return wanted(found, filters, used)
 
     def inspect(self, network: LocalNetwork, *, containers: bool = True) -> Json:
         """For ``GET /networks/{id}``."""
-        config = [{"Subnet": network.subnet, "Gateway": network.gateway}] if network.subnet else []
-        on_it = self.containers(network) if containers else []
-        return {
-            "Name": network.name,
-            "Id": network.id,
-            "Created": rfc3339nano(network.created),
-            "Scope": network.scope,
-            "Driver": network.driver,
-            "EnableIPv4": True,
-            "EnableIPv6": False,
-            "IPAM": {"Driver": "default", "Options": None if network.driver != "bridge" else {}, "Config": config},
-            "Internal": network.internal,
-            "Attachable": network.attachable,
-            "Ingress": network.ingress,
-            "ConfigFrom": {"Network": ""},
-            "ConfigOnly": False,
-            "Containers": {
-                container.id: _endpoint(container, attachment)
-                for container in on_it
-                for attachment in container.networks.values()
-                if attachment.network_id == network.id
-            },
-            "Options": network.options,
-            "Labels": network.labels,
-        }
+        return shown(network, self.containers(network) if containers else [])
 
     def create(self, request: Json) -> LocalNetwork:
         """A bridge of this host. Overlays are the swarm's and are made elsewhere."""
@@ -390,48 +340,5 @@ class Networks:
         )
 
 
-def _endpoint(container: Container, attachment: Attachment) -> Json:
-    return {
-        "Name": container.name,
-        "EndpointID": attachment.endpoint_id,
-        "MacAddress": attachment.mac,
-        "IPv4Address": f"{attachment.ip}/{attachment.prefix}" if attachment.ip else "",
-        "IPv6Address": "",
-    }
-
-
 def quote(text: str) -> str:
     return f'"{text}"'
-
-
-def wanted(networks: Iterable[Json], filters: Filters, used: set[str] | None = None) -> list[Json]:
-    """The networks of a rendered list that the filters of ``GET /networks`` let through.
-
-    Args:
-        used: ids of networks with containers on them, for ``dangling``; None skips that filter.
-    """
-    for value in filters.get("type"):
-        if value not in ("builtin", "custom"):
-            raise ApiError(f"invalid filter: 'type'='{value}'")
-    return [network for network in networks if _matches(network, filters, used)]
-
-
-def _wanted(network: Json, filters: Filters, networks: Networks) -> bool:
-    used = {n.id for n in networks.all() if networks.containers(n)} if "dangling" in filters else None
-    return bool(wanted([network], filters, used))
-
-
-def _matches(network: Json, filters: Filters, used: set[str] | None) -> bool:
-    builtin = network["Name"] in PREDEFINED
-    kinds = filters.get("type")
-    if kinds and ("builtin" if builtin else "custom") not in kinds:
-        return False
-    if "dangling" in filters and used is not None and filters.boolean("dangling") == (builtin or network["Id"] in used):
-        return False
-    return (
-        filters.match("name", network["Name"])
-        and filters.prefix("id", network["Id"])
-        and filters.exact("driver", network["Driver"])
-        and filters.exact("scope", network["Scope"])
-        and filters.labels("label", network.get("Labels"))
-    )

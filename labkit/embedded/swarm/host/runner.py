@@ -8,10 +8,12 @@ import random
 from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.chores import Chores
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.files import Files, Layer
 from labkit.embedded.runtime.keeper import KeptLayer, ReadOnlyLayer, from_text, to_text
 from labkit.embedded.runtime.logs import Log
-from labkit.embedded.runtime.processes import DEFAULT_PATH, ExecutableNotFound, Limits, Process
+from labkit.embedded.runtime.namespaces import Limits
+from labkit.embedded.runtime.processes import DEFAULT_PATH, Process
 from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.runtime.users import UnknownUser
 from labkit.embedded.swarm.errors import ApiError, Conflict

@@ -12,8 +12,8 @@ from labkit.embedded.swarm.objects import Json, Task
 
 from . import templates
 from .createrequest import Created, mounts
+from .localnetwork import LocalNetwork
 from .networkdb import Port
-from .networks import LocalNetwork
 
 LABEL = "com.docker.swarm"
 

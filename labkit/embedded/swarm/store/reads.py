@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -76,29 +77,29 @@ class Write(NamedTuple):
     new: Object | None
 
 
-class Reads:
+class Reads(ABC):
     """What can be asked of a store and of a transaction in it."""
 
+    @abstractmethod
     def get(self, cls: type[T], id: str) -> T | None:
         """The object with this whole id, or None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def all(self, cls: type[T]) -> list[T]:
         """Every object of a class, oldest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def by_name(self, cls: type[T], name: str) -> T | None:
         """The service, secret, config, network or cluster of this name, whatever its case."""
-        raise NotImplementedError
 
-    def tasks_of_service(self, service_id: str) -> list[Task]:
-        raise NotImplementedError
+    @abstractmethod
+    def tasks_of_service(self, service_id: str) -> list[Task]: ...
 
-    def tasks_of_node(self, node_id: str) -> list[Task]:
-        raise NotImplementedError
+    @abstractmethod
+    def tasks_of_node(self, node_id: str) -> list[Task]: ...
 
-    def tasks_of_slot(self, service_id: str, slot: int) -> list[Task]:
-        raise NotImplementedError
+    @abstractmethod
+    def tasks_of_slot(self, service_id: str, slot: int) -> list[Task]: ...
 
     def cluster(self) -> Cluster | None:
         """The one cluster object, once there is one."""

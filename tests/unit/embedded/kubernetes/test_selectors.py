@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from labkit.embedded.kubernetes import selectors
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.kubernetes.selectors import Requirement, Selector, SelectorError, parse
+from labkit.embedded.kubernetes.selectors import Requirement, Selector, SelectorError
+from labkit.embedded.kubernetes.selectortext import parse
 
 NAME_PART = (
     "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "

@@ -58,11 +58,13 @@ class Running:
             self.done.cancel()
 
     def finish(self) -> None:
+        """Its app is as wanted."""
         if not self.done.done():
             self.done.set_result(None)
 
     @property
     def finished(self) -> bool:
+        """Is there nothing left to do? Also true when it was cancelled."""
         return self.done.done()
 
     def changed(self, instance: Instance, before: str) -> None:
@@ -82,6 +84,7 @@ class Running:
         return instance.ready or not self.app.readiness_checks
 
     def watch_readiness(self, instance: Instance) -> None:
+        """Ask a new instance whether it is ready, if the app has a check for that."""
         if self.app.readiness_checks and instance.running and not instance.ready:
             self.readiness.start(instance)
 

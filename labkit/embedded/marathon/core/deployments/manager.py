@@ -67,9 +67,11 @@ class Deployments:
         return [each.plan.id for each in self.running.values() if app_id in each.plan.affected]
 
     def locked(self, app_id: str) -> bool:
+        """Does one work on that app?"""
         return any(app_id in each.plan.affected for each in self.running.values())
 
     def readiness(self, app_id: str) -> list[Json]:
+        """``readinessCheckResults`` of ``/v2/deployments``, of the action that works on the app."""
         action = self._actions.get(app_id)
         return action.readiness.results() if action is not None else []
 

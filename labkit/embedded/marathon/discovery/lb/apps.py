@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 
 # What gets traffic besides TASK_RUNNING: a task that Mesos has lost sight of may well be running.
 SERVING = frozenset({"TASK_RUNNING", "TASK_LOST", "TASK_UNREACHABLE"})
+# Health checks of these protocols say that the port speaks HTTP.
+SPEAK_HTTP = frozenset({"HTTP", "HTTPS", "MESOS_HTTP", "MESOS_HTTPS"})
 EVERYTHING = "*"
 
 Resolve = Callable[[str], str | None]  # host -> address
@@ -92,16 +94,18 @@ def _service(
     fields: dict[str, Any] = service_fields(labels, index)
     check_index = fields.pop("check_index", None)
     check = _check(app, index)
+    if check is None and check_index is not None:
+        check = _check(app, check_index)
     fields["groups"] = fields.get("groups") or common
-    if "mode" not in fields:
-        http = fields.get("vhosts") or (check is not None and check.protocol == "HTTP")
-        fields["mode"] = "http" if http else "tcp"
+    if check is not None and check.protocol in SPEAK_HTTP:  # whatever the label says
+        fields["mode"] = "http"
+    elif "mode" not in fields:
+        fields["mode"] = "http" if fields.get("vhosts") else "tcp"
     checked: tuple[int, ...] = ()
     own = sorted(servers[index])
     if check_index is not None and -len(servers) <= check_index < len(servers):
         other = {server.task_id: server.port for server in servers[check_index]}
         checked = tuple(other.get(server.task_id, server.port) for server in own)
-        check = check or _check(app, check_index)
     service = Service(app["id"], number, tuple(own), check=check, check_ports=checked)
     return dataclasses.replace(service, **fields)
 

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 
-from labkit.embedded.runtime.listeners import can_bind
+from labkit.embedded.runtime.loopback import can_bind
 from labkit.embedded.runtime.machines import Fleet, Unreachable
 from labkit.embedded.runtime.network import Network
 

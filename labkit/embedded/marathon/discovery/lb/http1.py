@@ -39,6 +39,7 @@ class Head:
         return Head(self.start, [(key, value) for key, value in self.lines if key.lower() not in names])
 
     def encode(self) -> bytes:
+        """As it goes over the wire, with the empty line behind."""
         text = " ".join(part for part in self.start if part) + "\r\n"
         text += "".join(f"{key}: {value}\r\n" for key, value in self.lines)
         return (text + "\r\n").encode("latin-1")

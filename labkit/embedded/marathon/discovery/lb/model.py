@@ -40,6 +40,7 @@ class Check:
 
     @property
     def is_tcp(self) -> bool:
+        """Is a connection all that it asks for?"""
         return self.protocol in ("TCP", "MESOS_TCP")
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,9 +22,9 @@ from labkit.embedded.marathon.discovery.lb.haproxy.process import HaproxyFailed
 from labkit.embedded.marathon.discovery.lb.model import Json, Service
 from labkit.embedded.marathon.discovery.lb.routes import app_rules
 from labkit.embedded.marathon.discovery.lb.source import RELEVANT, Marathon
-from labkit.embedded.runtime.chores import Chores
+from labkit.embedded.marathon.discovery.service import MachineService
 from labkit.embedded.runtime.clock import Clock
-from labkit.embedded.runtime.listeners import can_bind
+from labkit.embedded.runtime.loopback import can_bind
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
 
@@ -50,7 +50,7 @@ class Options:
     stats_port: int = 9090
 
 
-class MarathonLb:
+class MarathonLb(MachineService):
     """One marathon-lb with its balancer. ``folder`` is where HAProxy's configuration and sockets are: a short path."""
 
     def __init__(
@@ -63,16 +63,13 @@ class MarathonLb:
         folder: Path,
         options: Options | None = None,
     ) -> None:
-        self.machine = machine
-        self._fleet = fleet
+        super().__init__(machine, fleet)
         self._clock = clock
         self._network = network
         self._marathon = marathon
         self._folder = folder
         self.options = options or Options()
         self.dial = Dialler(fleet, network, machine.name)
-        self.running = False
-        self._wanted = False
         self._balancer: Balancer | None = None
         self._apps: list[Json] | None = None
         self._services: list[Service] = []
@@ -80,56 +77,30 @@ class MarathonLb:
         self._states: dict[tuple[str, str], str] = {}
         self._due = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
-        self._lock = asyncio.Lock()
-        self._chores = Chores()
-        self._unsubscribe: Callable[[], None] = lambda: None
         self._lent: set[tuple[str, int]] = set()
         self._took = 0.0  # seconds to read the apps and make services of them
         self.refreshed = 0  # how often the apps were read and given to the balancer
 
     # -- life
 
-    async def start(self) -> None:
-        """Balance, now and whenever the machine gets its power back, until :meth:`stop`."""
-        if self._wanted:
-            return
-        self._wanted = True
-        self._unsubscribe = self._fleet.subscribe(self._plugged)
-        if self.machine.power != "off":
-            await self._up()
+    async def _open(self) -> None:
+        self._balancer = await self._start_balancer()
+        self._lend()
+        if self.machine.power == "paused":
+            self._balancer.freeze(True)
+        self._due.set()
+        self._loops = [asyncio.create_task(self._follow()), asyncio.create_task(self._regenerate())]
 
-    async def stop(self) -> None:
-        """End it and the balancer's processes. Harmless when it is not running."""
-        self._wanted = False
-        self._unsubscribe()
-        await self._down()
-
-    async def _up(self) -> None:
-        async with self._lock:
-            if self.running or not self._wanted or self.machine.power == "off":
-                return
-            self.running = True
-            self._balancer = await self._start_balancer()
-            self._lend()
-            if self.machine.power == "paused":
-                self._balancer.freeze(True)
-            self._due.set()
-            self._loops = [asyncio.create_task(self._follow()), asyncio.create_task(self._regenerate())]
-
-    async def _down(self) -> None:
-        async with self._lock:
-            if not self.running:
-                return
-            self.running = False
-            loops, self._loops = self._loops, []
-            for loop in loops:
-                loop.cancel()
-            await asyncio.gather(*loops, return_exceptions=True)
-            balancer, self._balancer = self._balancer, None
-            self._lend()
-            if balancer is not None:
-                await balancer.stop()
-            self._apps, self._services, self._states = None, [], {}
+    async def _shut(self) -> None:
+        loops, self._loops = self._loops, []
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
+        balancer, self._balancer = self._balancer, None
+        self._lend()
+        if balancer is not None:
+            await balancer.stop()
+        self._apps, self._services, self._states = None, [], {}
 
     async def _start_balancer(self) -> Balancer:
         executable = shutil.which("haproxy") if self.options.engine != "labkit" else None
@@ -152,7 +123,11 @@ class MarathonLb:
                 "'brew install haproxy' gets the real one."
             )
         own = OwnBalancer(self.machine, self._network, self.dial, self._places(), self)
-        await own.start()
+        try:
+            await own.start()
+        except BaseException:
+            await own.stop()
+            raise
         return own
 
     def _places(self) -> Places:
@@ -179,16 +154,10 @@ class MarathonLb:
         )
 
     def _plugged(self, name: str, what: str) -> None:
-        if not self._wanted:
-            return
-        if name == self.machine.name:
+        if name == self.machine.name and self._balancer is not None:
             if what == "fail":
-                if self._balancer is not None:
-                    self._balancer.kill()
-                self._chores.start(self._down())
-            elif what == "heal" and self.machine.power == "on" and not self.running:
-                self._chores.start(self._up())
-            elif what in ("pause", "unpause") and self._balancer is not None:
+                self._balancer.kill()
+            elif what in ("pause", "unpause"):
                 self._balancer.freeze(what == "pause")
         if what in ("partition", "heal", "fail"):
             self.reread()  # wires were cut or mended
@@ -295,15 +264,19 @@ class MarathonLb:
     # -- what it says on port 9090 (pages.Asked)
 
     def config_text(self) -> str:
+        """``/_haproxy_getconfig``."""
         return self._balancer.config_text() if self._balancer is not None else ""
 
     def vhost_map(self) -> dict[str, str]:
+        """``/_haproxy_getvhostmap``: host -> back end."""
         return {host: service.name for service in self._services for host in service.vhosts}
 
     def app_map(self) -> dict[str, str]:
+        """``/_haproxy_getappmap``: app id -> back end."""
         return {app: service.name for app, service in app_rules(self._services).items()}
 
     async def pids(self) -> list[int]:
+        """``/_haproxy_getpids``."""
         return await self._balancer.pids() if self._balancer is not None else []
 
     def reread(self) -> None:
@@ -319,6 +292,7 @@ class MarathonLb:
 
     @property
     def services(self) -> Sequence[Service]:
+        """What is balanced, by app id and port."""
         return self._services
 
     async def observe(self) -> list[Json]:

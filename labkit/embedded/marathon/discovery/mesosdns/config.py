@@ -43,6 +43,7 @@ class Config:
 
     @property
     def label(self) -> Label:
+        """How names of tasks and frameworks become labels."""
         return rfc952 if self.enforce_rfc952 else rfc1123
 
     def as_json(self, serial: int) -> Json:

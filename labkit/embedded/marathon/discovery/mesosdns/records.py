@@ -35,6 +35,7 @@ class Zone:
     by_task: dict[str, list[str]] = field(default_factory=dict)  # a task's id -> names that are made of it
 
     def of(self, kind: Kind) -> Records:
+        """The records of that kind."""
         return self.a if kind == "A" else self.aaaa if kind == "AAAA" else self.srv
 
     def add(self, name: str, value: str, kind: Kind) -> bool:

@@ -14,11 +14,12 @@ from labkit.embedded.marathon.discovery.mesosdns import answers, http
 from labkit.embedded.marathon.discovery.mesosdns.config import DNS_PORT, UNPRIVILEGED_DNS_PORT, Config
 from labkit.embedded.marathon.discovery.mesosdns.names import short_hash
 from labkit.embedded.marathon.discovery.mesosdns.records import NoLeader, Zone, make_zone
-from labkit.embedded.runtime.chores import Chores
+from labkit.embedded.marathon.discovery.service import MachineService
 from labkit.embedded.runtime.clock import Clock, Timer
 from labkit.embedded.runtime.dns import Resolver, Scope
 from labkit.embedded.runtime.dnsserver import DnsServer
-from labkit.embedded.runtime.listeners import Listener, can_bind
+from labkit.embedded.runtime.listeners import Listener
+from labkit.embedded.runtime.loopback import can_bind
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import Network
 
@@ -34,7 +35,7 @@ Json = dict[str, Any]
 NOTICE = 1.0  # sandbox seconds in which changes are gathered before the state is read again
 
 
-class MesosDns:
+class MesosDns(MachineService):
     """One Mesos-DNS.
 
     ``leader`` names the machine of the leading master, None while there is none; ``state`` is what that master answers
@@ -54,8 +55,7 @@ class MesosDns:
         rng: random.Random | None = None,
         guard: Guard | None = None,
     ) -> None:
-        self.machine = machine
-        self._fleet = fleet
+        super().__init__(machine, fleet)
         self._clock = clock
         self._network = network
         self._leader = leader
@@ -65,38 +65,16 @@ class MesosDns:
         self._rng = rng or random.Random()
         self._guard = guard
         self.zone = Zone()
-        self.running = False
-        self._wanted = False
         self._server: DnsServer | None = None
         self._http: Listener | None = None
         self._loop: asyncio.Task[None] | None = None
-        self._chores = Chores()
         self._soon: Timer | None = None
         self._reload = asyncio.Event()
         self._watchers: list[Callable[[], object]] = []
-        self._unsubscribe: Callable[[], None] = lambda: None
 
     # -- life
 
-    async def start(self) -> None:
-        """Serve, now and whenever the machine gets its power back, until :meth:`stop`."""
-        if self._wanted:
-            return
-        self._wanted = True
-        self._unsubscribe = self._fleet.subscribe(self._plugged)
-        if self.machine.power != "off":
-            await self._up()
-
-    async def stop(self) -> None:
-        """Serve no more. Harmless when it is not running."""
-        self._wanted = False
-        self._unsubscribe()
-        await self._down()
-
-    async def _up(self) -> None:
-        if self.running:
-            return
-        self.running = True
+    async def _open(self) -> None:
         port = DNS_PORT if can_bind(self.machine.address, self.config.port) else UNPRIVILEGED_DNS_PORT
         if self.config.port != DNS_PORT:
             port = self.config.port
@@ -112,13 +90,9 @@ class MesosDns:
         self._http = await self._network.listen_http(
             self.machine, self.machine.address, self.config.http_port, self._serve
         )
-        await self.refresh()
         self._loop = asyncio.create_task(self._refreshing())
 
-    async def _down(self) -> None:
-        if not self.running:
-            return
-        self.running = False
+    async def _shut(self) -> None:
         server, self._server = self._server, None
         listener, self._http = self._http, None
         loop, self._loop = self._loop, None
@@ -133,27 +107,19 @@ class MesosDns:
             listener.shut()
         self.zone = Zone()
 
-    def _plugged(self, name: str, what: str) -> None:
-        if name != self.machine.name or not self._wanted:
-            return
-        if what == "fail":
-            self._chores.start(self._down())
-        elif what == "heal" and self.machine.power == "on" and not self.running:
-            self._chores.start(self._up())
-
     # -- the zone
 
     async def _refreshing(self) -> None:
         gate = self._fleet.gate(self.machine.name)
         while True:
             self._reload.clear()
+            await gate.wait()
+            await self.refresh()
             timer = self._clock.call_later(self.config.refresh_seconds, self._reload.set)
             try:
                 await self._reload.wait()
             finally:
                 timer.cancel()
-            await gate.wait()
-            await self.refresh()
 
     def changed(self) -> None:
         """Something changed in the cluster: read the state soon, not only when it is due. Cheap to call."""

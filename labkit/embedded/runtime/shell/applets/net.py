@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 import posixpath
 
+from labkit.embedded.runtime.namespaces import NameNotFound
 from labkit.embedded.runtime.network import EVERYWHERE
-from labkit.embedded.runtime.processes import NameNotFound
 from labkit.embedded.runtime.shell.applets.options import duration, number, parse
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
 from labkit.embedded.runtime.shell.http import Answer, BadAnswer, BadUrl, Url, parse_url, request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.shell.applets.options import duration, number, parse
 from labkit.embedded.runtime.shell.applets.text import text_of
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
@@ -28,8 +29,6 @@ async def xargs(ctx: Context) -> int:
 
 async def run_child(ctx: Context, args: list[str]) -> int:
     """Run another program for a tool, and complain in its name when there is none."""
-    from labkit.embedded.runtime.processes import ExecutableNotFound
-
     try:
         return await ctx.run(ctx, args)
     except ExecutableNotFound:

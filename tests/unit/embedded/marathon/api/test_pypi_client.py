@@ -25,8 +25,11 @@ async def test_the_client_reads_and_writes_everything_it_knows() -> None:
         assert address is not None
         client = marathon.MarathonClient(f"http://{address[0]}:{address[1]}")
         events = client.event_stream()
+        attached = asyncio.Event()
+        play.leader.bus.subscribe(lambda event: attached.set() if event.type == "event_stream_attached" else None)
         reading = asyncio.ensure_future(_in_thread(lambda: list(islice(events, 12))))
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(20):
+            await attached.wait()
         wanted = marathon.models.MarathonApp(cmd="sleep 10", mem=16, cpus=0.1, instances=2)
         made = await _in_thread(client.create_app, "web", wanted)
         assert made.id == "/web"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from support.marathon import Play, app
+
+from labkit.embedded.marathon.core.store import Store
 
 
 @pytest.fixture
@@ -163,6 +166,36 @@ async def test_another_leader_takes_up_where_the_first_stopped() -> None:
         assert (await play.call("GET", "/v2/deployments"))[1] == []
         assert [each.app.cmd for each in play.instances()] == ["sleep 2000"] * 2
         assert new is not None
+
+
+async def test_who_is_told_to_go_while_it_takes_over_does_not_subscribe(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Play() as play:
+        await play.subscribe()
+        marathon, reached, go = play.leader, asyncio.Event(), asyncio.Event()
+        load = Store.load
+
+        async def slow(store: Store) -> dict[str, dict[str, Any]]:
+            found = await load(store)
+            reached.set()
+            await go.wait()
+            return found
+
+        monkeypatch.setattr(Store, "load", slow)
+        assert (await play.call("DELETE", "/v2/leader"))[0] == 200
+        await play.clock.advance(5)
+        assert reached.is_set()
+        before, interrupted = len(play.drivers), marathon.term
+        assert interrupted is not None
+        abdicating = asyncio.create_task(marathon.abdicate())
+        await play.clock.settle()
+        go.set()
+        await play.clock.settle()
+        assert not interrupted.ready
+        assert len(play.drivers) == before
+        await play.clock.advance(5)
+        await abdicating
+        assert play.leader is marathon
+        assert len(play.drivers) == before + 1
 
 
 async def test_without_zookeeper_it_leads_no_more() -> None:

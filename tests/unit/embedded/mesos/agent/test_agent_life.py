@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from support.until import until
 
 from labkit.embedded.mesos.agent.watcher import TOKEN
@@ -51,6 +52,20 @@ async def test_it_registers_until_it_is_answered(house: House) -> None:
     assert "id" not in said
     assert said["hostname"] == house.agent.pid.address
     assert said["port"] == 5051
+
+
+async def test_with_its_port_taken_it_does_not_run(house: House) -> None:
+    async def nobody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    pid = house.agent.pid
+    other = await house.network.listen("agent-1", pid.address, pid.port, nobody)
+    house.detector.elect(house.master.pid)
+    with pytest.raises(OSError, match="in use"):
+        await house.agent.start()
+    assert not house.agent.running
+    other.shut()
+    await house.registered()
 
 
 async def test_it_goes_to_the_next_leader_with_all_it_has(house: House) -> None:
@@ -193,6 +208,66 @@ async def test_sandboxes_of_tasks_that_nobody_is_shown_go(house: House) -> None:
         await house.until(lambda name=name: house.master.states(name)[-1:] == ["FINISHED"])
     folders = f"{house.work_dir}/slaves/M-S0/frameworks/F/executors"
     await house.until(lambda: os.listdir(folders) == ["t2"])
+
+
+async def test_a_task_whose_id_was_used_before_keeps_its_sandbox(house: House) -> None:
+    house.agent.ledger._max_completed = 0
+    await house.registered()
+    house.master.run(task("t1", "until [ -e go ]; do sleep 0.01; done"))
+    first = (await house.until(lambda: house.agent.runs() and house.agent.runs()[0])).directory
+    await house.until(lambda: house.master.states("t1")[-1:] == ["RUNNING"])
+    house.master.kill("t1")
+    await house.until(lambda: not house.agent.runs())
+    house.master.run(task("t1", "sleep 1000"))
+    await house.until(lambda: house.master.states("t1")[-1:] == ["RUNNING"])
+    await house.until(lambda: not os.path.exists(first))
+    (again,) = house.agent.runs()
+    latest = os.readlink(f"{again.directory.rpartition('/')[0]}/latest")
+    assert latest == again.container_id
+    assert "stdout" in os.listdir(again.directory)
+
+
+async def test_what_was_fetched_for_a_container_goes_with_it(house: House, tmp_path: Path) -> None:
+    (tmp_path / "page").write_text("hello")
+    house.agent.ledger._max_completed = 0
+    await house.registered()
+    uris = [{"value": str(tmp_path / "page")}]
+    house.master.run({**task("t1", image="nginx"), "command": {"shell": False, "uris": uris}})
+    await house.until(lambda: house.master.states("t1")[-1:] == ["RUNNING"])
+    (run,) = house.agent.runs()
+    assert os.listdir(run.directory)
+    house.master.kill("t1")
+    await house.until(lambda: not os.path.exists(os.path.dirname(os.path.dirname(run.directory))))
+
+
+async def test_sandboxes_that_an_earlier_engine_forgot_go(tmp_path: Path) -> None:
+    storage = Storage()
+    async with opened(tmp_path, storage) as house:
+        await house.registered()
+        house.master.run(task("over", "true"))
+        house.master.run(task("runs", "sleep 1000"))
+        await house.until(lambda: house.master.states("over")[-1:] == ["FINISHED"])
+        await house.until(lambda: house.master.states("runs")[-1:] == ["RUNNING"])
+    folders = f"{tmp_path}/slaves/M-S0/frameworks/F/executors"
+    assert sorted(os.listdir(folders)) == ["over", "runs"]
+    async with opened(tmp_path, storage) as house:
+        house.master.acknowledges = False
+        await house.registered()
+        await house.until(lambda: os.listdir(folders) == ["runs"])
+
+
+async def test_a_machine_without_power_still_has_what_was_over_on_its_disk(house: House) -> None:
+    await house.registered()
+    house.master.run(task("over", "true"))
+    house.master.run(task("runs", "sleep 1000"))
+    await house.until(lambda: house.master.states("over")[-1:] == ["FINISHED"])
+    await house.until(lambda: house.master.states("runs")[-1:] == ["RUNNING"])
+    house.fleet.fail("agent-1")
+    house.fleet.heal("agent-1")
+    await house.pass_time(2)
+    (framework,) = house.agent.completed.values()
+    assert [run.task_id for run in framework.completed] == ["over", "runs"]
+    assert all("stdout" in os.listdir(run.directory) for run in framework.completed)
 
 
 async def test_the_network_leads_to_what_a_command_opens(house: House) -> None:

@@ -134,3 +134,11 @@ def test_what_is_not_fetched(uri: dict[str, Any], tmp_path: Path) -> None:
 def test_names_that_are_no_folders(name: str) -> None:
     with pytest.raises(sandbox.BadName):
         sandbox.executor_path(Path("/w"), "S0", "F", name)
+
+
+def test_the_newest_status_of_each_state_is_remembered_without_its_data() -> None:
+    starting, first = {"state": "TASK_STARTING"}, {"state": "TASK_RUNNING", "data": "W10="}
+    newest = {"state": "TASK_RUNNING", "healthy": True, "data": "W10="}
+    known = statuses.remember(statuses.remember(statuses.remember([], starting), first), newest)
+    assert known == [starting, {"state": "TASK_RUNNING", "healthy": True}]
+    assert newest["data"] == "W10="  # it is on the wire

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from labkit.embedded.marathon.discovery.lb import http1
 from labkit.embedded.marathon.discovery.lb.balancer.pool import COOKIE, Pool
@@ -18,6 +19,7 @@ from labkit.embedded.runtime.splice import splice
 RETRIES = 3
 KEEP_ALIVE = 15.0  # seconds for the next request of a connection
 ANSWER_WITHIN = 30.0  # ``timeout server``
+LINGER = 2.0  # seconds for a client that still sends what nobody wants
 BUFFER = 16 * 1024  # bytes of a request's body that are kept, so that it can be sent once more
 _HOP = ("connection", "keep-alive", "proxy-connection", "expect")
 _SAFE = ("GET", "HEAD")  # what may be sent again after a server closed without an answer
@@ -157,7 +159,7 @@ class HttpConnection:
         upgrade = request.has("connection", "upgrade") and bool(request.get("upgrade"))
         reader, writer = stream
         writer.write(_forwarded(request, pool, self.peer, self.port, upgrade).encode() + kept)
-        sending = None
+        sending, early = None, False
         if length is None or length > BUFFER:
             sending = asyncio.create_task(self._send_body(writer, length))
         try:
@@ -166,10 +168,23 @@ class HttpConnection:
                 self.writer.write(head.encode())
                 await splice((self.reader, self.writer), stream)
                 return False
-            return await self._reply(pool, server, head, reader, request, keep, wanted)
+            # Answered before it had read everything: what is left of the body is no next request.
+            early = sending is not None and not sending.done()
+            return await self._reply(pool, server, head, reader, request, keep and not early, wanted)
         finally:
             if sending is not None:
                 sending.cancel()
+                await asyncio.gather(sending, return_exceptions=True)  # a server that hung up is no news by now
+            if early:
+                await self._linger()
+
+    async def _linger(self) -> None:
+        """Let the client read its answer: to close while it sends would reset the connection."""
+        with suppress(OSError):
+            self.writer.write_eof()
+            async with asyncio.timeout(LINGER):
+                while await self.reader.read(BUFFER):
+                    pass
 
     async def _send_body(self, writer: asyncio.StreamWriter, length: int | None) -> None:
         async for piece in http1.body(self.reader, length):

@@ -46,6 +46,7 @@ class HaproxyProcess:
 
     @property
     def running(self) -> bool:
+        """Is the master process there?"""
         return self._process is not None and self._process.returncode is None
 
     @property
@@ -69,7 +70,8 @@ class HaproxyProcess:
         _write(self.config, text)
         for socket in (self.stats_socket, self._master_socket):
             socket.unlink(missing_ok=True)
-        with (self.folder / "haproxy.log").open("ab") as said:
+        # Anew each time: the words of an earlier one explain nothing, and would fill the disk.
+        with (self.folder / "haproxy.log").open("wb") as said:
             process = await asyncio.create_subprocess_exec(
                 "sh", "-c", _LAUNCH, self._executable, "-W", "-db", "-f", str(self.config),
                 "-S", f"{self._master_socket},mode,600",
@@ -129,6 +131,8 @@ class HaproxyProcess:
 
     def kill(self) -> None:
         """As when the machine loses its power: gone at once. :meth:`stop` still has to be called."""
+        if self._watching is not None:
+            self._watching.cancel()  # it does not end by itself
         self.signal(signals.SIGKILL)
 
     def freeze(self, frozen: bool) -> None:
@@ -137,6 +141,7 @@ class HaproxyProcess:
         self.signal(signals.SIGSTOP if frozen else signals.SIGCONT)
 
     def signal(self, number: signals.Signals, *, group: bool = True) -> None:
+        """Send a signal to all its processes, or to the master alone. Harmless when there is none."""
         if self._process is not None:
             self._kill(self._process, number, group=group)
 

@@ -105,6 +105,20 @@ def test_tasks_from_before_the_checks_serve_on() -> None:
     assert ports_of(app(healthChecks=[HTTP_CHECK], tasks=[old, task("10.0.0.1", 31001)]), said=said) == [31000]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "mode"),
+    [("HTTP", "http"), ("HTTPS", "http"), ("MESOS_HTTP", "http"), ("MESOS_HTTPS", "http"),
+     ("TCP", "tcp"), ("MESOS_TCP", "tcp"), ("COMMAND", "tcp")],
+)  # fmt: skip
+def test_a_check_over_http_says_what_the_port_speaks_whatever_the_label_says(protocol: str, mode: str) -> None:
+    check = {"protocol": protocol, "portIndex": 0}
+    tasks = [task("10.0.0.1", 31000, **ALIVE)]
+    for labels in ({}, {"HAPROXY_0_MODE": "tcp"}):
+        assert only(app(labels=labels, healthChecks=[check], tasks=tasks)).mode == mode
+    borrowed = {"HAPROXY_0_BACKEND_HEALTHCHECK_PORT_INDEX": "1"}
+    assert only(app(labels=borrowed, healthChecks=[{**check, "portIndex": 1}], tasks=tasks)).mode == mode
+
+
 def test_service_ports_and_places_by_network() -> None:
     bridged = app(
         networks=[{"mode": "container/bridge"}],

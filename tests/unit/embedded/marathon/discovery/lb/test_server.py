@@ -179,7 +179,7 @@ async def test_it_is_off_while_its_machine_is_off(place: Lab, kind: str) -> None
     (server,) = await web(place, 1)
     balancer = await place.balancer(kind)
     place.fleet.fail("master-1")
-    await until(lambda: not balancer.running and not balancer._lock.locked())
+    await until(lambda: not balancer.running and not balancer._turn.locked())
     with pytest.raises(aiohttp.ClientError):
         await get(at(balancer))
     place.fleet.heal("master-1")
@@ -236,7 +236,7 @@ async def test_a_fast_sandbox_waits_for_the_balancer(place: Lab, kind: str, monk
     applied = asyncio.Event()
 
     async def slowly(services: object) -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.3)  # as long as HAProxy reads; nothing is waited for
         applied.set()
 
     assert balancer._balancer is not None

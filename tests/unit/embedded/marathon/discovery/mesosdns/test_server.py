@@ -55,6 +55,7 @@ async def place() -> AsyncIterator[Place]:
         rng=random.Random(1),
     )
     await dns.start()
+    await clock.settle()
     yield Place(clock, fleet, network, dns, given, leader)
     await dns.stop()
     await network.close()
@@ -123,6 +124,23 @@ async def test_it_goes_and_comes_with_its_machine(place: Place) -> None:
     assert resolver.resolve(NAME) == ["10.0.0.20"]
     place.fleet.partition(["agent-1"])
     assert resolver.find(NAME) is None
+
+
+async def test_a_taken_port_is_said_and_leaves_no_other_open(place: Place) -> None:
+    await place.dns.stop()
+    machine = place.fleet.machine("master-1")
+
+    async def nobody(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    other = await place.network.listen(machine, machine.address, place.dns.config.http_port, nobody)
+    with pytest.raises(OSError, match="in use"):
+        await place.dns.start()
+    assert place.dns.status()["running"] is False
+    other.shut()
+    await place.dns.start()
+    await place.clock.settle()
+    assert [str(record.rdata) for record in (await over_udp(place, NAME)).rr] == ["10.0.0.20"]
 
 
 async def test_who_does_not_start_twice_stops_once(place: Place) -> None:
