@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,22 @@ from labkit.topology.scene import Scene
 
 HERE = Path(__file__).parent
 BUNDLE = Path(plotly.__file__).parent / "package_data" / "widgetbundle.js"
+EXPORT = re.compile(r"export\s*\{[^{}]*?(\w+) as default\s*\}")
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True, "doubleClick": "reset"}
+
+
+def _module() -> str:
+    """Plotly's module with ours behind it; what it exports is ours, which has plotly's by name."""
+    bundle = BUNDLE.read_text(encoding="utf-8")
+    *_, last = EXPORT.finditer(bundle)  # earlier ones are in the texts of its workers
+    ours = (HERE / "static" / "figure.js").read_text(encoding="utf-8")
+    return f"{bundle[: last.start()]}const plotlyWidget = {last[1]}{bundle[last.end() :]}\n{ours}"
 
 
 class GraphWidget(go.FigureWidget):
     """The live graph. ``theme`` "auto" takes its text colours from the page: JupyterLab's, light or dark."""
 
-    _esm = BUNDLE.read_text(encoding="utf-8") + "\n" + (HERE / "static" / "figure.js").read_text(encoding="utf-8")
+    _esm = _module()
     _css = HERE / "static" / "figure.css"
 
     _built = False  # the base class asks for the state before there is any

@@ -60,6 +60,16 @@ def test_it_shows_a_cluster_in_trouble(shown: LabPage, request: pytest.FixtureRe
     assert not shown.complaints
 
 
+def test_a_cell_that_is_run_again_shows_what_happens_from_then_on(shown: LabPage) -> None:
+    """JupyterLab takes the cell's old output away: its picture is over, and the new one is the one that lives."""
+    shown.run(1)
+    shown.page.wait_for_selector(".labkit-graph .main-svg .point", timeout=60_000)
+    shown.run(2)
+    shown.page.locator(".labkit-graph").get_by_text("✕ worker-1").wait_for()
+    shown.page.locator(".labkit-graph").get_by_text("drained").wait_for()
+    assert not shown.complaints
+
+
 def graph_data(page: LabPage, expression: str) -> Any:
     """Something of the plot's own data in the page; ``plot`` and ``slots`` are there."""
     return page.page.evaluate(

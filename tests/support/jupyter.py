@@ -138,7 +138,18 @@ class LabPage:
         self.shots = shots
         self.notebook = ""
         self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self._hear_error)
+        page.on("console", self._hear)
+
+    def _hear_error(self, error: Any) -> None:
+        """JupyterLab's own requests may be cut off when the page is left or its server is busy; ours use none."""
+        if str(error) != "Failed to fetch":
+            self.complaints.append(str(error))
+
+    def _hear(self, message: Any) -> None:
+        """A widget that cannot take what the kernel sends says so in the console only."""
+        if message.type == "error" and "Error setting state" in message.text:
+            self.complaints.append(message.text)
 
     def open(self, notebook: str, theme: str = "light") -> LabPage:
         """Open a notebook with a fresh layout, and wait for its kernel."""
