@@ -38,6 +38,11 @@ def test_a_narrow_window_has_room_for_the_legend(jupyter: Server, lab: Callable[
     assert len(places) == len(words)
     between = [after[0] - before[1] for before, after in pairwise(places)]
     assert min(between) > 12, between  # a mark is as wide
+    # Names of tasks would run into marks: there they are told under the mouse.
+    names = page.page.locator(".labkit-graph .textpoint text[style*='font-weight: 500']")
+    assert names.count()
+    assert not any(name.is_visible() for name in names.all())
+    page.shot("dashboard-narrow", page.page.locator(".labkit-graph"))
 
 
 def test_shares_offers_and_buttons(jupyter: Server, lab: Callable[..., LabPage]) -> None:
