@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from labkit.embedded.runtime.chores import Chores
@@ -12,7 +13,7 @@ from labkit.embedded.runtime.machines import Fleet, Machine
 log = logging.getLogger(__name__)
 
 
-class MachineService:
+class MachineService(ABC):
     """What starts, stops and loses its power says :meth:`_open` and :meth:`_shut` how.
 
     Neither is called while the other is at work, however quickly plugs are pulled and put back.
@@ -46,15 +47,15 @@ class MachineService:
         self._unsubscribe()
         await self._settle()
 
+    @abstractmethod
     async def _open(self) -> None:
         """Begin. What was begun when it raises is ended by :meth:`_shut`."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _shut(self) -> None:
         """End what :meth:`_open` began, or a part of it."""
-        raise NotImplementedError
 
-    def _plugged(self, name: str, what: str) -> None:
+    def _plugged(self, name: str, what: str) -> None:  # noqa: B027 - most need nothing of it
         """Something happened to a machine, perhaps to this one."""
 
     def _heard(self, name: str, what: str) -> None:
