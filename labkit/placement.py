@@ -55,15 +55,20 @@ class Why:
         width = max((len(place.node) for place in self.places), default=0)
         lines = [f"{self.title}: {self.message}" if self.message else self.title]
         for place in self.places:
-            sign, node, verdict, score, words = _columns(place)
-            lines.append(f"  {sign} {node:<{width}}  {verdict:<18}{score:>5}  {words}".rstrip())
+            sign, node, verdict, *score, words = self._columns(place)
+            lines.append(
+                f"  {sign} {node:<{width}}  {verdict:<18}{''.join(f'{s:>5}' for s in score)}  {words}".rstrip()
+            )
         return "\n".join([*lines, f"  ({self.source})"] if self.source else lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(_cell("th", text) for text in ("", "node", "verdict", "score", "why"))
-        rows = "".join(f"<tr>{''.join(_cell('td', text) for text in _columns(place))}</tr>" for place in self.places)
+        names = ("", "node", "verdict", *(("score",) if self._scored else ()), "why")
+        head = "".join(_cell("th", text) for text in names)
+        rows = "".join(
+            f"<tr>{''.join(_cell('td', text) for text in self._columns(place))}</tr>" for place in self.places
+        )
         said = f"<div><i>{escape(self.message)}</i></div>" if self.message else ""
         source = f'<div style="opacity:.7">{escape(self.source)}</div>' if self.source else ""
         return (
@@ -71,10 +76,14 @@ class Why:
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{source}</div>"
         )
 
+    @property
+    def _scored(self) -> bool:
+        """Were there scores at all? Mesos has none: who is offered something takes it, or does not."""
+        return any(place.score is not None for place in self.places)
 
-def _columns(place: Place) -> tuple[str, ...]:
-    score = "" if place.score is None else str(place.score)
-    return SIGNS[place.verdict], place.node, place.filter or place.verdict, score, place.words
+    def _columns(self, place: Place) -> tuple[str, ...]:
+        score = ("" if place.score is None else str(place.score),) if self._scored else ()
+        return SIGNS[place.verdict], place.node, place.filter or place.verdict, *score, place.words
 
 
 def _cell(tag: str, text: str) -> str:

@@ -93,6 +93,15 @@ def test_why_an_app_waits() -> None:
     assert ["depends on", "/web"] in found["fields"]
 
 
+def test_the_table_of_reasons_has_a_column_of_scores_only_where_there_are_some() -> None:
+    refused = Place("agent-1", "refused", "InsufficientCpus", "it wants 5 cpus, 3.5 were offered")
+    without, scored = Why("/db", "", (refused,)), Why("web", "n1", (refused, Place("n1", "chosen", score=5)))
+    assert "score" not in without._repr_html_()
+    assert str(without).splitlines()[1].split() == ["✗", "agent-1", "InsufficientCpus", *refused.words.split()]
+    assert '<th style="text-align:left">score</th>' in scored._repr_html_()
+    assert str(scored).splitlines()[2].split() == ["★", "n1", "chosen", "5"]
+
+
 def test_what_a_framework_holds() -> None:
     fields = dict(detail("framework", "batch")["fields"])
     assert fields["offered"] == "3 CPU, 2G on agent-3"
