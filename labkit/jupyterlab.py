@@ -22,6 +22,11 @@ _SHELL_DIR = _HERE / "shell"
 _READY_WITHIN = 60.0  # seconds; a cold disk makes the first start slow
 
 
+# What a kernel and JupyterLab say to each other goes over TCP on loopback, which other users of the machine share: it
+# is encrypted where the kernel can, and ipykernel then has nothing to warn of at each start.
+KERNELS = ("--KernelManager.transport_encryption=auto",)
+
+
 class Quiet(logging.Filter):
     """Keeps JupyterLab's log to what a person has to know: this module prints the URL itself, once."""
 
@@ -89,6 +94,7 @@ def command(labs: Path, *, port: int | None, browser: bool, arguments: Sequence[
     terminal = json.dumps({"shell_command": shell_command(os.environ)})
     built = [sys.executable, "-P", "-m", "jupyterlab", f"--Application.logging_config={json.dumps(_LOGGING)}"]
     built += [f"--ServerApp.root_dir={labs}", f"--ServerApp.terminado_settings={terminal}"]
+    built += KERNELS
     built += [f"--LabApp.app_settings_dir={_HERE / 'jupyter_settings'}"]  # no question about news at the first start
     if (labs / FIRST_NOTEBOOK).is_file():
         built += [f"--LabApp.default_url=/lab/tree/{FIRST_NOTEBOOK}"]

@@ -19,6 +19,7 @@ import nbformat
 
 import labkit
 from labkit.guide.loader import labs_folder
+from labkit.jupyterlab import KERNELS
 from support.until import until
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
@@ -83,6 +84,7 @@ def start_server(folder: Path, root: Path | None = None, env: dict[str, str] | N
                 sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
                 f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={root}", "--ServerApp.port_retries=0",
                 "--LabApp.expose_app_in_browser=True", "--LabApp.extension_manager=readonly",
+                *KERNELS,
             ],
             stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=surroundings, cwd=folder,
         )  # fmt: skip

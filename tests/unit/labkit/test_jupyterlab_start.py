@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import KernelManager
 
 from labkit import environment, jupyterlab
 from labkit.engines.base import Record
@@ -105,6 +106,21 @@ def test_a_terminal_follows_up_and_down(registry: Registry, tmp_path: Path) -> N
     shell.stdin.close()
     shell.wait(10)
     shell.stdout.close()
+
+
+def test_a_kernel_of_its_makes_no_secret_for_the_neighbours(tmp_path: Path) -> None:
+    """With the option that `./lab` passes, ipykernel itself has nothing to warn of."""
+    said = tmp_path / "said"
+    options = [option.removeprefix("--KernelManager.").partition("=") for option in jupyterlab.KERNELS]
+    manager = KernelManager(**{name: value for name, _, value in options})
+    with said.open("wb") as out:
+        manager.start_kernel(stdout=out, stderr=out)
+        client = manager.client()
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert "encrypt" not in said.read_text()
 
 
 @pytest.mark.parametrize(
