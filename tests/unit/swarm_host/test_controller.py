@@ -166,7 +166,7 @@ async def test_start_waits_until_it_is_healthy(host: Host, world: World) -> None
 async def test_never_healthy(host: Host, world: World) -> None:
     task = controller(host, Healthcheck=HEALTH, Args=["stubborn"], StopGracePeriod=1_000_000_000)
     await task.prepare()
-    host.runner.files(host.containers.get("web.1.task1")).write("/health", b"1")
+    host.launcher.files(host.containers.get("web.1.task1")).write("/health", b"1")
     starting = asyncio.create_task(task.start())
     await world.clock.advance(2.5)
     assert not starting.done()
@@ -185,7 +185,7 @@ async def test_no_longer_healthy(host: Host, world: World) -> None:
     waiting = asyncio.create_task(task.wait())
     await world.clock.settle()
     container = host.containers.get("web.1.task1")
-    host.runner.files(container).write("/health", b"1")
+    host.launcher.files(container).write("/health", b"1")
     await world.clock.advance(5)
     with pytest.raises(TaskError, match=r"dockerexec: unhealthy container$"):
         await waiting

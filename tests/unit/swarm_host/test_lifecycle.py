@@ -9,7 +9,8 @@ import pytest
 from labkit.embedded.swarm.errors import ApiError, BadRequest, Conflict, NotFound
 from labkit.embedded.swarm.host.host import Host
 from labkit.embedded.swarm.host.inspect import inspect
-from labkit.embedded.swarm.host.runner import NotModified, StartFailed
+from labkit.embedded.swarm.host.launching import StartFailed
+from labkit.embedded.swarm.host.runner import NotModified
 
 from .conftest import World, actions, ask, filters, make, output, run
 

@@ -108,7 +108,7 @@ async def test_after_a_crash_everything_runs_again(tmp_path: Path) -> None:
         assert host.containers.get(write.id).exit_code == 0
         reader = await run(host, "read", "/data/x", HostConfig={"Binds": ["vol:/data"]})
         assert output(reader) == "kept"
-        assert host.runner.files(host.containers.get(own.id)).read("/y") == b"own"
+        assert host.launcher.files(host.containers.get(own.id)).read("/y") == b"own"
         fresh = await run(host, HostConfig={"NetworkMode": "mine"})
         assert fresh.ip != again.ip
     finally:

@@ -28,7 +28,7 @@ def files_of(host: Host, container: Container) -> Files:
     """The container's files, whether it runs or not."""
     if container.process is not None:
         return container.process.files
-    found = host.runner.files(container)
+    found = host.launcher.files(container)
     image = host.images.by_id(container.image_id)
     found.base = image.files if image is not None else {}
     return found

@@ -225,7 +225,7 @@ class Containers:
                 "enabled for the container"
             )
         container.host = changed
-        self._host.runner.limit(container)
+        self._host.launcher.limit(container)
         self.keep(container)
         self.log(container, "update")
         return {"Warnings": None}
@@ -304,7 +304,7 @@ class Containers:
             found.append((container, row))
         for identifier, row in self._host.keeper.all("files").items():
             if identifier in self._containers:
-                self._host.runner.restore_files(self._containers[identifier], row)
+                self._host.launcher.restore_files(self._containers[identifier], row)
         return found
 
     def keep(self, container: Container) -> None:

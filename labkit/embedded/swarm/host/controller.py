@@ -105,7 +105,7 @@ class TaskController:
                 if target:
                     files[target if target.startswith("/") else place + target] = content
         for path, content in files.items():
-            self._host.runner.files(container).layer[path] = content
+            self._host.launcher.files(container).layer[path] = content
 
     def _content(self, kind: str, reference: Json, *, expanded: bool = True) -> bytes:
         """What a secret or config holds, filled in where it has a template driver."""

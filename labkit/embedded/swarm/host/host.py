@@ -18,6 +18,7 @@ from .execs import Execs
 from .executor import Executor
 from .images import Images
 from .ingress import Ingress
+from .launching import Launcher
 from .networks import Networks
 from .plumbing import Plumbing
 from .runner import Runner
@@ -48,6 +49,7 @@ class Host:
         self.discovery = Discovery(self)
         self.containers = Containers(self)
         self.execs = Execs(self)
+        self.launcher = Launcher(self)
         self.runner = Runner(self)
         self.plumbing = Plumbing(self)
         self.front: Front = world.front
