@@ -226,7 +226,10 @@ def _etcd(world: World, machine: str, pod: Json, address: str) -> tuple[Step, St
 
 
 def _api_server(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
+    upkeep: asyncio.Task[None] | None = None
+
     async def begin() -> None:
+        nonlocal upkeep
         try:
             async with world.clock.timeout(ETCD_PATIENCE):
                 while not world.etcd.running:
@@ -234,8 +237,11 @@ def _api_server(world: World, machine: str, pod: Json, address: str) -> tuple[St
         except TimeoutError:
             raise Refused("error while dialing: dial tcp 127.0.0.1:2379: connect: connection refused") from None
         await world.serve()
+        upkeep = world.spawn(world.keep_service())
 
     async def end() -> None:
+        if upkeep is not None:
+            upkeep.cancel()
         await world.api_server.stop()
         world.etcd.compact()  # its watch cache dies with it: who resumes from before is told that it is too late
         world.cluster.proxies.refresh()  # they go by what they last heard

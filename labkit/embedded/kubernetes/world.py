@@ -244,6 +244,11 @@ class World(BaseWorld):
         await self.api_server.start(self._context)
         self.cluster.proxies.refresh()
 
+    async def keep_service(self) -> None:
+        """What the API server goes on doing for its own Service; until it is cancelled."""
+        address = self.fleet.machines[CONTROL_PLANE].address
+        await system.keep_service(self.door, CONTROL_PLANE, address, self.service_address)
+
     async def _start(self) -> None:
         await self.cluster.start()
         self.components.set_statics()

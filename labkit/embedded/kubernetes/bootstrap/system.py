@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 from labkit.embedded.kubernetes import kinds
-from labkit.embedded.kubernetes.errors import NotFound
+from labkit.embedded.kubernetes.client.door import Door, Unreachable
+from labkit.embedded.kubernetes.errors import NotFound, StatusError
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry import Registry, WriteOptions
 from labkit.embedded.kubernetes.users import MASTERS, User
 
+log = logging.getLogger(__name__)
+
 API_SERVER = User("system:apiserver", (MASTERS,))
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 PORT = 6443
+UPKEEP = 10.0  # seconds between two looks at its own Service, as in pkg/controlplane/controller/kubernetesservice
 
 PRIORITIES = (
     (
@@ -47,6 +53,18 @@ def put(registry: Registry, address: str, service: str) -> None:
         obj = {"metadata": {"name": name}, "value": value, "description": words}
         ensure(registry, kinds.PRIORITY_CLASSES, "", obj)
     _put_service(registry, address, service)
+
+
+async def keep_service(door: Door, machine: str, address: str, service: str) -> None:
+    """Make the Service ``kubernetes`` again when somebody has deleted it: ``kubectl delete svc --all`` does."""
+    while True:
+        await door.clock.sleep(UPKEEP)
+        if (held := door.hold(machine)) is not None:
+            await held
+        try:
+            _put_service(door.enter(machine), address, service)
+        except (StatusError, Unreachable) as error:  # etcd is away, or the machine is: the next look finds it back
+            log.debug("nobody looks after the Service kubernetes: %s", error)
 
 
 def _put_service(registry: Registry, address: str, service: str) -> None:
