@@ -43,6 +43,7 @@ PLACES = (
     Place("registry-1.docker.io", "192.0.2.12", 0.0127, aliases=("docker.io", "index.docker.io", "auth.docker.io")),
     Place("google.com", "198.51.100.10", 0.0083, aliases=("www.google.com",)),
     Place("github.com", "198.51.100.20", 0.0176, aliases=("www.github.com", "raw.githubusercontent.com")),
+    Place("info.cern.ch", "198.51.100.40", 0.0231),
     Place("wikipedia.org", "198.51.100.30", 0.0192, aliases=("www.wikipedia.org", "en.wikipedia.org")),
     Place("example.com", "203.0.113.10", 0.0214, aliases=("www.example.com",)),
     Place("example.org", "203.0.113.11", 0.0214, aliases=("www.example.org", "example.net", "www.example.net")),

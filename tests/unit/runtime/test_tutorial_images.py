@@ -11,13 +11,16 @@ from .conftest import Box, output
 
 KNOWN = """
 registry.k8s.io/pause:3.10.1 k8s.gcr.io/pause:3.1 gcr.io/google-samples/kubernetes-bootcamp:v1
-gcr.io/google-samples/kubernetes-bootcamp:v2 gcr.io/google-samples/hello-app:1.0
+gcr.io/google-samples/kubernetes-bootcamp:v2
+docker.io/jocatalin/kubernetes-bootcamp:v2 gcr.io/google-samples/hello-app:1.0
 us-docker.pkg.dev/google-samples/containers/gke/hello-app:2.0 registry.k8s.io/e2e-test-images/agnhost:2.53
 registry.k8s.io/echoserver:1.10 k8s.gcr.io/echoserver:1.4 registry.k8s.io/busybox registry.k8s.io/busybox:1.27.2
 perl:5.34.0 polinux/stress vish/stress nginx:1.7.9 nginx:1.14.2 nginx:1.16.1 busybox:1.28
 gcr.io/google-samples/node-hello:1.0 quay.io/fluentd_elasticsearch/fluentd:v5.0.1 registry.k8s.io/nginx-slim:0.24
 bash:5 curlimages/curl radial/busyboxplus:curl registry.k8s.io/e2e-test-images/jessie-dnsutils:1.3
 gcr.io/google-samples/hello-go-gke:1.0 gcr.io/google-samples/hello-frontend:1.0 redis:6.0 redis:8.0.2
+redis:6.0.5 redis:5.0.4 nginx:1.15.4 nginx:1.11.9-alpine nginx:1.21.4 busybox:1.24 registry.k8s.io/pause:3.8
+registry.k8s.io/pause:3.6 memcached:1.6.8 kicbase/echo-server:1.0
 registry.k8s.io/kube-apiserver:v1.36.1 registry.k8s.io/coredns/coredns:v1.13.1 registry.k8s.io/etcd:3.6.6-0
 """
 
@@ -67,6 +70,8 @@ async def test_perl_prints_pi(box: Box) -> None:
         ("registry.k8s.io/e2e-test-images/agnhost:2.53", ["/agnhost", "netexec", "--http-port=80"], 80, "/", "NOW: "),
         ("registry.k8s.io/e2e-test-images/agnhost:2.53", ["/agnhost", "serve-hostname"], 9376, "/", "web"),
         ("registry.k8s.io/e2e-test-images/agnhost:2.53", ["/agnhost", "liveness"], 8080, "/healthz", "ok"),
+        ("jocatalin/kubernetes-bootcamp:v2", None, 8080, "/", " | v=2"),
+        ("kicbase/echo-server:1.0", None, 8080, "/a", "Request served by web\n\nGET /a HTTP/1.1\n"),
         ("gcr.io/google-samples/node-hello:1.0", None, 8080, "/", "Hello Kubernetes!"),
     ],
 )
@@ -77,6 +82,15 @@ async def test_servers(box: Box, image: str, args: list[str] | None, port: int, 
     assert await box.until(client.wait()) == 0
     assert expected in output(client)
     assert server.running
+
+
+@pytest.mark.parametrize("args", [["-s"], ["curl", "-s"], ["sh", "-c", 'curl -s "$0"']])
+async def test_the_entry_point_of_curls_own_image(box: Box, args: list[str]) -> None:
+    server = await box.run("gcr.io/google-samples/hello-app:1.0", name="web")
+    await box.clock.settle()
+    client = await box.run("curlimages/curl", ["/entrypoint.sh", *args, f"http://{server.addresses[0]}:8080/"])
+    assert await box.until(client.wait()) == 0
+    assert output(client).startswith("Hello, world!")
 
 
 async def test_a_component_needs_somebody_behind_it(box: Box) -> None:

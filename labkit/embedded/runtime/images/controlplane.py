@@ -125,7 +125,8 @@ class Pause(Image):
 
     name = "registry.k8s.io/pause"
     versions: ClassVar = {
-        v: (v, *(("latest",) if v == "3.10.1" else ())) for v in ("2.0", "3.1", "3.2", "3.9", "3.10.1")
+        v: (v, *(("latest",) if v == "3.10.1" else ()))
+        for v in ("2.0", "3.0", "3.1", "3.2", "3.3", "3.4.1", "3.5", "3.6", "3.7", "3.8", "3.9", "3.10", "3.10.1")
     }
     megabytes = 0.3
     memory = MIB // 2

@@ -19,7 +19,9 @@ _MONTH = 30 * 24 * 3600  # a longer time to live is a point in time
 
 class Memcached(WithShell):
     name = "memcached"
-    versions: ClassVar = releases("1.4.39 1.5.22 1.6.9 1.6.21-38", variants=("", "-alpine"), also={"": ("-bookworm",)})
+    versions: ClassVar = releases(
+        "1.4.39 1.5.22 1.6.8-9 1.6.21-38", variants=("", "-alpine"), also={"": ("-bookworm",)}
+    )
     debian = True
     megabytes = 32.0
     memory = 3 * MIB

@@ -57,7 +57,7 @@ class WithShell(Image):
 class Busybox(WithShell):
     name = "busybox"
     versions: ClassVar = releases(
-        "1.27.2 1.28.4 1.29.3 1.30.1 1.31.1 1.32.1 1.33.1 1.34.1 1.35.0 1.36.0-1 1.37.0",
+        "1.24.2 1.25.1 1.26.2 1.27.2 1.28.4 1.29.3 1.30.1 1.31.1 1.32.1 1.33.1 1.34.1 1.35.0 1.36.0-1 1.37.0",
         variants=("", "-musl"),
         also={"": ("-glibc", "-uclibc")},
         pinned={"stable": "1.37.0", "unstable": "1.37.0"},

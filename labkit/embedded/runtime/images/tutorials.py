@@ -46,6 +46,12 @@ class Bootcamp(WithShell):
         return {**super().contents(), "/server.js": self._SERVER}
 
 
+class NextBootcamp(Bootcamp):
+    """The name that the chapter about updates has for it."""
+
+    name = "jocatalin/kubernetes-bootcamp"
+
+
 async def bootcamp(process: Process) -> int:
     from labkit.embedded.runtime.images.web import reply
 
@@ -138,6 +144,32 @@ async def echo_server(process: Process) -> int:
     return await _serve(process, 8080, answer, "Generating self-signed cert\nStarting nginx")
 
 
+class KicbaseEchoServer(Image):
+    """What ``minikube`` lets people try a first Service with."""
+
+    name = "kicbase/echo-server"
+    versions: ClassVar = _plain("1.0")
+    megabytes = 9.4
+    entrypoint = ("/bin/echo-server",)
+    ports = ("8080/tcp",)
+    env = MappingProxyType({**Image.env, "PORT": "8080"})
+
+    def programs(self) -> dict[str, Program]:
+        return {"/bin/echo-server": kicbase_echo_server}
+
+
+async def kicbase_echo_server(process: Process) -> int:
+    def answer(request: web.BaseRequest) -> str:
+        headers = "".join(f"{name}: {value}\n" for name, value in sorted(request.headers.items()) if name != "Host")
+        return (
+            f"Request served by {process.hostname}\n\n{request.method} {request.raw_path} HTTP/1.1\n\n"
+            f"Host: {request.host}\n{headers}"
+        )
+
+    port = _port(process.env.get("PORT", ""), 8080)
+    return await _serve(process, port, answer, f"Echo server listening on port {port}.")
+
+
 class ServeHostname(Image):
     name = "registry.k8s.io/serve_hostname"
     versions: ClassVar = _plain("v1.1", "v1.4")
@@ -199,10 +231,22 @@ class Curl(WithShell):
     versions: ClassVar = releases("7.88.1 8.5.0 8.11.1 8.17.0")
     megabytes = 22.0
     memory = MIB
-    entrypoint = ("curl",)
+    entrypoint = ("/entrypoint.sh",)
+    cmd = ("curl",)
 
     def programs(self) -> dict[str, Program]:
-        return {**super().programs(), "curl": curl_program}
+        return {**super().programs(), "curl": curl_program, "/entrypoint.sh": curl_entrypoint}
+
+
+async def curl_entrypoint(process: Process) -> int:
+    """``-s URL`` is for curl; what begins with the name of a program (``curl``, ``sh``) is that program's."""
+    args = process.args[1:]
+    if not args or args[0].startswith("-") or process.image.lookup(args[0]) is None:
+        args = ["curl", *args]
+    process.args = args
+    if process.entry is not None:
+        process.entry.args = args
+    return await process.image.program(args, process)(process)
 
 
 class BusyboxPlus(WithShell):

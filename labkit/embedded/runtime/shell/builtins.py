@@ -288,5 +288,5 @@ BUILTINS: dict[str, Builtin] = {
     "unalias": nothing,
     "unset": unset,
     "wait": wait,
-    **{name: _applet(name) for name in ("echo", "printf", "test", "[")},
+    **{name: _applet(name) for name in ("echo", "printf", "test", "[", "[[")},
 }

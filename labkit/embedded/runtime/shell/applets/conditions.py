@@ -1,8 +1,9 @@
-"""``test``, ``[``, ``expr``, ``true`` and ``false``."""
+"""``test``, ``[``, ``[[``, ``expr``, ``true`` and ``false``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from labkit.embedded.runtime.shell.applets.patterns import Pattern
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
@@ -10,11 +11,14 @@ from labkit.embedded.runtime.shell.context import Applet, Context, Failure
 
 async def test(ctx: Context) -> int:
     args = list(ctx.args)
-    if ctx.name == "[":
-        if args[-1:] != ["]"]:
-            raise Failure("missing ]", 2)
+    if ctx.name in _CLOSING:
+        if args[-1:] != [_CLOSING[ctx.name]]:
+            raise Failure(f"missing {_CLOSING[ctx.name]}", 2)
         args.pop()
-    return int(not _Test(ctx, args).value())
+    return int(not _Test(ctx, args, patterns=ctx.name == "[[").value())
+
+
+_CLOSING = {"[": "]", "[[": "]]"}
 
 
 _INTEGERS: dict[str, Callable[[int, int], bool]] = {
@@ -36,9 +40,12 @@ _FILES = "bcdefghknprsStuwxLGOz"
 
 
 class _Test:
-    def __init__(self, ctx: Context, args: list[str]) -> None:
+    """One evaluation. With ``patterns``, as between ``[[`` and ``]]``, ``==`` matches as the shell matches files."""
+
+    def __init__(self, ctx: Context, args: list[str], *, patterns: bool = False) -> None:
         self._ctx = ctx
         self._args = args
+        self._patterns = patterns
         self._depth = 0
 
     def value(self) -> bool:
@@ -79,6 +86,8 @@ class _Test:
             return _INTEGERS[operator](_integer(left), _integer(right))
         if len(args) >= 3 and args[1] in _STRINGS:
             left, operator, right = args.pop(0), args.pop(0), args.pop(0)
+            if self._patterns and "=" in operator:
+                return fnmatchcase(left, right) == (operator != "!=")
             return _STRINGS[operator](left, right)
         if args[0] == "(" and len(args) > 2:
             if self._depth > 50:
@@ -215,4 +224,4 @@ async def false(ctx: Context) -> int:
     return 1
 
 
-TABLE: dict[str, Applet] = {"test": test, "[": test, "expr": expr, "true": true, "false": false}
+TABLE: dict[str, Applet] = {"test": test, "[": test, "[[": test, "expr": expr, "true": true, "false": false}
