@@ -44,6 +44,10 @@ FAMILIES = {
     "vish/stress": "workers:VishStress",
     "gcr.io/google-samples/kubernetes-bootcamp": "tutorials:Bootcamp",
     "jocatalin/kubernetes-bootcamp": "tutorials:NextBootcamp",
+    "gcr.io/google-samples/gb-frontend": "guestbook:Frontend",
+    "gcr.io/google-samples/gb-redis-follower": "guestbook:Follower",
+    "gcr.io/google-samples/gb-redisslave": "guestbook:Slave",
+    "registry.k8s.io/redis": "guestbook:KubernetesRedis",
     "gcr.io/google-samples/hello-app": "tutorials:HelloApp",
     "gcr.io/google-samples/node-hello": "tutorials:NodeHello",
     "quay.io/fluentd_elasticsearch/fluentd": "tutorials:Fluentd",
@@ -69,6 +73,7 @@ ALIASES = (
     ("k8s.gcr.io/", "registry.k8s.io/"),
     ("gcr.io/google_containers/", "registry.k8s.io/"),
     ("gcr.io/google-containers/", "registry.k8s.io/"),
+    ("gcr.io/google_samples/", "gcr.io/google-samples/"),
     ("us-docker.pkg.dev/google-samples/containers/gke/", "gcr.io/google-samples/"),
 )
 

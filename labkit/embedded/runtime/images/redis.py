@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
+from functools import partial
 from typing import ClassVar
 
 from labkit.embedded.runtime.images.base import Program
 from labkit.embedded.runtime.images.rediscommands import run
 from labkit.embedded.runtime.images.redisdata import Database, RedisError, Value, encode
+from labkit.embedded.runtime.images.redisreplicas import READ_ONLY, WRITES, Followers, follow
 from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.namespaces import NameNotFound
@@ -92,6 +94,9 @@ class _Server:
         self.options = options
         self.port = int(options.get("port", "6379")) if options.get("port", "6379").isdigit() else 6379
         self.data = Database(process.clock.time, number, self.port, options, process.allocate)
+        self.followers = Followers(self.data)
+        host, _, port = (options.get("replicaof") or options.get("slaveof", "")).partition(" ")
+        self.leader = (host, int(port)) if port.isdigit() else None
 
     def log(self, words: str, role: str = "M", mark: str = "*") -> None:
         now = self.process.clock.time()
@@ -119,6 +124,9 @@ class _Server:
             return 1
         self.log("Server initialized")
         self.log("Ready to accept connections tcp")
+        if self.leader is not None:
+            log = partial(self.log, role="S")
+            self.process.spawn(follow(self.process, self.data, self.leader, log, _read_command))
         return await self.process.forever()
 
     def _stop(self, name: str) -> None:
@@ -152,6 +160,12 @@ class _Server:
             self.log(f"Done loading RDB, keys loaded: {count}, keys expired: 0.")
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._talk(reader, writer)
+        finally:
+            self.followers.drop(writer)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session: dict[str, int] = {"db": 0, "auth": 0}
         while True:
             try:
@@ -165,9 +179,17 @@ class _Server:
                 continue
             name = words[0].decode("utf-8", "replace").upper()
             try:
+                if name == "SYNC" and (session["auth"] or not self.options.get("requirepass")):
+                    self.followers.add(writer)
+                    continue
+                if name in WRITES and self.leader is not None:
+                    raise RedisError(READ_ONLY)
                 answer: Value = run(self.data, session, name, words[1:])
             except RedisError as error:
                 answer = error
+            else:
+                if name in WRITES:
+                    self.followers.tell(session["db"], words)
             if name in ("SAVE", "BGSAVE") and not isinstance(answer, RedisError):
                 self.save()
             if name == "SHUTDOWN":
@@ -232,9 +254,9 @@ async def redis_cli(process: Process) -> int:
         return 1
     try:
         if password:
-            await _ask(reader, writer, ["AUTH", password])
+            await ask(reader, writer, ["AUTH", password])
         if args:
-            process.out(_shown(await _ask(reader, writer, args), process.tty) + "\n")
+            process.out(_shown(await ask(reader, writer, args), process.tty) + "\n")
             return 0
         while True:
             if process.tty:
@@ -248,7 +270,7 @@ async def redis_cli(process: Process) -> int:
                 process.out("Invalid argument(s)\n")
                 continue
             if words:
-                process.out(_shown(await _ask(reader, writer, words), process.tty) + "\n")
+                process.out(_shown(await ask(reader, writer, words), process.tty) + "\n")
     except (OSError, EOFError):
         process.err("Error: Server closed the connection\n")
         return 1
@@ -256,7 +278,8 @@ async def redis_cli(process: Process) -> int:
         writer.close()
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: list[str]) -> Value:
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, words: list[str]) -> Value:
+    """One command to a server, and its answer; EOFError when it hangs up."""
     writer.write(encode([word.encode("utf-8", "surrogateescape") for word in words]))
     await writer.drain()
     return await _read_value(reader)

@@ -56,6 +56,9 @@ class Database:
         self.db = 0
         self._started = now()
         self.commands = 0
+        self.followers = 0  # how many there are
+        self.leader: tuple[str, int] | None = None  # whom it follows
+        self.linked = False  # and whether it hears from there
 
     def size(self) -> int:
         return sum(len(data) for data in self._data)
@@ -164,9 +167,16 @@ class Database:
             f"# Server\r\nredis_version:{self.number}\r\nredis_mode:standalone\r\nos:Linux\r\ntcp_port:{self.port}\r\n"
             f"uptime_in_seconds:{int(self.now() - self._started)}\r\n\r\n# Stats\r\n"
             f"totalcommands_processed:{self.commands}\r\n\r\n"
-            "# Replication\r\nrole:master\r\nconnected_slaves:0\r\n\r\n"
+            f"# Replication\r\n{self._replication()}connected_slaves:{self.followers}\r\n\r\n"
             f"# Keyspace\r\n{keys}"
         ).encode()
+
+    def _replication(self) -> str:
+        if self.leader is None:
+            return "role:master\r\n"
+        host, port = self.leader
+        status = "up" if self.linked else "down"
+        return f"role:slave\r\nmaster_host:{host}\r\nmaster_port:{port}\r\nmaster_link_status:{status}\r\n"
 
     # on disk --------------------------------------------------------------------------------------------------
 
