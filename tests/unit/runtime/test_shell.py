@@ -135,3 +135,24 @@ def test_wrong_commands(text: str) -> None:
     with pytest.raises(ShellSyntaxError) as caught:
         parse(text)
     assert not caught.value.incomplete
+
+
+async def test_arrays_as_bash_has_them(box: Box) -> None:
+    script = """\
+items=(foo bar "b z" qux xyz); JOB=1
+echo ${items[$JOB]} ${items[0]} $items ${#items[@]} ${#items[2]}
+for i in "${items[@]}"; do echo "[$i]"; done
+echo "${items[*]}" "${items[9]:-none}" ${items[-1]} ${items[JOB+1]}
+x=(
+  a
+  b
+)
+echo ${x[@]} ${x[1]}
+e=(); echo ${#e[@]}; items=(new); echo ${#items[@]}
+x=c; echo ${x[@]}; unset x; echo "${x[0]}."
+"""
+    process = await box.run("bash:5", ["bash", "-c", script])
+    assert await box.until(process.wait()) == 0
+    assert output(process) == (
+        "bar foo foo 5 3\n[foo]\n[bar]\n[b z]\n[qux]\n[xyz]\nfoo bar b z qux xyz none xyz b z\na b b\n0\n1\nc b\n.\n"
+    )

@@ -54,7 +54,7 @@ class Expander:
             if isinstance(part, Literal):
                 pieces.append((self._tilde(part.text) if index == 0 and not part.quoted else part.text, part.quoted))
             else:
-                separator = " " if not (isinstance(part, Parameter) and part.name == "*") else self._separator()
+                separator = " " if not (isinstance(part, Parameter) and part.joined) else self._separator()
                 pieces.append((separator.join(await self._values(part)), part.quoted))
         if sum(len(text) for text, _ in pieces) > MAX_VALUE:
             raise TooMuch
@@ -70,9 +70,9 @@ class Expander:
                 text = self._tilde(part.text) if index == 0 and not part.quoted else part.text
                 current = [*(current or []), (text, part.quoted)]
                 continue
-            many = isinstance(part, Parameter) and part.name in ("@", "*") and part.operator != "len"
+            many = isinstance(part, Parameter) and part.all and part.operator != "len"
             values = await self._values(part)
-            if many and part.quoted and isinstance(part, Parameter) and part.name == "*":
+            if many and part.quoted and isinstance(part, Parameter) and part.joined:
                 values, many = [self._separator().join(values)], False
             if part.quoted:
                 if not many:
@@ -133,9 +133,18 @@ class Expander:
         if isinstance(part, Arithmetic):
             state = self.state
             return [str(evaluate(await self.text(part.word), lambda name: state.get(name) or "", state.put))]
-        if part.name in ("@", "*") and not part.operator:
-            return list(self.state.positional)
+        if part.all and not part.operator:
+            return list(self.state.positional if part.subscript is None else self.state.values(part.name))
         return await self._parameter(part)
+
+    async def _element(self, part: Parameter) -> str | None:
+        """``${name[index]}``; all of them in one text where there is room for one only."""
+        values = self.state.values(part.name)
+        if part.all:
+            return " ".join(values) if values else None
+        state = self.state
+        index = evaluate(await self.text(part.subscript or ()), lambda name: state.get(name) or "", state.put)
+        return values[index] if -len(values) <= index < len(values) else None
 
     def value(self, name: str) -> str | None:
         """The value of a parameter, None when it is not set."""
@@ -157,7 +166,7 @@ class Expander:
         return special() if special is not None else state.get(name)
 
     async def _parameter(self, part: Parameter) -> list[str]:
-        value = self.value(part.name)
+        value = self.value(part.name) if part.subscript is None else await self._element(part)
         operator = part.operator
         if value is None and operator in ("", "len", "#", "##", "%", "%%", "/", "//", ":"):
             if "u" in self.state.options and part.name not in ("@", "*", "!"):
@@ -166,7 +175,9 @@ class Expander:
         if not operator:
             return [value or ""]
         if operator == "len":
-            return [str(len(self.state.positional) if part.name in ("@", "*") else len(value or ""))]
+            if part.all:
+                return [str(len(self.state.positional if part.subscript is None else self.state.values(part.name)))]
+            return [str(len(value or ""))]
         word: Word = part.word or ()
         if operator in _REMOVALS:
             pattern = await self.pattern(word)

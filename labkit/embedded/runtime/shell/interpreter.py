@@ -282,6 +282,8 @@ class Shell:
         self._substituted = 0
         args = await self.expander.fields(node.words) if node.words else []
         assigned = [(name, await self.expander.text(word)) for name, word in node.assignments]
+        for name, values in node.arrays:
+            self.state.put_array(name, await self.expander.fields(values))
         try:
             streams = await redirected(self, node.redirects) if node.redirects else self.streams
         except OpenFailed as error:

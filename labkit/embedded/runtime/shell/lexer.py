@@ -247,16 +247,18 @@ class Lexer:
             raise ShellSyntaxError("syntax error: nested too deeply")
         if text.startswith("#", self.position) and text[self.position + 1 : self.position + 2] != "}":
             name = self._parameter_name(self.position + 1)
+            subscript = self._subscript(name)
             if name and text.startswith("}", self.position):
                 self.position += 1
-                return Parameter(name, "len", quoted=quoted)
+                return Parameter(name, "len", quoted=quoted, subscript=subscript)
             raise ShellSyntaxError("syntax error: bad substitution")
         name = self._parameter_name(self.position)
         if not name:
             raise ShellSyntaxError("syntax error: bad substitution", incomplete=self.position >= len(text))
+        subscript = self._subscript(name)
         if text.startswith("}", self.position):
             self.position += 1
-            return Parameter(name, quoted=quoted)
+            return Parameter(name, quoted=quoted, subscript=subscript)
         operator = next((op for op in _PARAMETER_OPERATORS if text.startswith(op, self.position)), "")
         if not operator:
             raise ShellSyntaxError("syntax error: bad substitution", incomplete=self.position >= len(text))
@@ -269,7 +271,17 @@ class Lexer:
         second: Word | None = None
         if operator in ("/", "//", ":"):
             word, second = _halves(word, "/" if operator != ":" else ":")
-        return Parameter(name, operator, word, quoted, second)
+        return Parameter(name, operator, word, quoted, second, subscript)
+
+    def _subscript(self, name: str) -> Word | None:
+        """What stands in ``[…]`` behind the name of an array."""
+        if not self.text.startswith("[", self.position) or not _NAME.fullmatch(name):
+            return None
+        self.position += 1
+        self.depth += 1
+        word: Word = tuple(self._double_quoted(until="]", quoted=False))
+        self.depth -= 1
+        return word
 
     def _parameter_name(self, start: int) -> str:
         name = _NAME.match(self.text, start) or re.compile(r"[0-9]+|[?$!#@*-]").match(self.text, start)

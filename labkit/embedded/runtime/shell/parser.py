@@ -278,6 +278,7 @@ class Parser:
         assignments: list[tuple[str, Word]] = []
         words: list[Word] = []
         redirects: list[Redirect] = []
+        arrays: list[tuple[str, list[Word]]] = []
         while True:
             redirect = self._redirect()
             if redirect is not None:
@@ -289,12 +290,27 @@ class Parser:
             self._take()
             assignment = None if words else _assignment(token.word)
             if assignment is not None:
-                assignments.append(assignment)
+                if not assignment[1] and self._is_op("("):
+                    arrays.append((assignment[0], self._array()))
+                else:
+                    assignments.append(assignment)
                 continue
             if not words and not assignments and self._is_op("(") and _NAME.fullmatch(token.text):
                 return self._function(token.text)
             words.append(token.word)
-        return Simple(assignments, words, redirects)
+        return Simple(assignments, words, redirects, arrays)
+
+    def _array(self) -> list[Word]:
+        """The words of ``name=(word …)``."""
+        self._take()
+        words: list[Word] = []
+        while True:
+            self._skip_newlines()
+            if self._peek().kind != "word":
+                break
+            words.append(self._take().word)
+        self._expect(")")
+        return words
 
     def _function(self, name: str) -> Function:
         self._take()

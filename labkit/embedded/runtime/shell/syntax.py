@@ -29,6 +29,17 @@ class Parameter(NamedTuple):
     word: Word | None = None
     quoted: bool = False
     second: Word | None = None  # the replacement of ${x/a/b}, the length of ${x:1:2}
+    subscript: Word | None = None  # of an array: ${x[1]}
+
+    @property
+    def all(self) -> bool:
+        """Whether it stands for any number of values: ``$@``, ``${array[*]}``."""
+        return self.name in ("@", "*") if self.subscript is None else self.subscript in (_EACH, _JOINED)
+
+    @property
+    def joined(self) -> bool:
+        """``$*`` and ``${array[*]}``: one value when they are quoted."""
+        return self.name == "*" if self.subscript is None else self.subscript == _JOINED
 
 
 class Substitution(NamedTuple):
@@ -44,6 +55,9 @@ class Arithmetic(NamedTuple):
     word: Word
     quoted: bool = False
 
+
+# The word of ${array[@]} and of ${array[*]}.
+_EACH, _JOINED = ((Literal("@"),), (Literal("*"),))
 
 Part = Literal | Parameter | Substitution | Arithmetic
 Word = tuple[Part, ...]
@@ -63,6 +77,7 @@ class Simple:
     assignments: list[tuple[str, Word]]
     words: list[Word]
     redirects: list[Redirect]
+    arrays: list[tuple[str, list[Word]]] = field(default_factory=list)  # name=(word …), as bash has it
 
 
 @dataclass(slots=True)

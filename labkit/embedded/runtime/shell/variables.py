@@ -22,7 +22,8 @@ class Unset(Exception):
 class State:
     """Copied for every subshell."""
 
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)  # of an array: its first value
+    arrays: dict[str, list[str]] = field(default_factory=dict)
     exported: set[str] = field(default_factory=set)
     readonly: set[str] = field(default_factory=set)
     functions: dict[str, Command] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class State:
     def copy(self) -> State:
         return State(
             dict(self.variables),
+            {name: list(values) for name, values in self.arrays.items()},
             set(self.exported),
             set(self.readonly),
             dict(self.functions),
@@ -65,11 +67,28 @@ class State:
         if len(value) > MAX_VALUE or (name not in self.variables and len(self.variables) >= MAX_VARIABLES):
             raise TooMuch
         self.variables[name] = value
+        if name in self.arrays:
+            self.arrays[name][:1] = [value]
+
+    def put_array(self, name: str, values: list[str]) -> None:
+        """Set an array, as bash's ``name=(…)`` does; it fails as :meth:`put` does."""
+        if sum(len(value) for value in values) > MAX_VALUE:
+            raise TooMuch
+        self.arrays.pop(name, None)
+        self.put(name, values[0] if values else "")
+        self.arrays[name] = values
+
+    def values(self, name: str) -> list[str]:
+        """All values of an array; a plain variable is one of a single value."""
+        if name in self.arrays:
+            return self.arrays[name]
+        return [self.variables[name]] if name in self.variables else []
 
     def unset(self, name: str) -> None:
         if name in self.readonly:
             raise PermissionError(f"{name}: is read only")
         self.variables.pop(name, None)
+        self.arrays.pop(name, None)
         self.exported.discard(name)
 
     def environment(self) -> dict[str, str]:
