@@ -14,6 +14,7 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, Key
 from labkit.embedded.kubernetes.patch.apply import managed as ownership
 from labkit.embedded.kubernetes.registry import objectmeta
+from labkit.embedded.kubernetes.registry.notsimulated import not_simulated
 from labkit.embedded.kubernetes.registry.options import WriteOptions
 from labkit.embedded.kubernetes.registry.pipeline import (
     checked_shape,
@@ -76,6 +77,8 @@ def insert(
     try:
         if not (options.trusted and kind is kinds.PODS):  # made from a template that was checked with its owner
             validated(kind, new)
+            if not options.trusted:
+                options.warnings += not_simulated(kind, new)
         there = etcd.get(kind, key)
         if there is not None:
             raise _taken(kind, there, generated)
