@@ -85,7 +85,7 @@ def show_machines(status: dict[str, Any], indent: str = "") -> None:
         for m in status["machines"]
     ]
     output.table(columns, rows, indent)
-    stopped = [one for one in status.get("components", ()) if one["state"] != "running"]
+    stopped = [one for one in status.get("components", ()) if one["state"] not in ("running", "starting")]
     for one in stopped:
         print(f"{indent}{one['name']} on {one['machine']} is {one['state']}")
 

@@ -76,7 +76,7 @@ class ComponentInfo:
 
     name: str
     machine: str
-    state: str  # "running" | "stopped" | "unknown"
+    state: str  # "running" | "starting" | "stopped" | "unknown"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

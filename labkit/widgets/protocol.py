@@ -20,7 +20,7 @@ class MachineLike(Protocol):
 
 
 class ComponentLike(Protocol):
-    """A part of the orchestrator; ``state`` is "running" | "stopped" | "unknown"."""
+    """A part of the orchestrator; ``state`` is "running" | "starting" | "stopped" | "unknown"."""
 
     @property
     def name(self) -> str: ...

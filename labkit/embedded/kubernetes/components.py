@@ -97,10 +97,16 @@ class Components:
     def status(self) -> list[Json]:
         """For ``GET /status``."""
         return [
-            {"name": name, "machine": machine, "state": "running" if self.is_running(machine, name) else "stopped"}
+            {"name": name, "machine": machine, "state": self._state(machine, name)}
             for machine in self._world.fleet.machines
             for name in self.names(machine)
         ]
+
+    def _state(self, machine: str, name: str) -> str:
+        if self.is_running(machine, name):
+            return "running"
+        # What nobody has stopped comes by itself, as soon as its kubelet has its pod.
+        return "starting" if self._world.kubelets[machine].running and not self.is_held(machine, name) else "stopped"
 
     def health(self) -> dict[str, str]:
         """What ``kubectl get componentstatuses`` shows: name and what is wrong ("": nothing)."""

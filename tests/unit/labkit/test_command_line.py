@@ -158,3 +158,15 @@ def test_what_is_suggested_next_is_as_it_was_called(run: Any, monkeypatch: pytes
 
 def test_ages() -> None:
     assert [ago(s) for s in (-1, 5, 600, 7200, 200_000)] == ["0 s", "5 s", "10 min", "2 h", "2 d"]
+
+
+def test_components_are_named_when_they_are_stopped_not_while_they_start(capsys: pytest.CaptureFixture[str]) -> None:
+    from labkit.cli.showing import show_machines
+
+    machine = {"name": "worker-1", "role": "worker", "state": "up", "address": "127.2.0.11", "docker_host": ""}
+    states = {"kubelet": "running", "kube-proxy": "starting", "kube-scheduler": "stopped"}
+    components = [{"name": name, "machine": "worker-1", "state": state} for name, state in states.items()]
+    show_machines({"machines": [machine], "components": components})
+    assert [line for line in capsys.readouterr().out.splitlines() if " on " in line] == [
+        "kube-scheduler on worker-1 is stopped"
+    ]

@@ -269,6 +269,8 @@ def test_what_was_stopped_stays_stopped_over_a_restart(sandbox: Sandbox) -> None
     assert states["kube-scheduler", "control-plane"] == "stopped"
     assert states["kubelet", "worker-1"] == "stopped"
     assert states["kube-apiserver", "control-plane"] == "running"
+    assert states["kube-proxy", "worker-1"] == "stopped"  # by its kubelet's being away
+    assert states["kube-proxy", "control-plane"] in ("starting", "running")  # nobody has stopped that one
     assert sandbox.component("start", "kube-scheduler") == "running"
 
 
