@@ -197,10 +197,12 @@ class Network:
         listener._serve(factory)
         return listener
 
-    async def listen_http(self, machine: Machine | str, ip: str, port: int, handler: Handler) -> Listener:
+    async def listen_http(
+        self, machine: Machine | str, ip: str, port: int, handler: Handler, *, tls: ssl.SSLContext | None = None
+    ) -> Listener:
         """Serve HTTP on ``ip:port``. All HTTP listeners share one aiohttp server, so each costs little."""
         listener = self._bind(machine, ip, port)
-        listener.handler = handler
+        listener.handler, listener.tls = handler, tls
         listener._serve(self._http_server())
         return listener
 

@@ -23,6 +23,8 @@ from labkit.embedded.runtime.network import Network
 from labkit.embedded.runtime.streams import Sink, Tap
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp import web
 
 
@@ -116,14 +118,18 @@ class Surroundings(ABC):
         await self._listen(port, lambda ip, number: self.network.listen(self.machine, ip, number, held))
 
     async def listen_http(
-        self, port: int, handler: Callable[[web.BaseRequest], Coroutine[Any, Any, web.StreamResponse]]
+        self,
+        port: int,
+        handler: Callable[[web.BaseRequest], Coroutine[Any, Any, web.StreamResponse]],
+        *,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Serve HTTP on ``port`` of all addresses of the container."""
+        """Serve HTTP on ``port`` of all addresses of the container; over TLS if asked."""
 
         async def held(request: web.BaseRequest) -> web.StreamResponse:
             return await self._held(handler(request))
 
-        await self._listen(port, lambda ip, number: self.network.listen_http(self.machine, ip, number, held))
+        await self._listen(port, lambda ip, number: self.network.listen_http(self.machine, ip, number, held, tls=tls))
 
     def unlisten(self, port: int) -> None:
         """Close a port again."""

@@ -56,6 +56,7 @@ FAMILIES = {
     "registry.k8s.io/serve_hostname": "tutorials:ServeHostname",
     "registry.k8s.io/goproxy": "tutorials:GoProxy",
     "registry.k8s.io/busybox": "tutorials:KubernetesBusybox",
+    "bprashanth/nginxhttps": "tutorials:NginxHttps",
     "registry.k8s.io/nginx-slim": "tutorials:NginxSlim",
     "registry.k8s.io/liveness": "agnhost:Liveness",
     "registry.k8s.io/e2e-test-images/agnhost": "agnhost:Agnhost",

@@ -5,7 +5,10 @@ from __future__ import annotations
 import mimetypes
 import posixpath
 import re
+import ssl
+import tempfile
 import time
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -161,9 +164,12 @@ class _Nginx:
         process.on_signal(SIGTERM, lambda: self._leave("TERM", 15, "exiting"))
         process.on_signal(SIGINT, lambda: self._leave("INT", 2, "exiting"))
         process.on_signal(1, self._reload)
-        for port in dict.fromkeys(server.port for server in self.servers):
+        for port in dict.fromkeys(port for server in self.servers for port in server.ports):
             try:
                 await self._listen(port)
+            except ConfigError as error:
+                self.notice(str(error), "emerg")
+                return 1
             except OSError as error:
                 self.notice(f"bind() to 0.0.0.0:{port} failed (98: {error.strerror})", "emerg")
                 return 1
@@ -179,7 +185,26 @@ class _Nginx:
         return await process.forever()
 
     async def _listen(self, port: int) -> None:
-        await self.process.listen_http(port, lambda request: self._answer(port, request))
+        server = next(server for server in self.servers if port in server.ports)
+        tls = self._tls(server) if server.ports[port] else None
+        await self.process.listen_http(port, lambda request: self._answer(port, request), tls=tls)
+
+    def _tls(self, server: Server) -> ssl.SSLContext:
+        """The context with the server's certificate. Raises ConfigError in nginx's words."""
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with tempfile.TemporaryDirectory() as folder:  # OpenSSL reads files of this computer, not of a container
+            for name, path, kind in (("crt", server.certificate, ""), ("key", server.key, " key")):
+                if not self.process.files.isfile(path):
+                    raise ConfigError(
+                        f'cannot load certificate{kind} "{path}": BIO_new_file() failed '
+                        f"(SSL: error:80000002:system library::No such file or directory:calling fopen({path}, r))"
+                    )
+                Path(folder, name).write_bytes(self.process.files.read(path))
+            try:
+                tls.load_cert_chain(Path(folder, "crt"), Path(folder, "key"))
+            except ssl.SSLError as error:
+                raise ConfigError(f'cannot load certificate "{server.certificate}": (SSL: {error.reason})') from None
+        return tls
 
     def _leave(self, name: str, number: int, words: str) -> None:
         self.notice(f"signal {number} (SIG{name}) received{', shutting down' if name == 'QUIT' else ', exiting'}")
@@ -195,10 +220,13 @@ class _Nginx:
         except ConfigError as error:
             self.notice(str(error), "emerg")
             return
-        before = {server.port for server in self.servers}
+        before = {port for server in self.servers for port in server.ports}
         self.servers = servers
-        for port in {server.port for server in servers} - before:
-            await self._listen(port)
+        for port in {port for server in servers for port in server.ports} - before:
+            try:
+                await self._listen(port)
+            except ConfigError as error:
+                self.notice(str(error), "emerg")
 
     # requests -------------------------------------------------------------------------------------------------
 
@@ -206,9 +234,9 @@ class _Nginx:
         from labkit.embedded.runtime.images.web import common_log_date, first_line, peer
 
         self._requests += 1
-        server = next(server for server in self.servers if server.port == port)
+        server = next(server for server in self.servers if port in server.ports)
         location = server.location(request.path)
-        response = await self._respond(server, location, request)
+        response = await self._respond(server, port, location, request)
         response.headers.setdefault("Server", f"nginx/{self.number}")
         headers = request.headers
         rest = " ".join(f'"{headers.get(name, "-")}"' for name in ("Referer", "User-Agent", "X-Forwarded-For"))
@@ -218,7 +246,7 @@ class _Nginx:
         )
         return response
 
-    async def _respond(self, server: Server, location: Location, request: web.BaseRequest) -> web.Response:
+    async def _respond(self, server: Server, port: int, location: Location, request: web.BaseRequest) -> web.Response:
         from labkit.embedded.runtime.images.web import reply
 
         if location.status:
@@ -226,7 +254,7 @@ class _Nginx:
                 return self._page(location.status, {"Location": location.text})
             if not location.text and location.status >= 300:
                 return self._page(location.status)
-            text = self._with_variables(location.text, server.port, request).replace("\\n", "\n")
+            text = self._with_variables(location.text, port, request).replace("\\n", "\n")
             return reply(location.status, text, location.content_type)
         if location.proxy:
             return await self._proxy(location.proxy, request)

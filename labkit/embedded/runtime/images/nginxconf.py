@@ -41,7 +41,9 @@ class Location:
 
 @dataclass(slots=True)
 class Server:
-    port: int = 80
+    ports: dict[int, bool] = field(default_factory=dict)  # whether it speaks TLS there
+    certificate: str = ""
+    key: str = ""
     root: str = "/usr/share/nginx/html"
     index: str = "index.html"
     locations: list[Location] = field(default_factory=list)
@@ -116,7 +118,11 @@ def _server(body: list[Directive], path: str) -> Server:
             if port.isdigit():
                 if not 0 < int(port) < 65536:
                     raise ConfigError(f'invalid port in "{args[0]}" of the "listen" directive in {path}')
-                server.port = int(port)
+                server.ports[int(port)] = "ssl" in args[1:]
+        elif name == "ssl_certificate" and args:
+            server.certificate = args[0]
+        elif name == "ssl_certificate_key" and args:
+            server.key = args[0]
         elif name == "root" and args:
             server.root = args[0]
         elif name == "index" and args:
@@ -125,6 +131,10 @@ def _server(body: list[Directive], path: str) -> Server:
             server.locations.append(_location(args[-1], inner, path, server))
         elif name == "return":
             _return(whole, args, path)
+    server.ports = server.ports or {80: False}
+    if any(server.ports.values()) and not (server.certificate and server.key):
+        missing = "ssl_certificate_key" if server.certificate else "ssl_certificate"
+        raise ConfigError(f'no "{missing}" is defined for the "listen ... ssl" directive in {path}')
     if whole.status:  # it stands above all locations
         server.locations = [whole]
     return server

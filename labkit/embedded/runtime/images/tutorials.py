@@ -319,6 +319,18 @@ class NginxSlim(Nginx):
         self.number = "1.27.5"
 
 
+class NginxHttps(Nginx):
+    """nginx for the page about connecting applications: certificates and configuration come from volumes."""
+
+    name = "bprashanth/nginxhttps"
+    versions: ClassVar = _plain("1.0")
+    ports = ("80/tcp", "443/tcp")
+
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.number = "1.9.15"
+
+
 class Fluentd(WithShell):
     """A log collector that collects nothing: what DaemonSets are shown with."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
+
 from labkit.embedded.runtime.namespaces import NameNotFound
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.applets.options import duration, parse
 from labkit.embedded.runtime.shell.context import Failure
-from labkit.embedded.runtime.shell.http import Answer, BadAnswer, BadUrl, parse_url, request
+from labkit.embedded.runtime.shell.http import Answer, BadAnswer, BadUrl, NoTls, parse_url, request
 
-_LETTERS = "sSfLvkiIGno:w:X:H:d:m:A:u:"
+_LETTERS = "sSfLvkiIGno:w:X:H:d:m:A:u:E:"
 _LONG = {
     "silent": "s",
     "show-error": "S",
@@ -26,9 +28,12 @@ _LONG = {
     "max-time": "m",
     "connect-timeout": "m",
     "user-agent": "A",
+    "cacert": "E",
 }
 # What went wrong -> curl's exit code.
 _RESOLVE, _CONNECT, _HTTP, _TIMEOUT, _EMPTY, _URL = 6, 7, 22, 28, 52, 3
+_TLS, _UNTRUSTED, _NO_AUTHORITY = 35, 60, 77
+_OTHER_HOST = (62, 64)  # OpenSSL's codes for a certificate that is somebody else's
 
 
 async def curl_program(process: Process) -> int:
@@ -52,9 +57,15 @@ async def curl_program(process: Process) -> int:
 
 async def _one(process: Process, given: dict[str, str], text: str) -> tuple[int, str]:
     try:
-        url = parse_url(text)
+        url = parse_url(text, tls=True)
     except BadUrl as error:
         return _URL, str(error)
+    tls: ssl.SSLContext | None = None
+    if url.tls:
+        try:
+            tls = _trust(process, given)
+        except (OSError, ValueError):
+            return _NO_AUTHORITY, f"error setting certificate file: {given['E']}"
     headers = {"User-Agent": given.get("A", "curl/8.5.0"), "Accept": "*/*"}
     if "H" in given:
         name, _, value = given["H"].partition(":")
@@ -64,12 +75,13 @@ async def _one(process: Process, given: dict[str, str], text: str) -> tuple[int,
     try:
         for _ in range(10):
             answer = await request(
-                process.ns, url, method=method, headers=headers, body=given.get("d", "").encode(), timeout=seconds
-            )
+                process.ns, url, method=method, headers=headers, body=given.get("d", "").encode(), timeout=seconds,
+                tls=tls,
+            )  # fmt: skip
             target = answer.header("Location")
             if "L" not in given or answer.status not in (301, 302, 303, 307, 308) or not target:
                 break
-            url = parse_url(f"http://{url.netloc}{target}" if target.startswith("/") else target)
+            url = parse_url(f"{url.base}{target}" if target.startswith("/") else target, tls=tls is not None)
     except NameNotFound:
         return _RESOLVE, f"Could not resolve host: {url.host}"
     except TimeoutError:
@@ -78,12 +90,35 @@ async def _one(process: Process, given: dict[str, str], text: str) -> tuple[int,
         return _EMPTY, "Empty reply from server"
     except BadUrl as error:
         return _URL, str(error)
+    except NoTls as failed:
+        return _without_tls(failed.error, url.host)
     except OSError:
         return _CONNECT, f"Failed to connect to {url.host} port {url.port}: Could not connect to server"
     if "f" in given and answer.status >= 400:
         return _HTTP, f"The requested URL returned error: {answer.status}"
     await _show(process, given, answer)
     return 0, ""
+
+
+def _trust(process: Process, given: dict[str, str]) -> ssl.SSLContext:
+    """Whom to believe: nobody is known in a container but who is named by ``--cacert``; with ``-k`` everybody is."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.hostname_checks_common_name = True
+    if "k" in given:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    elif "E" in given:
+        path = given["E"] if given["E"].startswith("/") else f"{process.cwd}/{given['E']}"
+        tls.load_verify_locations(cadata=process.files.read(path).decode("ascii"))
+    return tls
+
+
+def _without_tls(error: OSError, host: str) -> tuple[int, str]:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return _TLS, f"TLS connect error: {error.strerror or error}"
+    if error.verify_code in _OTHER_HOST:
+        return _UNTRUSTED, f"SSL: no alternative certificate subject name matches target host name '{host}'"
+    return _UNTRUSTED, f"SSL certificate problem: {error.verify_message}"
 
 
 async def _show(process: Process, given: dict[str, str], answer: Answer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -13,7 +14,15 @@ MAX_HEADERS = 100
 
 
 class BadUrl(ValueError):
-    """Not an http:// URL."""
+    """Not a URL of a scheme that the program speaks."""
+
+
+class NoTls(Exception):
+    """The two could not agree on TLS: the other side does not speak it, or its certificate is not trusted."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class BadAnswer(OSError):
@@ -37,25 +46,32 @@ class Url:
     host: str
     port: int
     path: str
+    tls: bool = False
 
     @property
     def netloc(self) -> str:
-        return self.host if self.port == 80 else f"{self.host}:{self.port}"
+        return self.host if self.port == (443 if self.tls else 80) else f"{self.host}:{self.port}"
+
+    @property
+    def base(self) -> str:
+        """Scheme and host, before the path."""
+        return f"http{'s' if self.tls else ''}://{self.netloc}"
 
 
-def parse_url(text: str) -> Url:
-    """Read ``http://host:port/path``; without a scheme http is meant, as wget does."""
+def parse_url(text: str, *, tls: bool = False) -> Url:
+    """Read ``http://host:port/path``; without a scheme http is meant, as wget does. ``tls``: https is spoken, too."""
     parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme != "http":
+    secure = tls and parts.scheme == "https"
+    if parts.scheme != "http" and not secure:
         raise BadUrl(f"not an http or ftp url: {text}")
     try:
-        port = parts.port or 80
+        port = parts.port or (443 if secure else 80)
     except ValueError:
         raise BadUrl(f"bad port in {text}") from None
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if not parts.hostname or any(char in path for char in " \r\n"):
         raise BadUrl(f"bad url: {text}")
-    return Url(parts.hostname, port, path)
+    return Url(parts.hostname, port, path, secure)
 
 
 async def request(
@@ -66,11 +82,17 @@ async def request(
     headers: dict[str, str] | None = None,
     body: bytes = b"",
     timeout: float | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
-    """One request on a connection of its own. OSError of many kinds, TimeoutError, :class:`BadAnswer`."""
+    """One request on a connection of its own. OSError of many kinds, TimeoutError, :class:`BadAnswer`.
+
+    ``tls`` says whom to trust where the URL asks for TLS; :class:`NoTls` when that fails.
+    """
     async with ns.clock.timeout(timeout):
         reader, writer = await ns.connect(url.host, url.port, timeout=None)
         try:
+            if url.tls:
+                await _secured(writer, url, tls)
             sent = {"Host": url.netloc, "User-Agent": "Wget", "Connection": "close", **(headers or {})}
             if body:
                 sent.setdefault("Content-Type", "application/x-www-form-urlencoded")
@@ -82,6 +104,13 @@ async def request(
             raise BadAnswer("error getting response") from None
         finally:
             writer.close()
+
+
+async def _secured(writer: asyncio.StreamWriter, url: Url, tls: ssl.SSLContext | None) -> None:
+    try:
+        await writer.start_tls(tls or ssl.create_default_context(), server_hostname=url.host)
+    except OSError as error:  # SSLError is one
+        raise NoTls(error) from None
 
 
 async def _answer(reader: asyncio.StreamReader, method: str) -> Answer:

@@ -1,0 +1,102 @@
+"""nginx with a certificate from its files, and curl that believes it or not."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from labkit.embedded.runtime.processes import Process
+
+from .conftest import Box, output
+
+# As the page about connecting applications with Services has it.
+CONFIG = """\
+server {
+        listen 80 default_server;
+        listen [::]:80 default_server ipv6only=on;
+
+        listen 443 ssl;
+
+        root /usr/share/nginx/html;
+        index index.html;
+
+        server_name localhost;
+        ssl_certificate /etc/nginx/ssl/tls.crt;
+        ssl_certificate_key /etc/nginx/ssl/tls.key;
+
+        location / {
+                try_files $uri $uri/ =404;
+        }
+}
+"""
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    """What ``openssl req -x509 -nodes -subj /CN=name`` makes: certificate and key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    return made.public_bytes(pem), key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+
+
+async def started(box: Box, *, certificate: bytes, key: bytes) -> Process:
+    script = (
+        "mkdir -p /etc/nginx/ssl; printenv CONFIG > /etc/nginx/conf.d/default.conf; "
+        'if [ -n "$CRT" ]; then printenv CRT > /etc/nginx/ssl/tls.crt; printenv KEY > /etc/nginx/ssl/tls.key; fi; '
+        "exec nginx"
+    )
+    env = {"CONFIG": CONFIG, "CRT": certificate.decode(), "KEY": key.decode()}
+    process = await box.run("bprashanth/nginxhttps:1.0", ["sh", "-c", script], name="my-nginx", env=env)
+    await box.clock.settle()
+    return process
+
+
+async def test_both_ports_answer_and_a_certificate_is_checked(box: Box) -> None:
+    certificate, key = self_signed("my-nginx")
+    server = await started(box, certificate=certificate, key=key)
+    address = server.addresses[0]
+    client = await box.run(
+        "curlimages/curl", ["sh", "-c", "printenv CRT > /tmp/ca; sleep 1000"], env={"CRT": certificate.decode()}
+    )
+    box.names["other"] = server.addresses
+
+    assert "Welcome to nginx!" in (await box.within(client, "curl -s http://my-nginx"))[1]
+    assert "Welcome to nginx!" in (await box.within(client, f"curl -sk https://{address}"))[1]
+    assert "Welcome to nginx!" in (await box.within(client, "curl -s https://my-nginx --cacert /tmp/ca"))[1]
+    code, said = await box.within(client, "curl https://my-nginx")
+    assert (code, said) == (60, "curl: (60) SSL certificate problem: self-signed certificate\n")
+    code, said = await box.within(client, "curl --cacert /tmp/ca https://other")
+    words = "SSL: no alternative certificate subject name matches target host name 'other'"
+    assert (code, said) == (60, f"curl: (60) {words}\n")
+    assert (await box.within(client, "curl -s --cacert /nope https://my-nginx"))[0] == 77
+    assert (await box.within(client, "curl -sk https://my-nginx:80"))[0] == 35
+
+
+@pytest.mark.parametrize(
+    ("certificate", "words"),
+    [
+        (b"", 'cannot load certificate "/etc/nginx/ssl/tls.crt": BIO_new_file() failed'),
+        (b"nonsense", 'cannot load certificate "/etc/nginx/ssl/tls.crt": (SSL: '),
+    ],
+)
+async def test_a_certificate_that_cannot_be_read_ends_it(box: Box, certificate: bytes, words: str) -> None:
+    server = await started(box, certificate=certificate, key=b"nonsense")
+    assert await box.until(server.wait()) == 1
+    assert f"[emerg] 1#1: {words}" in output(server)
