@@ -84,6 +84,23 @@ async def test_servers(box: Box, image: str, args: list[str] | None, port: int, 
     assert server.running
 
 
+async def test_pythons_web_server(box: Box) -> None:
+    server = await box.run(
+        "python:3", ["sh", "-c", "mkdir /srv/www; cd /srv/www; echo hi > a.txt; exec python3 -m http.server 8080"]
+    )
+    await box.clock.settle()
+    client = await box.run("curlimages/curl", ["sh", "-c", "sleep 1000"])
+    url = f"http://{server.addresses[0]}:8080"
+    _, page = await box.within(client, f"curl -s {url}")
+    assert "<title>Directory listing for /</title>" in page
+    assert '<li><a href="a.txt">a.txt</a></li>' in page
+    assert await box.within(client, f"curl -s {url}/a.txt") == (0, "hi\n")
+    assert await box.within(client, f"curl -sf {url}/nope") == (22, "")
+    assert '"GET /a.txt HTTP/1.1" 200 -\n' in output(server)
+    other = await box.run("python:3.12-slim", ["python3", "-c", "print(1)"])
+    assert await box.until(other.wait()) == 1
+
+
 @pytest.mark.parametrize("args", [["-s"], ["curl", "-s"], ["sh", "-c", 'curl -s "$0"']])
 async def test_the_entry_point_of_curls_own_image(box: Box, args: list[str]) -> None:
     server = await box.run("gcr.io/google-samples/hello-app:1.0", name="web")

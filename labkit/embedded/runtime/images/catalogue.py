@@ -40,6 +40,7 @@ FAMILIES = {
     "gcr.io/google-samples/hello-frontend": "tutorials:HelloFrontend",
     "registry.k8s.io/e2e-test-images/jessie-dnsutils": "tutorials:DnsUtils",
     "perl": "workers:Perl",
+    "python": "python:Python",
     "polinux/stress": "workers:Stress",
     "vish/stress": "workers:VishStress",
     "gcr.io/google-samples/kubernetes-bootcamp": "tutorials:Bootcamp",
