@@ -63,7 +63,8 @@ def _paths(status: int) -> Answer:
 def _discovery(call: Call) -> Answer:
     path = call.path.rstrip("/")
     headers = call.raw.headers
-    found = discovery.answer(path, headers.get("Accept", ""))
+    host, port = call.server.address or ("", 0)
+    found = discovery.answer(path, headers.get("Accept", ""), address=f"{host}:{port}" if host else "")
     if found is None:
         parts = path.split("/")
         if parts[1] == "apis" and len(parts) > 2 and parts[2] not in kinds.groups():

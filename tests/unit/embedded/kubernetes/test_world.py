@@ -113,6 +113,8 @@ def test_what_a_new_cluster_looks_like(running: Sandbox) -> None:
     assert namespaces == {"default", "kube-system", "kube-public", "kube-node-lease"}
     assert running.get("service", "kubernetes")["spec"]["clusterIP"].endswith(".128.1")
     assert all(component["state"] == "running" for component in running.control("/status")["components"])
+    (found,) = json.loads(running.kubectl("get", "--raw", "/api"))["serverAddressByClientCIDRs"]
+    assert f"https://{found['serverAddress']}" == running.control("/status")["server"]
 
 
 def test_logs(running: Sandbox) -> None:
