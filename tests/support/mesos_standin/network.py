@@ -8,7 +8,8 @@ import socket
 import subprocess
 from typing import Any
 
-from labkit.embedded.runtime.clock import ScaledClock
+from labkit.embedded.runtime.clock import Clock, ScaledClock
+from labkit.embedded.runtime.loopback import Loopback
 from labkit.embedded.runtime.machines import Fleet, Machine
 from labkit.embedded.runtime.network import CONNECT_TIMEOUT, Network
 
@@ -22,14 +23,27 @@ class _OnAllAddresses(dict[tuple[str, int], Any]):
         return super().get((ANYWHERE, place[1]), default)
 
 
-class HostNetwork(Network):
+class _EveryAddress(Loopback):
     """What listens on this machine listens on all its addresses, since ports are published from another network."""
 
     own = ""
 
+    def bind(self, kind: socket.SocketKind, ip: str, port: int) -> socket.socket:
+        return super().bind(kind, ANYWHERE if ip == self.own else ip, port)
+
+
+class HostNetwork(Network):
+    """The real network of a container, of which this machine is a part."""
+
+    own = ""
+
+    def __init__(self, fleet: Fleet, clock: Clock) -> None:
+        super().__init__(fleet, clock)
+        self._loopback: _EveryAddress = _EveryAddress(self.note)
+
     def settle(self, own: str) -> None:
         """``own`` is this machine's address, and its name."""
-        self.own = own
+        self.own = self._loopback.own = own
         self._by_real = _OnAllAddresses()
 
     def inside(self, ip: str) -> bool:
@@ -42,9 +56,6 @@ class HostNetwork(Network):
 
     def real(self, ip: str, port: int) -> tuple[str, int] | None:
         return (ip, port) if super().real(ip, port) is not None else None
-
-    def _socket(self, kind: socket.SocketKind, ip: str, port: int) -> socket.socket:
-        return super()._socket(kind, ANYWHERE if ip == self.own else ip, port)
 
     async def connect(
         self, machine: str, ip: str, port: int, *, source: str | None = None, timeout: float | None = CONNECT_TIMEOUT

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from support.mesos_standin import flags
+from support.mesos_standin.network import surroundings
 from support.mesos_standin.registry import SharedRegistry
 from support.mesos_standin.wires import BESIDE, TcpPost
 from support.mesos_standin.zkclient import RealEnsemble
@@ -195,3 +196,22 @@ def test_what_is_no_zookeeper_url(url: str) -> None:
     assert flags.zk("zk://a:2181,b:2181/mesos") == flags.Zk(["a", "b"], "/mesos")
     with pytest.raises(flags.WrongFlags):
         flags.zk(url)
+
+
+async def test_what_listens_in_a_container_listens_on_all_its_addresses() -> None:
+    """Health checks ask 127.0.0.1, neighbours the machine's own address, published ports come from a third."""
+    own = "127.77.0.11"
+    _, _, network = await surroundings(own, 1.0, 2**30)
+    try:
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"here")
+            writer.close()
+
+        listener = await network.listen(own, own, 0, serve)
+        for address in ("127.0.0.1", own):
+            reader, writer = await asyncio.open_connection(address, listener.port)
+            assert await reader.read() == b"here"
+            writer.close()
+    finally:
+        await network.close()
