@@ -100,3 +100,16 @@ async def test_a_certificate_that_cannot_be_read_ends_it(box: Box, certificate: 
     server = await started(box, certificate=certificate, key=b"nonsense")
     assert await box.until(server.wait()) == 1
     assert f"[emerg] 1#1: {words}" in output(server)
+
+
+async def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(box: Box) -> None:
+    certificate, plain = self_signed("my-nginx")
+    key = serialization.load_pem_private_key(plain, None)
+    locked = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
+    )
+    server = await started(box, certificate=certificate, key=locked)
+    assert await box.until(server.wait()) == 1
+    assert '[emerg] 1#1: cannot load certificate "/etc/nginx/ssl/tls.crt": (SSL: ' in output(server)

@@ -201,7 +201,8 @@ class _Nginx:
                     )
                 Path(folder, name).write_bytes(self.process.files.read(path))
             try:
-                tls.load_cert_chain(Path(folder, "crt"), Path(folder, "key"))
+                # A key with a password is refused: OpenSSL would ask for it at the engine's own terminal, and wait.
+                tls.load_cert_chain(Path(folder, "crt"), Path(folder, "key"), password="")
             except ssl.SSLError as error:
                 raise ConfigError(f'cannot load certificate "{server.certificate}": (SSL: {error.reason})') from None
         return tls
