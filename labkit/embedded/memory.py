@@ -13,7 +13,7 @@ import gc
 
 # gc.set_threshold: of so many objects that were made and kept it is looked through the new ones. Ten thousand pods are
 # two millions, none of them garbage; a lab hardly ever gets there.
-YOUNG, MIDDLE, OLD = 1_000_000, 10, 10
+YOUNG, MIDDLE, OLD = 2_000_000, 10, 10
 EVERY = 5.0  # seconds of the wall clock between two looks
 STEP = 50_000  # objects; what a look goes by
 GROWN = 2  # steps since the last time: then it is worth while

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 _FORMAT = 1  # PRAGMA user_version
 _PUT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body"
 _LOG_BYTES = 16 * 1024 * 1024  # that the write-ahead log may take
+# Pages kept in memory, taken as they are needed. With SQLite's own 2 MB the index of a big sandbox does not fit, and
+# each transaction writes and reads pages several times: a fifth of its time, with ten thousand pods.
+_CACHE_KIB = 8 * 1024
 
 
 class StorageError(Exception):
@@ -66,6 +69,7 @@ class Storage:
         self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         self._db.execute("BEGIN EXCLUSIVE")  # takes the lock now instead of at the first write
         found = int(self._db.execute("PRAGMA user_version").fetchone()[0])
         if existed and found > _FORMAT:
