@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,13 @@ import orjson
 
 log = logging.getLogger(__name__)
 
+Row = tuple[str, str, bytes]  # kind, key, JSON
+
 _FORMAT = 1  # PRAGMA user_version
-_PUT = "INSERT INTO rows VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body"
+_UPSERT = "INSERT INTO rows VALUES {} ON CONFLICT (kind, key) DO UPDATE SET body = excluded.body"
+_PUT = _UPSERT.format("(?, ?, ?)")
+_DELETE = "DELETE FROM rows WHERE kind = ? AND key = ?"
+_TOGETHER = 300  # rows in one statement; older SQLite takes 999 parameters
 _LOG_BYTES = 16 * 1024 * 1024  # that the write-ahead log may take
 # Pages kept in memory, taken as they are needed. With SQLite's own 2 MB the index of a big sandbox does not fit, and
 # each transaction writes and reads pages several times: a fifth of its time, with ten thousand pods.
@@ -48,7 +54,11 @@ class Storage:
         self._path = path
         self._depth = 0
         self._soon: dict[Callable[[], None], None] = {}  # in the order in which they asked, each once
-        self._db = sqlite3.connect(":memory:" if path is None else str(path), isolation_level=None, timeout=0)
+        self._thread: ThreadPoolExecutor | None = None  # made when it is first needed
+        self._aside: Future[None] | None = None  # what it writes
+        self._connection = sqlite3.connect(
+            ":memory:" if path is None else str(path), isolation_level=None, timeout=0, check_same_thread=False
+        )
         try:
             self._prepare()
         except sqlite3.DatabaseError as error:
@@ -57,6 +67,14 @@ class Storage:
         except StorageError:
             self._db.close()
             raise
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """The connection, once the other thread is done with it."""
+        if self._aside is not None:
+            wait((self._aside,))
+            self._aside = None
+        return self._connection
 
     def _prepare(self) -> None:
         existed = self._path is not None and Path(self._path).stat().st_size > 0
@@ -94,13 +112,32 @@ class Storage:
         """Write one row. ``obj`` is anything that orjson takes: JSON values and dataclasses."""
         self._db.execute(_PUT, (kind, key, orjson.dumps(obj)))
 
-    def put_all(self, rows: Iterable[tuple[str, str, bytes]]) -> None:
-        """Write rows of (kind, key, JSON), which is cheaper than one by one. Call it inside a transaction."""
+    def put_all(self, rows: Iterable[Row]) -> None:
+        """Write rows, which is cheaper than one by one. Call it inside a transaction."""
         self._db.executemany(_PUT, rows)
+
+    def write(self, rows: Iterable[Row], gone: Iterable[tuple[str, str]] = ()) -> None:
+        """Write rows and remove others, named by kind and key, in one transaction."""
+        with self.transaction():
+            self.put_all(rows)
+            self._db.executemany(_DELETE, gone)
+
+    def write_aside(self, rows: Sequence[Row], gone: Sequence[tuple[str, str]] = ()) -> Future[None]:
+        """:meth:`write` on another thread, for many rows. Whatever else is asked of the file waits until it is done.
+
+        The future ends with ``sqlite3.Error`` when nothing of it has been written.
+        """
+        assert self._depth == 0, "a transaction is open"
+        connection = self._db  # waits for what is under way
+        self._write_soon()  # these rows may tell of what was asked for before
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "storage")
+        self._aside = aside = self._thread.submit(_write, connection, rows, gone)
+        return aside
 
     def delete(self, kind: str, key: str) -> None:
         """Remove one row; a row that is not there is no error."""
-        self._db.execute("DELETE FROM rows WHERE kind = ? AND key = ?", (kind, key))
+        self._db.execute(_DELETE, (kind, key))
 
     def delete_all(self, kind: str) -> None:
         """Remove every row of a kind."""
@@ -151,12 +188,19 @@ class Storage:
         """Call ``write`` at the end of the event loop's turn, in one transaction with all others that asked in it.
 
         Asking twice in a turn is asking once. When a ``write`` raises, its error is logged and the others' writes stay.
+        While :meth:`write_aside` is under way they wait; what it writes next comes after them.
         """
         if not self._soon:
             asyncio.get_running_loop().call_soon(self._write_soon)
         self._soon[write] = None
 
     def _write_soon(self) -> None:
+        if not self._soon:
+            return
+        if self._aside is not None and not self._aside.done():
+            loop = asyncio.get_running_loop()
+            self._aside.add_done_callback(lambda _: loop.call_soon_threadsafe(self._write_soon))
+            return
         writes, self._soon = self._soon, {}
         try:
             with self.transaction():
@@ -168,6 +212,31 @@ class Storage:
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of it. May be called twice."""
         self._db.close()
+        if self._thread is not None:
+            self._thread.shutdown()
+
+
+def _write(db: sqlite3.Connection, rows: Sequence[Row], gone: Sequence[tuple[str, str]]) -> None:
+    """The work of the other thread. Each statement takes the interpreter away from the loop, so they are few."""
+    db.execute("BEGIN")
+    try:
+        for start in range(0, len(rows), _TOGETHER):
+            some = rows[start : start + _TOGETHER]
+            values = ", ".join(["(?, ?, ?)"] * len(some))
+            db.execute(_UPSERT.format(values), [value for row in some for value in row])
+        by_kind: dict[str, list[str]] = {}
+        for kind, key in gone:
+            by_kind.setdefault(kind, []).append(key)
+        for kind, keys in by_kind.items():
+            for start in range(0, len(keys), _TOGETHER):
+                part = keys[start : start + _TOGETHER]
+                marks = ", ".join("?" * len(part))
+                db.execute(f"DELETE FROM rows WHERE kind = ? AND key IN ({marks})", [kind, *part])
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def _attempt(write: Callable[[], None]) -> None:

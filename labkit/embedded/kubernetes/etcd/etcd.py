@@ -7,14 +7,13 @@ for any version (``resourceVersion=0``) and watches from a version on, which is 
 
 from __future__ import annotations
 
-import asyncio
-import sqlite3
 from collections import deque
 from collections.abc import Callable, Mapping
 from time import monotonic
 
 from labkit.embedded.kubernetes import kinds
-from labkit.embedded.kubernetes.errors import InternalError, StatusError
+from labkit.embedded.kubernetes.errors import StatusError
+from labkit.embedded.kubernetes.etcd.disk import COOL, Disk
 from labkit.embedded.kubernetes.etcd.hub import FEWEST_EVENTS, Hub, Watcher
 from labkit.embedded.kubernetes.etcd.record import Change, Record
 from labkit.embedded.kubernetes.etcd.table import Table
@@ -25,16 +24,6 @@ from labkit.embedded.runtime.storage import Storage
 HISTORY_BYTES = 2 * 1024 * 1024  # over all kinds: what a laptop can spare for watchers that come back late
 
 HISTORY_SECONDS = 300.0  # of the wall clock: the API server has etcd compacted every five minutes
-
-# Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is mostly
-# created, bound and started, which then is one row instead of four.
-WRITE_BEHIND = 0.5
-
-# What is written once and read seldom, but there are five of them for every pod.
-_COOL = frozenset((kinds.EVENTS,))
-
-_ROWS = "kubernetes/"  # followed by the kind's resource; the key of a row is namespace/name, or the name
-_REVISIONS = "kubernetes"  # resource -> revision of the last change of that kind
 
 
 class Stopped(StatusError):
@@ -61,19 +50,14 @@ class Etcd:
     """
 
     def __init__(self, storage: Storage | None = None) -> None:
-        self._storage = storage if storage is not None else Storage()
         self.revision = 1
         self.running = True
         self._tables: dict[Kind, Table] = {kind: Table(kind) for kind in kinds.stored()}
         self._hubs: dict[Kind, Hub] = {kind: Hub(kind) for kind in kinds.stored()}
-        self._pending: dict[tuple[Kind, Key], Record | None] = {}
-        self._written: asyncio.Future[None] | None = None  # what those wait for who want it on disk
-        self._timer: asyncio.TimerHandle | None = None
-        self._durable = 0  # the revision up to which everything is on disk
+        self._disk = Disk(storage if storage is not None else Storage(), self._bound_history)
         self._subscribers: list[Callable[[Kind, Change], None]] = []
         self._restore()
         self._marks = deque([(monotonic(), self.revision)])  # when it was at which revision
-        self._durable = self.revision
 
     # -- stop and start
 
@@ -149,9 +133,7 @@ class Etcd:
         table.revision = change.revision
         if change.old is not None:
             change.old.forget_json()
-        self._pending[table.kind, change.key] = change.new
-        if self._timer is None:
-            self._write_later()
+        self._disk.put(table.kind, change.key, change.new, change.revision)
         for subscriber in self._subscribers:
             subscriber(table.kind, change)
         self._hubs[table.kind].publish(change)
@@ -189,54 +171,16 @@ class Etcd:
 
     # -- disk
 
-    def _write_later(self) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:  # nobody is there to whom anything could be acknowledged
-            return
-        self._timer = loop.call_later(WRITE_BEHIND, self.flush)
-
     def flush(self) -> None:
-        """Commit what is pending, in one transaction.
+        """Commit what is pending before this returns. Should the disk refuse, it is tried again a moment later."""
+        self._disk.flush()
 
-        Should the disk refuse, the writes stay pending, whoever waits is told, and it is tried again a moment later.
+    async def durable(self, revision: int | None = None) -> None:
+        """Wait until everything up to ``revision`` (None: all that was written) is on disk.
+
+        Raises ``InternalError`` when the disk refuses.
         """
-        written, self._written = self._written, None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        try:
-            if self._pending:
-                self._commit()
-            self._durable = self.revision
-        except sqlite3.Error as error:
-            self._write_later()
-            if written is not None:
-                written.set_exception(InternalError(f"etcdserver: {error}"))
-                written.exception()  # whoever waited may have gone
-        else:
-            if written is not None and not written.done():
-                written.set_result(None)
-
-    def _commit(self) -> None:
-        storage = self._storage
-        with storage.transaction():
-            touched: set[Kind] = set()
-            rows: list[tuple[str, str, bytes]] = []
-            for (kind, key), record in self._pending.items():
-                touched.add(kind)
-                row = "/".join(key) if kind.namespaced else key[1]
-                if record is None:
-                    storage.delete(_ROWS + kind.resource, row)
-                else:
-                    rows.append((_ROWS + kind.resource, row, record.json))
-                    if kind in _COOL:
-                        record.cool()
-            storage.put_all(rows)
-            for kind in touched:
-                storage.put(_REVISIONS, kind.resource, self._tables[kind].revision)
-        self._pending.clear()
-        self._bound_history()
+        await self._disk.durable(revision)
 
     def _bound_history(self) -> None:
         hubs = self._hubs.values()
@@ -255,32 +199,17 @@ class Etcd:
                 biggest.drop()
             total -= before - biggest.size
 
-    async def durable(self, revision: int | None = None) -> None:
-        """Wait until everything up to ``revision`` (None: all that was written) is on disk.
-
-        Those who wait within one iteration of the loop share a transaction. Raises ``InternalError`` when the disk
-        refuses.
-        """
-        if not self._pending or (revision is not None and revision <= self._durable):
-            return
-        if self._written is None:
-            loop = asyncio.get_running_loop()
-            self._written = loop.create_future()
-            loop.call_soon(self.flush)
-        await asyncio.shield(self._written)  # one waiter that is cancelled must not take the others along
-
     def _restore(self) -> None:
-        for resource, revision in self._storage.all(_REVISIONS).items():
-            self.revision = max(self.revision, int(revision))
+        for resource, revision in self._disk.revisions().items():
+            self.revision = max(self.revision, revision)
             for kind, table in self._tables.items():
                 if kind.resource == resource:
-                    table.revision = int(revision)
+                    table.revision = revision
         for kind, table in self._tables.items():
-            for row, obj in self._storage.all(_ROWS + kind.resource).items():
-                namespace, _, name = row.rpartition("/")
+            for key, obj in self._disk.objects(kind):
                 record = Record(obj, version_of(obj))
-                table.set((namespace, name), None, record)
-                if kind in _COOL and record.json:
+                table.set(key, None, record)
+                if kind in COOL and record.json:
                     record.cool()
             # Nothing is known of how it came to this. But nothing of this kind has changed since its last revision.
             self._hubs[kind].since = table.revision

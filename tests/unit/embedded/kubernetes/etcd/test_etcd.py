@@ -4,16 +4,17 @@ import asyncio
 import shutil
 import sqlite3
 import tracemalloc
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.errors import InternalError, StatusError
-from labkit.embedded.kubernetes.etcd import Etcd, Event, Scope, Watcher, hub
+from labkit.embedded.kubernetes.etcd import Etcd, Event, Scope, Watcher, disk, hub
 from labkit.embedded.kubernetes.etcd import etcd as module
 from labkit.embedded.kubernetes.objects import Json
-from labkit.embedded.runtime.storage import Storage
+from labkit.embedded.runtime.storage import Row, Storage
 
 PODS, MAPS = kinds.PODS, kinds.CONFIG_MAPS
 
@@ -335,14 +336,14 @@ class TestDisk:
         await etcd.durable()
         put(etcd, pod("b"))
         await etcd.durable(2)
-        assert etcd._pending
+        assert etcd._disk.pending
         await etcd.durable(3)
-        assert not etcd._pending
+        assert not etcd._disk.pending
 
     async def test_a_write_goes_to_disk_though_nobody_waits(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "WRITE_BEHIND", 0)
+        monkeypatch.setattr(disk, "WRITE_BEHIND", 0)
         etcd = Etcd(Storage(tmp_path / "store"))
         put(etcd, pod("a"))
         for _ in range(3):
@@ -353,10 +354,10 @@ class TestDisk:
         class Full(Storage):
             full = True
 
-            def put(self, kind: str, key: str, obj: object) -> None:
+            def write(self, rows: Iterable[Row], gone: Iterable[tuple[str, str]] = ()) -> None:
                 if self.full:
                     raise sqlite3.OperationalError("database or disk is full")
-                super().put(kind, key, obj)
+                super().write(rows, gone)
 
         storage = Full()
         etcd = Etcd(storage)

@@ -18,10 +18,11 @@ WRITER = textwrap.dedent(
     """
     import asyncio, sys
     from labkit.embedded.kubernetes import kinds
-    from labkit.embedded.kubernetes.etcd import Etcd
+    from labkit.embedded.kubernetes.etcd import Etcd, disk
     from labkit.embedded.runtime.storage import Storage
 
     async def main():
+        disk.ASIDE = int(sys.argv[2])
         etcd = Etcd(Storage(sys.argv[1]))
 
         async def write(writer):
@@ -46,10 +47,12 @@ WRITER = textwrap.dedent(
 )
 
 
-@pytest.mark.parametrize("lines", [5, 400])
-def test_what_was_said_is_there(tmp_path: Path, lines: int) -> None:
+@pytest.mark.parametrize(("lines", "aside"), [(5, 300), (400, 300), (5, 1), (400, 1)])
+def test_what_was_said_is_there(tmp_path: Path, lines: int, aside: int) -> None:
+    """``aside``: transactions of so many changes are written on another thread."""
     file = tmp_path / "store"
-    with subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True) as writer:
+    command = [sys.executable, "-c", WRITER, str(file), str(aside)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         said = [writer.stdout.readline() for _ in range(lines)]
         writer.kill()
