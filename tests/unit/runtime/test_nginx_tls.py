@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 import pytest
+from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -87,6 +88,32 @@ async def test_both_ports_answer_and_a_certificate_is_checked(box: Box) -> None:
     assert (code, said) == (60, f"curl: (60) {words}\n")
     assert (await box.within(client, "curl -s --cacert /nope https://my-nginx"))[0] == 77
     assert (await box.within(client, "curl -sk https://my-nginx:80"))[0] == 35
+
+
+async def test_a_redirect_leads_from_http_to_https(box: Box) -> None:
+    certificate, key = self_signed("my-nginx")
+    await started(box, certificate=certificate, key=key)
+    asked: list[tuple[str, str]] = []
+
+    async def move(request: web.BaseRequest) -> web.StreamResponse:
+        asked.append((request.method, request.path))
+        where = {"/": "https://my-nginx/", "/a/b": "c"}.get(request.path, "/again")
+        return web.Response(status=302, headers={"Location": where})
+
+    (old,) = box.names["old"] = [box.network.pool("net").take()]
+    await box.network.listen_http("two", old, 80, move)
+    client = await box.run(
+        "curlimages/curl", ["sh", "-c", "printenv CRT > /tmp/ca; sleep 1000"], env={"CRT": certificate.decode()}
+    )
+    assert "Welcome to nginx!" in (await box.within(client, "curl -sL --cacert /tmp/ca http://old"))[1]
+    code, said = await box.within(client, "curl -L http://old")
+    assert (code, said) == (60, "curl: (60) SSL certificate problem: self-signed certificate\n")
+    assert (await box.within(client, "curl -sL --cacert /nope http://old"))[0] == 77
+    asked.clear()
+    code, said = await box.within(client, "curl -L -d x=1 http://old/a/b")
+    assert (code, said) == (47, "curl: (47) Maximum (50) redirects followed\n")
+    assert asked[:3] == [("POST", "/a/b"), ("GET", "/a/c"), ("GET", "/again")]
+    assert len(asked) == 51
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from urllib.parse import urljoin
 
 from labkit.embedded.runtime.namespaces import NameNotFound
 from labkit.embedded.runtime.processes import Process
@@ -32,8 +33,13 @@ _LONG = {
 }
 # What went wrong -> curl's exit code.
 _RESOLVE, _CONNECT, _HTTP, _TIMEOUT, _EMPTY, _URL = 6, 7, 22, 28, 52, 3
-_TLS, _UNTRUSTED, _NO_AUTHORITY = 35, 60, 77
+_TLS, _UNTRUSTED, _BAD_AUTHORITY, _TOO_MANY = 35, 60, 77, 47
+_HOPS = 50  # that -L follows
 _OTHER_HOST = (62, 64)  # OpenSSL's codes for a certificate that is somebody else's
+
+
+class _NoAuthority(Exception):
+    """The file of ``--cacert`` is not there, or holds no certificate."""
 
 
 async def curl_program(process: Process) -> int:
@@ -60,28 +66,29 @@ async def _one(process: Process, given: dict[str, str], text: str) -> tuple[int,
         url = parse_url(text, tls=True)
     except BadUrl as error:
         return _URL, str(error)
-    tls: ssl.SSLContext | None = None
-    if url.tls:
-        try:
-            tls = _trust(process, given)
-        except (OSError, ValueError):
-            return _NO_AUTHORITY, f"error setting certificate file: {given['E']}"
     headers = {"User-Agent": given.get("A", "curl/8.5.0"), "Accept": "*/*"}
     if "H" in given:
         name, _, value = given["H"].partition(":")
         headers[name.strip()] = value.strip()
     method = given.get("X") or ("HEAD" if "I" in given else "POST" if "d" in given else "GET")
+    body = given.get("d", "").encode()
     seconds = duration(given["m"]) if "m" in given else 300.0
+    tls: ssl.SSLContext | None = None
     try:
-        for _ in range(10):
-            answer = await request(
-                process.ns, url, method=method, headers=headers, body=given.get("d", "").encode(), timeout=seconds,
-                tls=tls,
-            )  # fmt: skip
+        for hops in range(_HOPS + 1):
+            if url.tls and tls is None:
+                tls = _trust(process, given)
+            answer = await request(process.ns, url, method=method, headers=headers, body=body, timeout=seconds, tls=tls)
             target = answer.header("Location")
             if "L" not in given or answer.status not in (301, 302, 303, 307, 308) or not target:
                 break
-            url = parse_url(f"{url.base}{target}" if target.startswith("/") else target, tls=tls is not None)
+            if hops == _HOPS:
+                return _TOO_MANY, f"Maximum ({_HOPS}) redirects followed"
+            url = parse_url(urljoin(f"{url.base}{url.path}", target), tls=True)
+            if answer.status < 304 and method == "POST" and "X" not in given:
+                method, body = "GET", b""
+    except _NoAuthority:
+        return _BAD_AUTHORITY, f"error setting certificate file: {given['E']}"
     except NameNotFound:
         return _RESOLVE, f"Could not resolve host: {url.host}"
     except TimeoutError:
@@ -109,7 +116,10 @@ def _trust(process: Process, given: dict[str, str]) -> ssl.SSLContext:
         tls.verify_mode = ssl.CERT_NONE
     elif "E" in given:
         path = given["E"] if given["E"].startswith("/") else f"{process.cwd}/{given['E']}"
-        tls.load_verify_locations(cadata=process.files.read(path).decode("ascii"))
+        try:
+            tls.load_verify_locations(cadata=process.files.read(path).decode("ascii"))
+        except (OSError, ValueError):
+            raise _NoAuthority from None
     return tls
 
 

@@ -86,12 +86,13 @@ async def request(
 ) -> Answer:
     """One request on a connection of its own. OSError of many kinds, TimeoutError, :class:`BadAnswer`.
 
-    ``tls`` says whom to trust where the URL asks for TLS; :class:`NoTls` when that fails.
+    A URL that asks for TLS needs ``tls``, which says whom to trust; :class:`NoTls` when they cannot agree.
     """
     async with ns.clock.timeout(timeout):
         reader, writer = await ns.connect(url.host, url.port, timeout=None)
         try:
             if url.tls:
+                assert tls is not None
                 await _secured(writer, url, tls)
             sent = {"Host": url.netloc, "User-Agent": "Wget", "Connection": "close", **(headers or {})}
             if body:
@@ -106,9 +107,9 @@ async def request(
             writer.close()
 
 
-async def _secured(writer: asyncio.StreamWriter, url: Url, tls: ssl.SSLContext | None) -> None:
+async def _secured(writer: asyncio.StreamWriter, url: Url, tls: ssl.SSLContext) -> None:
     try:
-        await writer.start_tls(tls or ssl.create_default_context(), server_hostname=url.host)
+        await writer.start_tls(tls, server_hostname=url.host)
     except OSError as error:  # SSLError is one
         raise NoTls(error) from None
 
