@@ -47,7 +47,8 @@ class Storage:
     """Rows of JSON by kind and key. ``path`` None keeps them in memory (tests).
 
     Every write is committed before the call returns, or, inside ``with storage.transaction():``, before the block
-    ends. Raises :class:`StorageError` when the file is damaged, locked or written by a newer labkit.
+    ends; only :meth:`write_aside` returns at once. Raises :class:`StorageError` when the file is damaged, locked or
+    written by a newer labkit.
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
