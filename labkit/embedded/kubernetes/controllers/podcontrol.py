@@ -20,15 +20,21 @@ class PodControl:
     def __init__(self, client: Client, recorder: Recorder) -> None:
         self._client = client
         self._recorder = recorder
+        # Who makes many pods of a template gives the same dict for each: they have the same managed fields.
+        self._last: Json | None = None
+        self._fields: Json | None = None  # of the pods that were made of it
 
     async def create(self, pod: Json, owner: Json) -> Json:
         """Create it. Errors are the registry's; they are told on the owner, too."""
+        fields = self._fields if pod is self._last else None
         try:
-            created = await self._client.create(kinds.PODS, namespace_of(owner), pod)
+            created = await self._client.create(kinds.PODS, namespace_of(owner), pod, fields=fields)
         except (StatusError, Unreachable) as error:
             if not is_namespace_ending(error):
                 self._recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
+        if fields is None:
+            self._last, self._fields = pod, created["metadata"]["managedFields"][0]["fieldsV1"]
         self._recorder.event(owner, "Normal", "SuccessfulCreate", f"Created pod: {name_of(created)}")
         return created
 
