@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from labkit.embedded.kubernetes.registry.registry import Registry
 
 
+def handles(kind: Kind) -> bool:
+    return kind.namespaced
+
+
 def on_create(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> None:
-    if not kind.namespaced:
-        return
     metadata = new["metadata"]
     namespace = metadata["namespace"]
     record = registry.etcd.get(kinds.NAMESPACES, ("", namespace))

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 NOT_READY: Json = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
 
 
+def handles(kind: Kind) -> bool:
+    return kind is kinds.NODES
+
+
 def on_create(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> None:
-    if kind is not kinds.NODES:
-        return
     spec = new.setdefault("spec", {})
     taints = spec.get("taints") or []
     if not any(taint.get("key") == NOT_READY["key"] and taint.get("effect") == NOT_READY["effect"] for taint in taints):

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 SYSTEM_CLASSES = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 
 
+def handles(kind: Kind) -> bool:
+    return kind in (kinds.PODS, kinds.PRIORITY_CLASSES)
+
+
 def on_create(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> None:
     if kind is kinds.PODS:
         _admit_pod(registry, new)
-    elif kind is kinds.PRIORITY_CLASSES:
+    else:
         _one_default(registry, new)
 
 

@@ -30,9 +30,11 @@ _SOURCES = [
 _PROJECTED = {"sources": _SOURCES, "defaultMode": 420}
 
 
+def handles(kind: Kind) -> bool:
+    return kind is kinds.PODS
+
+
 def on_create(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> None:
-    if kind is not kinds.PODS:
-        return
     spec = new.setdefault("spec", {})
     if MIRROR in annotations_of(new):
         _check_mirror(new)

@@ -21,9 +21,11 @@ _DEFAULTS = {
 }
 
 
+def handles(kind: Kind) -> bool:
+    return kind is kinds.PODS
+
+
 def on_create(registry: Registry, kind: Kind, new: Json, options: WriteOptions) -> None:
-    if kind is not kinds.PODS:
-        return
     spec = new.setdefault("spec", {})
     given = spec.get("tolerations") or []
     missing = [_DEFAULTS[key] for key in KEYS if not any(_tolerates(one, key) for one in given)]
