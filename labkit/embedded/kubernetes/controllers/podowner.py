@@ -112,7 +112,11 @@ class PodOwner(Controller):
     def owner_of(self, pod: Json) -> Json | None:
         """The object of this controller's kind that manages the pod."""
         reference = controller_of(pod)
-        if reference is None or reference["kind"] != self.kind.kind:
+        return None if reference is None else self._referred(reference, pod)
+
+    def _referred(self, reference: Json, pod: Json) -> Json | None:
+        """What a pod's reference means, if that is one of this controller's objects."""
+        if reference["kind"] != self.kind.kind:
             return None
         owner = self.owners.get(namespace_of(pod), reference["name"])
         return owner if owner is not None and uid_of(owner) == reference["uid"] else None
@@ -124,8 +128,8 @@ class PodOwner(Controller):
         owners = self.owners.cache.at("namespace", namespace_of(pod)).values()
         return [owner for owner in owners if not (found := self.selector_of(owner)).empty and found.selects(pod)]
 
-    def _tell(self, pod: Json, old: Json | None, new: Json | None) -> None:
-        if (owner := self.owner_of(pod)) is not None:
+    def _tell(self, reference: Json, pod: Json, old: Json | None, new: Json | None) -> None:
+        if (owner := self._referred(reference, pod)) is not None:
             self.pod_changed(key_of(owner), old, new)
 
     def _offer(self, pod: Json) -> None:
@@ -133,10 +137,10 @@ class PodOwner(Controller):
             self.enqueue(owner)
 
     def _pod_added(self, pod: Json) -> None:
-        if controller_of(pod) is None:
+        if (reference := controller_of(pod)) is None:
             if not is_terminating(pod):
                 self._offer(pod)
-        elif (owner := self.owner_of(pod)) is not None:
+        elif (owner := self._referred(reference, pod)) is not None:
             key = key_of(owner)
             self.expectations.created(key)
             if is_terminating(pod):  # it was deleted while nobody watched
@@ -144,19 +148,21 @@ class PodOwner(Controller):
             self.pod_changed(key, None, pod)
 
     def _pod_updated(self, old: Json, new: Json) -> None:
+        after = controller_of(new)
+        same = old["metadata"].get("ownerReferences") is new["metadata"].get("ownerReferences")
+        if same and after is not None and after["kind"] != self.kind.kind:
+            return  # it was and is another controller's, as most are: several of these hear of every pod
         if old["metadata"].get("resourceVersion") == new["metadata"].get("resourceVersion"):
             return  # a list that brought nothing new
         if is_terminating(new):
             self._pod_going(old, new)
             return
-        after = controller_of(new)
-        same = old["metadata"].get("ownerReferences") is new["metadata"].get("ownerReferences")
         before = after if same else controller_of(old)
         moved = before != after
         if moved and before is not None:
-            self._tell(old, old, None)
+            self._tell(before, old, old, None)
         if after is not None:
-            self._tell(new, None if moved else old, new)
+            self._tell(after, new, None if moved else old, new)
         elif moved or labels_of(old) != labels_of(new):
             self._offer(new)
 

@@ -31,7 +31,8 @@ class Selections:
         """``objects(namespace)`` are those that a new selector may choose from."""
         self._objects = objects
         self._selectors: dict[Key, _Selecting] = {}
-        self._drawers: dict[tuple[str, Label | None], dict[Key, _Selecting]] = {}  # by namespace and demanded label
+        # By namespace, which mostly has none, then by the demanded label.
+        self._drawers: dict[str, dict[Label | None, dict[Key, _Selecting]]] = {}
         self._of: dict[Key, tuple[_Selecting, ...]] = {}  # who selects an object; absent: nobody
 
     def select(self, key: Key, selector: Selector) -> bool:
@@ -43,7 +44,7 @@ class Selections:
             self.unselect(key)
         demanded = _demanded(selector)
         new = self._selectors[key] = _Selecting(key, selector, demanded)
-        self._drawers.setdefault((key[0], demanded), {})[key] = new
+        self._drawers.setdefault(key[0], {}).setdefault(demanded, {})[key] = new
         for obj in self._objects(key[0]):
             if selector.matches(labels_of(obj)):
                 at = key_of(obj)
@@ -56,19 +57,24 @@ class Selections:
         old = self._selectors.pop(key, None)
         if old is None:
             return
-        drawer = self._drawers[key[0], old.drawer]
-        del drawer[key]
-        if not drawer:
-            del self._drawers[key[0], old.drawer]
+        drawers = self._drawers[key[0]]
+        del drawers[old.drawer][key]
+        if not drawers[old.drawer]:
+            del drawers[old.drawer]
+        if not drawers:
+            del self._drawers[key[0]]
         for at in old.members:
             self._file(at, tuple(other for other in self._of[at] if other is not old))
 
     def put(self, obj: Json) -> list[Key]:
         """An object came or changed: who selects it, now or until now."""
         at = key_of(obj)
+        drawers = self._drawers.get(at[0])
+        if drawers is None:
+            return []
         labels = labels_of(obj)
         before = self._of.get(at, ())
-        now = tuple(selector for selector in self._candidates(at[0], labels) if selector.selector.matches(labels))
+        now = tuple(selector for selector in _candidates(drawers, labels) if selector.selector.matches(labels))
         for selector in now:
             selector.members[at] = obj
         if before == now:
@@ -102,12 +108,12 @@ class Selections:
         else:
             self._of.pop(at, None)
 
-    def _candidates(self, namespace: str, labels: Mapping[str, str]) -> Iterable[_Selecting]:
-        drawers = self._drawers
-        for label in labels.items():
-            if (drawer := drawers.get((namespace, label))) is not None:
-                yield from drawer.values()
-        if (drawer := drawers.get((namespace, None))) is not None:
+
+def _candidates(
+    drawers: Mapping[Label | None, Mapping[Key, _Selecting]], labels: Mapping[str, str]
+) -> Iterable[_Selecting]:
+    for label in (*labels.items(), None):
+        if (drawer := drawers.get(label)) is not None:
             yield from drawer.values()
 
 

@@ -114,6 +114,8 @@ class TaintEvictionController(Controller):
 
     def _pod_changed(self, old: Json, new: Json) -> None:
         before, after = spec_of(old), spec_of(new)
+        if before is after:
+            return  # only its status is another, as mostly
         if before.get("nodeName") != after.get("nodeName") or before.get("tolerations") != after.get("tolerations"):
             self._pod(new)
 
