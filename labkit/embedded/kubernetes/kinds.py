@@ -40,15 +40,14 @@ class Kind:
     verbs: tuple[str, ...] = ALL
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     stored: bool = True  # False: computed when asked (reviews, component statuses)
+    api_version: str = field(init=False)  # ``apps/v1``, ``v1``: what an object's ``apiVersion`` says
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "api_version", f"{self.group}/{self.version}" if self.group else self.version)
 
     @property
     def singular(self) -> str:
         return self.kind.lower()
-
-    @property
-    def api_version(self) -> str:
-        """``apps/v1``, ``v1``: what an object's ``apiVersion`` says."""
-        return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def resource(self) -> str:

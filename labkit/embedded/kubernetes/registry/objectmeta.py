@@ -12,7 +12,9 @@ _SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"  # where the rea
 NAMESPACE_MISMATCH = "the namespace of the provided object does not match the namespace sent on the request"
 
 # What the server alone says. A client that sends back what it has read must not be refused for it.
-_SYSTEM = ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "uid", "creationTimestamp")
+_SYSTEM = frozenset((
+    "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds", "generation", "uid", "creationTimestamp"
+))  # fmt: skip
 
 
 def own(kind: Kind, obj: Json) -> Json:
@@ -73,8 +75,8 @@ def check_namespace(kind: Kind, metadata: Json, namespace: str) -> None:
 
 def begin(metadata: Json, uid: str, now: str) -> None:
     """The metadata of an object that comes to be (``FillObjectMetaSystemFields``)."""
-    for field in _SYSTEM:
-        metadata.pop(field, None)
+    for field in _SYSTEM & metadata.keys():
+        del metadata[field]
     metadata["uid"] = uid
     metadata["creationTimestamp"] = now
 

@@ -56,8 +56,8 @@ def metadata(meta: Json, name: Form, namespaced: bool, out: Causes) -> None:
 
 
 def metadata_update(new: Json, old: Json, out: Causes) -> None:
-    """Metadata that takes the place of ``old``. Parts that are the very same object were checked when they came."""
-    if new is old:
+    """Metadata that takes the place of ``old``. What is the same was checked when it came."""
+    if new == old:
         return
     if old.get("deletionTimestamp"):
         extra = sorted(set(new.get("finalizers") or ()) - set(old.get("finalizers") or ()))
