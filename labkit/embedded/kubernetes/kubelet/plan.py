@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from labkit.embedded.kubernetes.kubelet import pods
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
@@ -119,7 +120,12 @@ def _finish(pod: Json, sandbox: Sandbox) -> Plan:
 
 def spec_hash(spec: Json) -> int:
     """Tells whether a container must be made anew. Of what may be changed in a pod, that is the image."""
+    return _hash(str(spec.get("image")))
+
+
+@lru_cache(maxsize=1024)
+def _hash(text: str) -> int:
     total = 0
-    for char in str(spec.get("image")):
+    for char in text:
         total = (total * 131 + ord(char)) & 0x7FFFFFFF
     return total

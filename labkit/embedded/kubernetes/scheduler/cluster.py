@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 from labkit.embedded.kubernetes import selectors
 from labkit.embedded.kubernetes.objects import Json, Key
@@ -101,7 +100,7 @@ class Cluster:
     def assume(self, pod: PodInfo, node: str) -> None:
         """Count with a pod on a node to which it is only about to be bound."""
         self.assumed.add(pod.key)
-        self._place(replace(pod, node=node))
+        self._place(pod.on(node))
 
     def forget(self, key: Key) -> None:
         """The binding came to nothing."""

@@ -134,6 +134,10 @@ class PodInfo:
     def name(self) -> str:
         return self.key[1]
 
+    def on(self, node: str) -> PodInfo:
+        """The same pod, on that node."""
+        return PodInfo(self.key, self.uid, self.obj, self.shape, node, self.nominated, self.terminating, self.started)
+
 
 _SPEC_PARTS = (
     "affinity", "nodeSelector", "overhead", "preemptionPolicy", "priority", "resources", "schedulingGates",
