@@ -120,7 +120,10 @@ def written(kind: Kind, old: Json | None, new: Json, subresource: str) -> tuple[
     below = shape.field("metadata")
     if below is None:
         return gained, lost
-    more, less = changes(old.get("metadata") or {}, new.get("metadata") or {}, below, _METADATA)
+    before, after = old.get("metadata") or {}, new.get("metadata") or {}
+    if before == after:  # as in every write of a status
+        return gained, lost
+    more, less = changes(before, after, below, _METADATA)
     return _with_metadata(gained, more), _with_metadata(lost, less)
 
 
