@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from labkit.embedded.kubernetes.objects import Json
 
@@ -47,25 +48,30 @@ def lookup_of(pod: Json, dns_address: str, domain: str = "cluster.local") -> Loo
     policy = spec.get("dnsPolicy") or "ClusterFirst"
     if policy == "ClusterFirst" and spec.get("hostNetwork"):
         policy = "Default"
-    config = spec.get("dnsConfig") or {}
-    servers: list[str] = []
-    search: list[str] = []
-    options: dict[str, str] = {}
-    cluster = False
+    lookup = _by_policy(policy, pod["metadata"].get("namespace", "default"), dns_address, domain)
+    config = spec.get("dnsConfig")
+    return _configured(lookup, config, dns_address) if config else lookup
+
+
+@lru_cache(maxsize=256)
+def _by_policy(policy: str, namespace: str, dns_address: str, domain: str) -> Lookup:
+    """What a policy says; one for all pods of a namespace."""
     if policy in ("ClusterFirst", "ClusterFirstWithHostNet") and dns_address:
-        namespace = pod["metadata"].get("namespace", "default")
-        servers, cluster = [dns_address], True
-        search = [f"{namespace}.svc.{domain}", f"svc.{domain}", domain]
-        options = {"ndots": "5"}
-    elif policy != "None":
-        servers = [NODE_SERVER]
+        return Lookup((dns_address,), (f"{namespace}.svc.{domain}", f"svc.{domain}", domain), ("ndots:5",), True)
+    return Lookup(() if policy == "None" else (NODE_SERVER,), (), (), False)
+
+
+def _configured(lookup: Lookup, config: Json, dns_address: str) -> Lookup:
+    """With a pod's ``dnsConfig``."""
+    servers, search = list(lookup.servers), list(lookup.search)
     servers += [one for one in config.get("nameservers") or () if one not in servers]
     search += [one for one in config.get("searches") or () if one not in search]
+    options = {option.partition(":")[0]: option for option in lookup.options}
     for option in config.get("options") or ():
-        options[option["name"]] = option.get("value") or ""
-    written = tuple(f"{name}:{value}" if value else name for name, value in options.items())
-    asks = cluster or dns_address in servers
-    return Lookup(tuple(servers[:MAX_SERVERS]), tuple(search), written, asks)
+        name, value = option["name"], option.get("value")
+        options[name] = f"{name}:{value}" if value else name
+    asks = lookup.cluster or dns_address in servers
+    return Lookup(tuple(servers[:MAX_SERVERS]), tuple(search), tuple(options.values()), asks)
 
 
 def resolv_conf(pod: Json, dns_address: str, domain: str = "cluster.local") -> bytes:

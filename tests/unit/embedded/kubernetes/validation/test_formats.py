@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 
 from labkit.embedded.kubernetes.validation import formats
@@ -98,3 +100,14 @@ def test_a_line_break_at_the_end_is_no_part_of_a_name() -> None:
 def test_a_prefix_may_end_in_a_dash() -> None:
     assert formats.prefixed(formats.dns_subdomain, "web-") == ()
     assert formats.prefixed(formats.dns_subdomain, "Web-")
+
+
+def test_an_ipv4_address_is_what_the_library_says() -> None:
+    octets = [str(number) for number in range(301)] + ["", "00", "01", "1 ", "+1", "١", "1\n"]
+    for text in [f"10.{octet}.0.{octet}" for octet in octets] + ["1.2.3", "1.2.3.4.5", "1.2.3.4\n"]:
+        try:
+            ipaddress.IPv4Address(text)
+        except ValueError:
+            assert formats.ip(text), text
+        else:
+            assert formats.ip(text) == (), text
