@@ -98,7 +98,7 @@ def owner_reference(owner: Json, *, controller: bool = True) -> Json:
 
 def condition_of(obj: Json, kind: str) -> Json | None:
     """The condition of that type in its status."""
-    for item in status_of(obj).get("conditions") or ():
+    for item in (obj.get("status") or _EMPTY).get("conditions") or ():  # every change of a pod has some dozen ask
         if item["type"] == kind:
             found: Json = item
             return found
@@ -135,7 +135,7 @@ def is_pod_ready(pod: Json) -> bool:
 
 def is_pod_finished(pod: Json) -> bool:
     """Whether its phase is final: ``Succeeded`` or ``Failed``."""
-    return status_of(pod).get("phase") in ("Succeeded", "Failed")
+    return (pod.get("status") or _EMPTY).get("phase") in ("Succeeded", "Failed")
 
 
 def is_pod_active(pod: Json) -> bool:

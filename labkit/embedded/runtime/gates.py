@@ -10,28 +10,25 @@ from typing import Any
 class Gate:
     """Something that frozen code waits at. Open at first."""
 
-    __slots__ = ("_waiting",)
+    __slots__ = ("_waiting", "closed")
 
     def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[None]] | None = None
-
-    @property
-    def closed(self) -> bool:
-        return self._waiting is not None
+        self.closed = False  # set by the methods only; every message asks two gates, so it is no property
+        self._waiting: list[asyncio.Future[None]] = []
 
     def close(self) -> None:
-        if self._waiting is None:
-            self._waiting = []
+        self.closed = True
 
     def open(self) -> None:
-        waiting, self._waiting = self._waiting, None
-        for future in waiting or ():
+        self.closed = False
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
             if not future.done():
                 future.set_result(None)
 
     async def wait(self) -> None:
         """Return at once when it is open, else when it opens."""
-        while self._waiting is not None:
+        while self.closed:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
             await future

@@ -19,7 +19,7 @@ from labkit.embedded.kubernetes.client.door import Unreachable
 from labkit.embedded.kubernetes.client.index import Cache, IndexBy
 from labkit.embedded.kubernetes.errors import Expired, StatusError
 from labkit.embedded.kubernetes.kinds import Kind
-from labkit.embedded.kubernetes.objects import Json, Key, key_of, uid_of
+from labkit.embedded.kubernetes.objects import Json, Key, key_of
 
 if TYPE_CHECKING:
     from labkit.embedded.kubernetes.etcd import Event
@@ -173,7 +173,7 @@ class Informer:
 
     def _put(self, key: Key, obj: Json) -> None:
         old = self.cache.get(key)
-        if old is not None and uid_of(old) != uid_of(obj):
+        if old is not None and old["metadata"].get("uid") != obj["metadata"].get("uid"):
             self._remove(key)  # gone and made anew while nobody looked: two objects, not a changed one
             old = None
         self.cache.put(key, obj)

@@ -16,7 +16,7 @@ from typing import Any
 from labkit.embedded.kubernetes.client import Client, Unreachable
 from labkit.embedded.kubernetes.errors import StatusError
 from labkit.embedded.kubernetes.kubelet import sources
-from labkit.embedded.kubernetes.kubelet.environment import Environment
+from labkit.embedded.kubernetes.kubelet.environment import Environment, expand
 from labkit.embedded.kubernetes.kubelet.parts import Parts
 from labkit.embedded.kubernetes.kubelet.sources import Missing
 from labkit.embedded.kubernetes.objects import Json
@@ -201,8 +201,6 @@ class Volumes:
         self, container: Json, made: dict[str, Any], known: dict[str, str], files: dict[str, bytes | None]
     ) -> dict[str, Layer]:
         """What a container mounts, deepest first. A single file (``subPath`` of one) is copied into ``files``."""
-        from labkit.embedded.kubernetes.kubelet.environment import expand
-
         mounts: dict[str, Layer] = {}
         for mount in container.get("volumeMounts") or ():
             layer = made.get(mount["name"])
