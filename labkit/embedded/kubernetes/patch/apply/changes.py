@@ -138,6 +138,9 @@ def _changed_fields(
             if value != before:
                 gained[f"f:{key}"] = LEAF
             continue
+        if type(value) is str and before is _MISSING and key not in ground:
+            gained[f"f:{key}"] = LEAF
+            continue
         below = shape.field(key) or ANYTHING
         zero = ground.get(key, _MISSING)
         if before is _MISSING:

@@ -32,22 +32,25 @@ def node(member: bool, children: Mapping[str, Node]) -> Node | None:
     key = (member, *children, *map(id, children.values()))
     found = _nodes.get(key)
     if found is None:
-        found = _nodes[key] = _ordered(member, children)
+        found = _ordered(member, children, key)
     return found[0]
 
 
-def _ordered(member: bool, children: Mapping[str, Node]) -> tuple[Node, tuple[Node, ...]]:
+def _ordered(member: bool, children: Mapping[str, Node], came: tuple[Any, ...]) -> tuple[Node, tuple[Node, ...]]:
     """The node with its children in order. They may come in any: then it is in the table under each that has come."""
-    names = sorted(children)
-    parts = tuple([children[name] for name in names])
-    key = (member, *names, *map(id, parts))
-    found = _nodes.get(key)
+    names, key, found = [*children], came, None
+    if len(names) > 1:
+        names.sort()
+        key = (member, *names, *[id(children[name]) for name in names])
+        found = _nodes.get(key)
     if found is None:
         if len(_nodes) >= _LIMIT:
             forget()
         made: Node = {_HERE: LEAF} if member else {}
-        made.update(zip(names, parts, strict=True))
-        found = _nodes[key] = made, parts  # parts: their ids must not be given to others meanwhile
+        for name in names:
+            made[name] = children[name]
+        found = _nodes[key] = made, tuple(children.values())  # their ids must not be given to others meanwhile
+    _nodes[came] = found
     return found
 
 
