@@ -50,17 +50,19 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
             "reason": failure.reason,
             "startTime": rfc3339(view.start_time),
         }
-    waiting = "PodInitializing" if pods.init_containers(pod) else "ContainerCreating"
+    first = pods.init_containers(pod)
+    sidecars = frozenset([one["name"] for one in first if pods.is_sidecar(one)])
+    waiting = "PodInitializing" if first else "ContainerCreating"
     policy = pods.restart_policy(pod)
-    init = [_container(one, sandbox, view, policy, waiting, init=True) for one in pods.init_containers(pod)]
+    init = [_container(one, sandbox, view, policy, waiting, init=True) for one in first]
     main = [_container(one, sandbox, view, policy, waiting) for one in pods.containers(pod)]
-    phase = "Failed" if failure is not None else _phase(pod, init, main)
+    phase = "Failed" if failure is not None else _phase(pod, policy, sidecars, init, main)
     status: Json = {}
     generation = pod["metadata"].get("generation")
     if generation:
         status["observedGeneration"] = generation
     status["phase"] = phase
-    status["conditions"] = _conditions(pod, sandbox, phase, init, main, now)
+    status["conditions"] = _conditions(pod, sandbox, phase, sidecars, init, main, now)
     if failure is not None:
         status["message"], status["reason"] = failure.message, failure.reason
     status["hostIP"] = view.host_ip
@@ -140,9 +142,7 @@ def terminated(container: Container) -> Json:
 # -- phase
 
 
-def _phase(pod: Json, init: list[Json], main: list[Json]) -> str:
-    policy = pods.restart_policy(pod)
-    sidecars = {one["name"] for one in pods.init_containers(pod) if pods.is_sidecar(one)}
+def _phase(pod: Json, policy: str, sidecars: frozenset[str], init: list[Json], main: list[Json]) -> str:
     pending = failed = sidecars_running = 0
     for one in init:
         ended = one["state"].get("terminated")
@@ -188,9 +188,14 @@ def _phase(pod: Json, init: list[Json], main: list[Json]) -> str:
 
 
 def _conditions(
-    pod: Json, sandbox: Sandbox | None, phase: str, init: list[Json], main: list[Json], now: float
+    pod: Json,
+    sandbox: Sandbox | None,
+    phase: str,
+    sidecars: frozenset[str],
+    init: list[Json],
+    main: list[Json],
+    now: float,
 ) -> list[Json]:
-    sidecars = {one["name"] for one in pods.init_containers(pod) if pods.is_sidecar(one)}
     networked = sandbox is not None and sandbox.ready
     behind = [
         one["name"]
@@ -202,9 +207,8 @@ def _conditions(
         initialized: tuple[bool, str, str] = (True, "PodCompleted", "")
         containers: tuple[bool, str, str] = (False, "PodCompleted", "")
     else:
-        begun = any("running" in one["state"] or "containerID" in one for one in main)
         initialized = (True, "", "")
-        if behind and not begun:
+        if behind and not any("running" in one["state"] or "containerID" in one for one in main):
             words = f"containers with incomplete status: [{' '.join(behind)}]"
             initialized = (False, "ContainersNotInitialized", words)
         unready = [one["name"] for one in init if one["name"] in sidecars and not one["ready"]]
@@ -266,7 +270,7 @@ def _condition(
     made: Json = {"type": kind}
     if generation:
         made["observedGeneration"] = generation
-    made |= {"status": status, "lastProbeTime": None, "lastTransitionTime": since or stamp}
+    made["status"], made["lastProbeTime"], made["lastTransitionTime"] = status, None, since or stamp
     if reason:
         made["reason"] = reason
     if message:

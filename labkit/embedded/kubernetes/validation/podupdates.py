@@ -166,9 +166,9 @@ def pod_status_update(new: Json, old: Json, out: Causes) -> None:
     after, before = new.get("status") or {}, old.get("status") or {}
     spec, old_spec = new.get("spec") or {}, old.get("spec") or {}
     for index, condition in enumerate(after.get("conditions") or ()):
-        if condition.get("type") not in _SYSTEM_CONDITIONS:
-            where = f"metadata.conditions[{index}].Type"  # sic
-            complain(formats.qualified_name, condition.get("type") or "", where, out)
+        kind = condition.get("type") or ""
+        if kind not in _SYSTEM_CONDITIONS:
+            complain(formats.qualified_name, kind, f"metadata.conditions[{index}].Type", out)  # sic
     if spec is not old_spec and spec.get("nodeName") != old_spec.get("nodeName"):
         out.append(forbidden("status.nodeName", "may not be changed directly"))
     nominated = after.get("nominatedNodeName")
