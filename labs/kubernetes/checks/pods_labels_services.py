@@ -58,7 +58,7 @@ LAB = Lab(
             id="quarrel",
             title="Two who want one port",
             task="What if **both** want port 80? Say first what you think. Then send the pod off, in a cell of your "
-            "own:\n\n`core.create_namespaced_pod('default', quarrel)`",
+            "own:\n\n`core.create_namespaced_pod('default', quarrel).metadata.name`",
             prediction=Prediction(
                 "Two web servers in one pod, both on port 80. Who gets it?",
                 ("Both: each container has its own", "They take turns", "The first to start; the other fails"),
@@ -170,7 +170,8 @@ LAB = Lab(
             id="clean-up",
             title="Clean up",
             needs=("twins", "three"),
-            task="`kubectl delete deployment,service shop` and `kubectl delete pod twins quarrel`.",
+            task="`kubectl delete deployment,service shop` and `kubectl delete pod twins quarrel`. (The second takes "
+            "half a minute: the shell in `twins` does not listen to SIGTERM, and is killed after 30 seconds.)",
             check=gone,
             solution=remove_all,
             why="The Deployment took its pods along. The two pods you made by hand had nobody to do that.",

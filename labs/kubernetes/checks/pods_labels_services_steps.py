@@ -87,7 +87,7 @@ def status_of(quarrel: Any) -> tuple[list[str], list[str]]:
 def one_of_two(context: Context) -> Verdict:
     quarrel = pod(context, "quarrel")
     if quarrel is None or going(quarrel):
-        return NotYet("there is no pod `quarrel`", "`core.create_namespaced_pod('default', quarrel)`")
+        return NotYet("there is no pod `quarrel`", "`core.create_namespaced_pod('default', quarrel).metadata.name`")
     if len(quarrel.spec.containers) < 2:
         return NotYet("`quarrel` has one container", "Nobody quarrels alone: give it two.")
     runs, fell = status_of(quarrel)
@@ -316,7 +316,7 @@ def gone(context: Context) -> Verdict:
     mine = [p for p in pods(context, "app in (shop,aside,twins,quarrel)") if not going(p)]
     left += [f"pod `{p.metadata.name}`" for p in mine]
     if left:
-        return NotYet(f"still there: {', '.join(left[:4])}", "The cell above, or `kubectl delete`.")
+        return NotYet(f"still there: {', '.join(left[:4])}", "`kubectl delete` does it.")
     return Passed("all of it is gone")
 
 
