@@ -273,7 +273,8 @@ LAB = Lab(
             check=gone,
             solution=end_all,
             why="TEARDOWN ends the framework and every task of it. Hanging up alone would have left three processes "
-            "for an hour.",
+            "for an hour. (Should a handler say *Framework cannot be found*: it was just acknowledging something, and "
+            "is right.)",
         ),
     ),
     recap=(
