@@ -60,9 +60,10 @@ def web_is_well(context: Context) -> Verdict:
 def _not_well(context: Context, how: str = "") -> NotYet | None:
     if (amiss := not_running_yet(context, WEB, how=how)) is not None:
         return amiss
-    ill = [task for task in running(context, WEB) if not healthy(task)]
+    tasks = running(context, WEB)
+    ill = [task for task in tasks if not healthy(task)]
     if ill:
-        return NotYet(f"{len(ill)} of its tasks have not said that they are well", "The first answers take a moment.")
+        return NotYet(f"healthy: {len(tasks) - len(ill)} of its {len(tasks)} tasks", "The first answers take a moment.")
     return None
 
 
