@@ -169,6 +169,8 @@ def _frameworks(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Iter
         was, framework = old.frameworks[key], new.frameworks[key]
         if _gets_offers(was) != _gets_offers(framework):
             text, level = ("registered again", "info") if _gets_offers(framework) else ("gets no offers", "warning")
+            if not framework.connected:
+                text = "has lost its scheduler"
             yield Event(now, "cluster", framework.name, f"the framework {framework.name} {text}", level)
 
 

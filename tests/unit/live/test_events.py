@@ -47,6 +47,18 @@ def test_a_framework_registers_and_is_nobodys_workload() -> None:
     assert texts(describe(after, before, diff(after, before), 1.0)) == ["the framework batch is gone"]
 
 
+def test_a_framework_without_offers_and_one_without_a_scheduler() -> None:
+    there = cluster()
+
+    def with_batch(**changed: bool) -> Snapshot:
+        return replace(there, frameworks={**there.frameworks, "batch": replace(there.frameworks["batch"], **changed)})
+
+    idle, gone = with_batch(active=False), with_batch(active=False, connected=False)
+    assert texts(describe(there, idle, diff(there, idle), 1.0)) == ["the framework batch gets no offers"]
+    assert texts(describe(there, gone, diff(there, gone), 1.0)) == ["the framework batch has lost its scheduler"]
+    assert texts(describe(gone, there, diff(gone, there), 1.0)) == ["the framework batch registered again"]
+
+
 def test_a_task_that_fails_says_where_and_why(swarm: SimulatedSwarm) -> None:
     key = next(k for k, t in swarm.tasks.items() if t.name == "web.3")
     node = swarm.nodes[swarm.tasks[key].node].name
