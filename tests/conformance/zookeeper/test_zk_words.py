@@ -26,7 +26,10 @@ def test_srvr(zoo: Zoo, member: int) -> None:
     expected = "Zookeeper version|Latency min/avg/max|Received|Sent|Connections|Outstanding|Zxid|Mode|Node count"
     assert names == [*expected.split("|"), *(["Proposal sizes last/min/max"] if mode == "leader" else [])]
     assert said.startswith("Zookeeper version: 3.8.0")
-    assert re.search(r"^Latency min/avg/max: \d+/\d+\.\d+/\d+$", said, re.M)
+    latency = re.search(r"^Latency min/avg/max: (\d+)/(\d+\.\d+)/(\d+)$", said, re.M)
+    assert latency
+    low, average, high = map(float, latency.groups())
+    assert low <= average <= high
     assert re.search(r"^Zxid: 0x[0-9a-f]+$", said, re.M)
 
 

@@ -36,7 +36,7 @@ def _mode(member: Member) -> str:
 def _latency(member: Member) -> tuple[int, float, int]:
     totals = member.totals
     average = totals.latency_sum / totals.answers if totals.answers else 0.0
-    return int((totals.latency_min or 0) * 1000), round(average * 1000, 4), int(totals.latency_max * 1000)
+    return round((totals.latency_min or 0) * 1000), round(average * 1000, 4), round(totals.latency_max * 1000)
 
 
 def _nodes(member: Member) -> int:
@@ -89,8 +89,8 @@ def _cons(member: Member, peer: str) -> str:
             f"queued={c.outstanding},recved={counts.received},sent={counts.sent},sid={c.session:#x},lop={operation},"
             f"est={int(c.since * 1000)},to={c.timeout},lcxid={c.last_number:#x},lzxid={c.last_zxid & (1 << 64) - 1:#x},"
             f"lresp={int(c.last_heard * 1000)},llat={int(c.last_latency * 1000)},"
-            f"minlat={int((counts.latency_min or 0) * 1000)},avglat={int(average * 1000)},"
-            f"maxlat={int(counts.latency_max * 1000)}"
+            f"minlat={round((counts.latency_min or 0) * 1000)},avglat={int(average * 1000)},"
+            f"maxlat={round(counts.latency_max * 1000)}"
         )
 
     return _clients(member, peer, line) + "\n"
