@@ -116,11 +116,16 @@ def _workloads(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Itera
         w = new.workloads[key]
         if w.kind == "framework":
             continue  # that it registered is told of the framework itself
+        if key in old.tasks:  # a lone pod is its own workload, with the pod's id: it has lost its owner
+            yield Event(now, "workload", w.name, f"{w.name} belongs to nobody now")
+            continue
         wanted = f"{w.desired} × " if w.mode.startswith("replicated") else f"{w.mode}, "
         yield Event(now, "workload", w.name, f"{w.name} created: {wanted}{w.image or w.kind}")
     for key in sorted(changes.workloads.removed):
         name = old.workloads[key].name
-        if old.workloads[key].kind != "framework":
+        if (owner := _owner(new, key)) is not None:
+            yield Event(now, "workload", name, f"{name} belongs to {owner.name} now")
+        elif old.workloads[key].kind != "framework":
             yield Event(now, "workload", name, f"{name} removed")
     for key in sorted(changes.workloads.changed, key=lambda k: new.workloads[k].name):
         was, w = old.workloads[key], new.workloads[key]
@@ -128,6 +133,11 @@ def _workloads(old: Snapshot, new: Snapshot, changes: Diff, now: float) -> Itera
             continue  # nobody scales it: it runs what it likes
         for text, level in _workload_changes(was, w):
             yield Event(now, "workload", w.name, text, level)
+
+
+def _owner(new: Snapshot, key: str) -> Workload | None:
+    """Who has adopted the lone pod that was a workload of its own."""
+    return new.workloads.get(new.tasks[key].workload) if key in new.tasks else None
 
 
 def _workload_changes(was: Workload, w: Workload) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from support.mesospicture import cluster
 from support.simulated import SimulatedSwarm
 
 from labkit.events import describe, reasons
-from labkit.model import Event, Snapshot, State, diff
+from labkit.model import Event, Snapshot, State, Task, Workload, diff
 
 
 @pytest.fixture
@@ -45,6 +45,21 @@ def test_a_framework_registers_and_is_nobodys_workload() -> None:
     assert texts(describe(None, after, diff(None, after), 1.0)) == ["watching marathon: 6 nodes, 2 workloads"]
     assert texts(describe(before, after, diff(before, after), 1.0)) == ["the framework batch registered"]
     assert texts(describe(after, before, diff(after, before), 1.0)) == ["the framework batch is gone"]
+
+
+def test_a_lone_pod_is_let_go_and_adopted() -> None:
+    """It ran all the time: nothing was created, and nothing removed."""
+    pod = Task("p1", "shop-x", "d1", "n1", State.RUNNING)
+    shop = Workload("d1", "shop", "Deployment", desired=3, running=3)
+    alone = Workload("p1", "shop-x", "Pod", "lone", desired=1, running=1)
+    base = cluster()
+    owned = replace(base, workloads={"d1": shop}, tasks={"p1": pod})
+    aside = replace(base, workloads={"d1": shop, "p1": alone}, tasks={"p1": replace(pod, workload="p1")})
+    gone = replace(base, workloads={"d1": shop}, tasks={})
+    assert texts(describe(owned, aside, diff(owned, aside), 1.0)) == ["shop-x belongs to nobody now"]
+    assert texts(describe(aside, owned, diff(aside, owned), 1.0)) == ["shop-x belongs to shop now"]
+    assert "shop-x removed" in texts(describe(aside, gone, diff(aside, gone), 1.0))
+    assert "shop-x created: lone, Pod" in texts(describe(gone, aside, diff(gone, aside), 1.0))
 
 
 def test_a_framework_without_offers_and_one_without_a_scheduler() -> None:
