@@ -290,6 +290,11 @@ class Scene:
         found = (tasks[key].workload for key in service.tasks if key in tasks)
         return any(self.highlight in (workload, self.families.top(workload)) for workload in found)
 
+    def stands_back(self, key: str) -> bool:
+        """Whether a task is faded because something else is looked at."""
+        task = self.snapshot.tasks.get(key) if self.snapshot else None
+        return bool(self.highlight) and task is not None and not self._is_lit(key, task.workload)
+
     def _is_lit(self, key: str, workload: str) -> bool:
         """Whether a task belongs to what is looked at: a workload, one that owns it, or a Service in front of it."""
         if self.highlight in self.services:

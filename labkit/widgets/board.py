@@ -190,6 +190,8 @@ class Dashboard(ipywidgets.VBox):
         scene = self.view.scene
         if trace == "slots":
             key = scene.task_at(point)
+            if not scene.aggregated and scene.stands_back(key):
+                self.view.highlight = ""  # who asks for this one has done with what stood out before
             return ("node", key.partition("/")[0]) if scene.aggregated else ("task", key)
         keys = list(scene.blocks)
         if point >= len(keys):

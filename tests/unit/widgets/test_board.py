@@ -116,6 +116,26 @@ def test_a_raising_callback_ends_in_the_status_line(bench: Bench, message: dict)
     assert message["intent"] in bench.outcome["text"]
 
 
+def test_a_task_that_stands_back_and_is_picked_steps_forward(bench: Bench) -> None:
+    """Its own workload's stand out as before; another one's would be looked at, and pale."""
+    bench.swarm.deploy("db", "redis:7.4", 1)
+    bench.swarm.settle()
+    bench.look()
+    bench.frame()
+    bench.say("highlight", id="w-db")
+    bench.frame()
+    slots = {key: point for point, key in enumerate(bench.view.scene.slots.occupant) if key}
+    tasks = bench.view.shown.tasks
+    of = {tasks[key].workload: point for key, point in slots.items() if key in tasks}
+    bench.say("pick", trace="slots", point=of["w-db"])
+    bench.frame()
+    assert bench.board.panel.options["highlight"] == "w-db"
+    bench.say("pick", trace="slots", point=of["w-web"])
+    bench.frame()
+    assert bench.outcome["level"] != "error"
+    assert bench.board.panel.options["highlight"] == ""
+
+
 def test_a_view_that_cannot_draw_says_so(bench: Bench) -> None:
     bench.view.failed(RuntimeError("no pen"))
     bench.frame()
