@@ -8,7 +8,7 @@ What changes in that time waits for the next transaction, and so do those who wa
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -21,6 +21,8 @@ from labkit.embedded.kubernetes.etcd.record import Record
 from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, Key
 from labkit.embedded.runtime.storage import Row, Storage
+
+log = logging.getLogger("labkit.kubernetes.etcd")
 
 # Seconds of the wall clock after which a write goes to disk if nobody waits for it before. In that time a pod is mostly
 # created, bound and started, which then is one row instead of four.
@@ -139,8 +141,12 @@ class Disk:
         if len(batch.records) < ASIDE:
             self._commit(batch)
             return
+        try:
+            self._done = self._storage.write_aside(*_rows(batch))
+        except Exception as error:
+            self._failed(batch, error)
+            return
         self._under_way, self._aside_until = batch, self._revision
-        self._done = self._storage.write_aside(*_rows(batch))
         loop = asyncio.get_running_loop()
         self._done.add_done_callback(lambda done: loop.call_soon_threadsafe(self._end, done))
 
@@ -163,7 +169,7 @@ class Disk:
         try:
             if batch.records:
                 self._storage.write(*_rows(batch))
-        except sqlite3.Error as error:
+        except Exception as error:  # mostly sqlite3's; whatever it is, who waits must not wait for ever
             self._failed(batch, error)
         else:
             self._succeeded(batch, self._revision)
@@ -176,6 +182,7 @@ class Disk:
             batch.awaited.set_result(None)
 
     def _failed(self, batch: _Batch, error: BaseException) -> None:
+        log.error("%d changes could not be written, and will be tried again: %s", len(batch.records), error)
         later = self._next  # what has changed since then is newer
         later.records = batch.records | later.records
         later.revisions = batch.revisions | later.revisions

@@ -135,6 +135,23 @@ async def test_what_could_not_be_written_is_tried_again_with_what_is_newer(slow:
     }
 
 
+@pytest.mark.parametrize("count", [1, 5])
+async def test_whatever_goes_wrong_nobody_waits_for_ever(
+    slow: Slow, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    slow.may.set()
+    etcd = Etcd(slow)
+    etcd.put(PODS, ("default", "odd"), {"metadata": {"namespace": "default", "name": "odd"}, "is": {"a", "set"}})
+    for number in range(count - 1):
+        put(etcd, f"p{number}")
+    with pytest.raises(InternalError, match="etcdserver: Type is not JSON serializable: set"):
+        await etcd.durable()
+    assert f"{count} changes could not be written, and will be tried again: Type is not JSON" in caplog.text
+    etcd.delete(PODS, ("default", "odd"))
+    await etcd.durable()
+    assert names(slow) == [f"p{number}" for number in range(count - 1)]
+
+
 async def test_what_was_asked_for_soon_comes_before(slow: Slow) -> None:
     slow.soon(lambda: slow.put("container", "before", 1))
     done = slow.write_aside([("pod", "p", b"1")])
