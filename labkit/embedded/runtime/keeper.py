@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import orjson
 
+from labkit.embedded.runtime.nodes import Link, Node
 from labkit.embedded.runtime.storage import Storage
 
 Json = dict[str, Any]
@@ -87,9 +88,14 @@ class ReadOnlyLayer(MutableMapping[str, "bytes | None"]):
     """A layer that is mounted read-only: it may change, but not through this."""
 
     __slots__ = ("_layer",)
+    readonly = True
 
     def __init__(self, layer: MutableMapping[str, bytes | None]) -> None:
         self._layer = layer
+
+    @property
+    def tmpfs(self) -> bool:
+        return bool(getattr(self._layer, "tmpfs", False))
 
     def __getitem__(self, path: str) -> bytes | None:
         return self._layer[path]
@@ -108,10 +114,22 @@ class ReadOnlyLayer(MutableMapping[str, "bytes | None"]):
 
 
 def to_text(layer: dict[str, bytes | None] | None) -> Json:
-    """A layer as JSON; Latin-1 carries any byte as one character."""
-    return {path: None if data is None else data.decode("latin-1") for path, data in (layer or {}).items()}
+    """A layer as JSON; Latin-1 carries any byte as one character. What is more than bytes is an object."""
+    return {path: _text(data) for path, data in (layer or {}).items()}
+
+
+def _text(data: bytes | None) -> Any:
+    text = None if data is None else data.decode("latin-1")
+    if not isinstance(data, Node):
+        return text
+    kind = "link" if isinstance(data, Link) else "data"
+    return {kind: text, "mode": data.mode, "uid": data.uid, "gid": data.gid}
 
 
 def from_text(row: Json) -> Iterator[tuple[str, bytes | None]]:
     for path, text in row.items():
-        yield path, None if text is None else cast(str, text).encode("latin-1")
+        if isinstance(text, dict):
+            cls, kind = (Link, "link") if "link" in text else (Node, "data")
+            yield path, cls(text[kind].encode("latin-1"), text["mode"], text["uid"], text["gid"])
+        else:
+            yield path, None if text is None else cast(str, text).encode("latin-1")

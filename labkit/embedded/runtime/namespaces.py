@@ -79,6 +79,8 @@ class Namespace:
         "table",
     )
 
+    groups: tuple[int, ...] = ()  # that its processes are in, whoever they run as
+
     def __init__(
         self,
         image: Image,
@@ -137,10 +139,14 @@ class Namespace:
     ) -> Entry:
         """Take a process id and a line in the table; BlockingIOError (``EAGAIN``) when there are too many."""
         self.spare(1)
-        entry = Entry(self._next_pid, ppid, args, self.clock.time(), kill, process)
-        self._next_pid += 1
+        entry = Entry(self.take_pid(), ppid, args, self.clock.time(), kill, process)
         self.table[entry.pid] = entry
         return entry
+
+    def take_pid(self) -> int:
+        """The next process id."""
+        self._next_pid += 1
+        return self._next_pid - 1
 
     def spare(self, count: int) -> None:
         """Is there room for so many more processes? BlockingIOError if not."""
@@ -152,8 +158,9 @@ class Namespace:
 
     @property
     def memory(self) -> int:
-        """Bytes that all its processes use."""
-        return sum(entry.process.memory for entry in self.table.values() if entry.process is not None)
+        """Bytes that all its processes use; the table may show those of a neighbour, too."""
+        processes = [entry.process for entry in self.table.values() if entry.process is not None]
+        return sum(process.memory for process in processes if process.ns is self)
 
     # network --------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from labkit.embedded.runtime.dns import NAMESERVER
 
 if TYPE_CHECKING:
-    from labkit.embedded.runtime.namespaces import Namespace
+    from labkit.embedded.runtime.namespaces import Entry, Namespace
 
 
 def virtual_file(ns: Namespace, path: str) -> bytes | None:
@@ -41,13 +41,20 @@ def _proc(ns: Namespace, path: str) -> bytes | None:
         one = "processor\t: {}\nmodel name\t: labkit virtual CPU\ncpu MHz\t\t: 2000.000\n\n"
         return "".join(one.format(n) for n in range(max(1, int(ns.machine.cpus)))).encode()
     pid, _, name = path.partition("/")
-    entry = ns.table.get(1 if pid == "self" else int(pid) if pid.isdigit() else 0)
+    entry = ns.table.get(int(pid)) if pid.isdigit() else _own(ns) if pid == "self" else None
     if entry is None:
         return None
     if name == "cmdline":
         return b"".join(arg.encode() + b"\0" for arg in entry.args)
+    if name == "environ" and entry.process is not None:
+        return b"".join(f"{key}={value}".encode() + b"\0" for key, value in entry.process.env.items())
     if name == "comm":
         return f"{entry.args[0].rpartition('/')[2][:15]}\n".encode()
     if name == "status":
         return f"Name:\t{entry.args[0].rpartition('/')[2][:15]}\nPid:\t{entry.pid}\nPPid:\t{entry.ppid}\n".encode()
     return None
+
+
+def _own(ns: Namespace) -> Entry | None:
+    """The container's main process, for whoever asks for itself."""
+    return ns.main.entry if ns.main is not None else ns.table.get(1)

@@ -19,6 +19,7 @@ from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.exits import Exit
 from labkit.embedded.runtime.files import Files, Layer
 from labkit.embedded.runtime.gates import Gate, Held, called
+from labkit.embedded.runtime.guarded import Guarded
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.machines import Machine
 from labkit.embedded.runtime.namespaces import Entry, Limits, Namespace
@@ -124,6 +125,11 @@ class Process(Surroundings):
         self._pending: list[int] | None = None
         self._children: set[asyncio.Task[Any]] | None = None
 
+    @property
+    def files(self) -> Files:
+        """The container's, as whom it runs as sees them."""
+        return Guarded(self.ns.files, self.identity) if self.identity.uid or self.identity.gid else self.ns.files
+
     # life -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -133,6 +139,8 @@ class Process(Surroundings):
         """
         if self.user:
             self.identity = identify(self.user, self.files)
+        if self.ns.groups:
+            self.identity = self.identity.within(self.ns.groups)
         if self.ns.main is None:
             self.env.setdefault("HOME", self.identity.home)
         program = self.image.program(self.args, self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labkit.embedded.runtime.files import Files
 
@@ -23,6 +23,10 @@ class Identity:
     gid: int = 0
     groups: tuple[int, ...] = ()  # beside gid
     home: str = "/root"
+
+    def within(self, groups: tuple[int, ...]) -> Identity:
+        """The same one, in more groups."""
+        return replace(self, groups=tuple(dict.fromkeys(g for g in (*self.groups, *groups) if g != self.gid)))
 
 
 def identify(user: str, files: Files) -> Identity:
@@ -63,7 +67,10 @@ def group_name(gid: int, files: Files) -> str:
 
 def _entries(files: Files, path: str, fields: int) -> list[list[str]]:
     """The lines of such a file that have the fields one needs, with numbers where numbers belong."""
-    text = files.read(path).decode("utf-8", "replace") if files.isfile(path) else ""
+    try:
+        text = files.read(path).decode("utf-8", "replace")
+    except OSError:
+        return []  # nobody has a name then
     rows = [line.split(":") for line in text.splitlines()]
     numbers = (2, 3) if fields == 7 else (2,)
     return [row for row in rows if len(row) >= fields and all(row[n].isdigit() for n in numbers)]

@@ -16,6 +16,7 @@ import pytest
 from labkit.embedded.sockets import HttpSocket, make_runner
 from labkit.embedded.swarm.api import archive, containers, exec, images, networks, volumes
 from labkit.embedded.swarm.api.app import Api
+from labkit.embedded.swarm.host import archive as archives
 from labkit.embedded.swarm.host import frames
 from labkit.embedded.swarm.host.host import Host
 
@@ -288,6 +289,26 @@ async def test_copying_files(client: Client, host: Host) -> None:
     ):
         status, answer = await client.call(method, f"/containers/box/archive?path={path}", raw=data)
         assert (status, answer["message"]) == (wanted, words)
+
+
+async def test_copies_keep_modes_and_links(client: Client, host: Host) -> None:
+    await run(host, "write", "/opt/run", "echo", name="box")
+    files = archives.files_of(host, host.containers.get("box"))
+    files.change("/opt/run", 0o750, 33, 44)
+    files.symlink("run", "/opt/link")
+    assert archives.stat(host, host.containers.get("box"), "/opt/link", "box") == {
+        "name": "link", "size": 3, "mode": 1 << 27 | 0o777, "linkTarget": "/opt/run",
+        "mtime": archives.stat(host, host.containers.get("box"), "/opt", "box")["mtime"],
+    }  # fmt: skip
+    _, data = await client.call("GET", "/containers/box/archive?path=/opt")
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        run_, link = tar.getmember("opt/run"), tar.getmember("opt/link")
+        assert (run_.mode, run_.uid, run_.gid) == (0o750, 33, 44)
+        assert (link.issym(), link.linkname) == (True, "run")
+    assert (await client.call("PUT", "/containers/box/archive?path=/srv", raw=data))[0] == 200
+    assert (files.status("/srv/opt/run").text, files.status("/srv/opt/run").uid) == ("-rwxr-x---", 0)
+    assert files.readlink("/srv/opt/link") == "run"
+    assert (await client.call("PUT", "/containers/box/archive?path=/srv", raw=data))[0] == 200  # a second time
 
 
 async def test_an_archive_cannot_reach_outside_of_its_directory(client: Client, host: Host) -> None:

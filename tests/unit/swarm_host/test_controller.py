@@ -104,6 +104,26 @@ async def test_somebody_kills_it(host: Host, world: World, how: str) -> None:
         await waiting
 
 
+async def test_secrets_and_configs_have_the_mode_and_owner_that_was_asked_for(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host.executor, "given", lambda cls, identifier: {"Data": "c2VzYW1l"})
+    secrets = [
+        {"SecretID": "1", "File": {"Name": "word", "UID": "0", "GID": "0", "Mode": 0o444}},
+        {"SecretID": "2", "File": {"Name": "key", "UID": "33", "GID": "44", "Mode": 0o400}},
+        {"SecretID": "3", "File": {"Name": "plain"}},
+    ]
+    task = controller(host, Secrets=secrets, Configs=[{"ConfigID": "4", "File": {"Name": "/etc/c", "Mode": 0o640}}])
+    await task.prepare()
+    files = host.launcher.files(host.containers.get("web.1.task1"))
+    paths = ("/run/secrets/word", "/run/secrets/key", "/run/secrets/plain", "/etc/c")
+    found = [files.status(path) for path in paths]
+    assert [(one.text, one.uid, one.gid) for one in found] == [
+        ("-r--r--r--", 0, 0), ("-r--------", 33, 44), ("-r--r--r--", 0, 0), ("-rw-r-----", 0, 0),
+    ]  # fmt: skip
+    assert {files.read(path) for path in paths} == {b"sesame"}
+
+
 async def test_unknown_command(host: Host) -> None:
     task = controller(host, Command=["nope"])
     await task.prepare()

@@ -60,10 +60,17 @@ async def cd(shell: Shell, args: list[str]) -> int:
         target = state.get("OLDPWD") or state.cwd
         await shell.streams[1].write(f"{target}\n".encode())
     path = normal(target, state.cwd)
-    if not shell.process.files.isdir(path):
-        reason = "Not a directory" if shell.process.files.isfile(path) else "No such file or directory"
+    files = shell.process.files
+    reason = "" if files.isdir(path) else "Not a directory" if files.isfile(path) else "No such file or directory"
+    try:
+        files.enter(path)
+    except OSError as error:
+        reason = str(error.strerror)
+    if reason:
         await shell.complain(f"cd: line 0: can't cd to {target}: {reason}")
         return 2
+    if "-P" in args:
+        path = files.real(path)
     state.put("OLDPWD", state.cwd)
     state.cwd = path
     state.put("PWD", path)
@@ -71,7 +78,8 @@ async def cd(shell: Shell, args: list[str]) -> int:
 
 
 async def pwd(shell: Shell, args: list[str]) -> int:
-    await shell.streams[1].write(f"{shell.state.cwd}\n".encode())
+    path = shell.process.files.real(shell.state.cwd) if "-P" in args else shell.state.cwd
+    await shell.streams[1].write(f"{path}\n".encode())
     return 0
 
 
@@ -94,8 +102,8 @@ async def source(shell: Shell, args: list[str]) -> int:
     path = normal(args[0], shell.state.cwd)
     try:
         text = shell.process.files.read(path).decode("utf-8", "surrogateescape")
-    except OSError:
-        raise ShellError(f".: line 0: can't open '{args[0]}': No such file or directory") from None
+    except OSError as error:
+        raise ShellError(f".: line 0: can't open '{args[0]}': {error.strerror}") from None
     try:
         return await _deeper(shell, text)
     except Return as returned:

@@ -9,6 +9,7 @@ from typing import Any
 
 from labkit.embedded.runtime import signals
 from labkit.embedded.runtime.exits import Exit
+from labkit.embedded.runtime.files import normal
 from labkit.embedded.runtime.namespaces import Entry
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.applets import APPLETS
@@ -21,7 +22,8 @@ MAX_UNREAD = 1024 * 1024  # bytes that a program may have written to a pipe that
 async def run(context: Context, args: list[str]) -> int:
     """Run ``args`` as a child with the streams of ``context``. Raises ExecutableNotFound, BlockingIOError."""
     process = context.process
-    program = process.image.program(args, process)
+    named = [normal(args[0], context.cwd), *args[1:]] if "/" in args[0] else args  # ./script is where the shell is
+    program = process.image.program(named, process)
     applet = getattr(program, "applet", None)
     if applet is None:
         return await _program(context, args)

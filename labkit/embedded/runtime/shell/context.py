@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,12 +125,9 @@ class Context:
         """A file of the command line for reading; ``-`` is standard input. :class:`Failure` in the tool's words."""
         if name == "-":
             return self.stdin
-        path = self.path(name)
-        special = special_source(path, self.stdin)
-        if special is not None:
-            return special
         try:
-            return Bytes(self.files.read(path))
+            path = self.files.real(self.path(name))
+            return special_source(path, self.stdin) or Bytes(self.files.read(path))
         except IsADirectoryError:
             raise Failure("read error: Is a directory") from None
         except OSError as error:
@@ -190,8 +188,6 @@ def special_source(path: str, stdin: Source) -> Source | None:
     if path == "/dev/zero":
         return Endless(bytes)
     if path in ("/dev/urandom", "/dev/random"):
-        import os
-
         return Endless(os.urandom)
     return None
 
@@ -203,9 +199,11 @@ class FileSink:
 
     def __init__(self, files: Files, path: str, append: bool) -> None:
         self._files = files
-        self._path = path
+        self._path = files.real(path)  # where a link leads when it is opened
         if not append or not files.exists(path):
             files.write(path, b"")
+        else:
+            files.check_write(path)
 
     async def write(self, data: bytes) -> None:
         if not self._files.isfile(self._path):

@@ -363,11 +363,7 @@ class Shell:
         try:
             return await children.run(context, args)
         except ExecutableNotFound as error:
-            if "/" in args[0]:
-                words = "Permission denied" if error.exit_code == 126 else "not found"
-                await self.complain(f"{args[0]}: {words}")
-            else:
-                await self.complain(f"{args[0]}: not found")
+            await self.complain(f"{args[0]}: {_why(error)}")
             return error.exit_code
         except BlockingIOError as error:
             raise ShellError(f"can't fork: {error}") from None
@@ -395,7 +391,7 @@ class Shell:
         try:
             program = process.image.program(args, process)
         except ExecutableNotFound as error:
-            await self.complain(f"exec: line 0: {args[0]}: not found")
+            await self.complain(f"exec: line 0: {args[0]}: {_why(error)}")
             raise ExitShell(error.exit_code) from None
         for name in self.traps.commands:
             if name in signals.NUMBERS:
@@ -406,3 +402,7 @@ class Shell:
         if process.entry is not None:
             process.entry.args = args
         raise Exit(int(await program(process) or 0))
+
+
+def _why(error: ExecutableNotFound) -> str:
+    return "Permission denied" if error.exit_code == 126 else "not found"

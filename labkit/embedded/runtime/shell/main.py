@@ -93,8 +93,8 @@ async def _run(sh: Shell, args: list[str]) -> int:
         path = normal(rest[0], state.cwd)
         try:
             text = sh.process.files.read(path).decode("utf-8", "surrogateescape")
-        except OSError:
-            await sh.complain(f"can't open '{rest[0]}': No such file or directory")
+        except OSError as error:
+            await sh.complain(f"can't open '{rest[0]}': {error.strerror}")
             raise ExitShell(2) from None
         state.name, state.positional = rest[0], rest[1:]
         return await sh.run_text(text)

@@ -47,7 +47,7 @@ async def redirected(shell: Shell, redirects: list[Redirect]) -> Streams:
 
 
 def _open(shell: Shell, name: str, operator: str, streams: Streams) -> Source | Sink:
-    path = normal(name, shell.state.cwd)
+    path = shell.process.files.real(normal(name, shell.state.cwd))
     if operator == "<":
         return special_source(path, streams[0]) or Bytes(shell.process.files.read(path))
     if path in ("/dev/null", "/dev/zero", "/dev/full"):

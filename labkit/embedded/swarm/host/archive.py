@@ -20,14 +20,13 @@ from .wording import rfc3339nano
 if TYPE_CHECKING:
     from .host import Host
 
-_DIRECTORY = 1 << 31 | 0o755  # Go's os.ModeDir
-_FILE = 0o644
+_KINDS = {"directory": 1 << 31, "link": 1 << 27, "file": 0}  # Go's os.ModeDir, os.ModeSymlink
 
 
 def files_of(host: Host, container: Container) -> Files:
-    """The container's files, whether it runs or not."""
+    """The container's files as root sees them, whether it runs or not."""
     if container.process is not None:
-        return container.process.files
+        return container.process.ns.files
     found = host.launcher.files(container)
     image = host.images.by_id(container.image_id)
     found.base = image.files if image is not None else {}
@@ -41,31 +40,38 @@ def _missing(path: str, reference: str) -> NotFound:
 def stat(host: Host, container: Container, path: str, reference: str) -> Json:
     """``X-Docker-Container-Path-Stat``. Raises :class:`NotFound`."""
     files, place = files_of(host, container), normal(path or "/")
-    if not files.exists(place):
+    if not files.lexists(place):
         raise _missing(path, reference)
-    directory = files.isdir(place)
+    status = files.status(place, follow=False)
     return {
         "name": posixpath.basename(place) or "/",
-        "size": 4096 if directory else len(files.read(place)),
-        "mode": _DIRECTORY if directory else _FILE,
+        "size": status.size,
+        "mode": _KINDS[status.kind] | status.mode & 0o777,
         "mtime": rfc3339nano(float(int(container.created))),
-        "linkTarget": "",
+        "linkTarget": files.real(place) if status.kind == "link" else "",
     }
 
 
 def pack(host: Host, container: Container, path: str, reference: str) -> bytes:
     """A file, or a directory with all that is in it, under its own name (``path/.`` packs only what is in it)."""
     files, place = files_of(host, container), normal(path or "/")
-    if not files.exists(place):
+    if not files.lexists(place):
         raise _missing(path, reference)
+    if path.endswith("/."):
+        place = files.real(place)
     root = "." if path.endswith("/.") or place == "/" else posixpath.basename(place)
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for entry in files.tree(place):
             member = tarfile.TarInfo(posixpath.normpath(posixpath.join(root, posixpath.relpath(entry, place))))
             member.mtime = int(container.created)
-            if files.isdir(entry):
-                member.type, member.mode = tarfile.DIRTYPE, 0o755
+            status = files.status(entry, follow=False)
+            member.mode, member.uid, member.gid = status.mode, status.uid, status.gid
+            if status.kind == "directory":
+                member.type = tarfile.DIRTYPE
+                tar.addfile(member)
+            elif status.kind == "link":
+                member.type, member.linkname = tarfile.SYMTYPE, status.target
                 tar.addfile(member)
             else:
                 data = files.read(entry)
@@ -78,7 +84,7 @@ def unpack(host: Host, container: Container, path: str, reference: str, data: by
     """Put the files of a tar archive (compressed or not) into a directory.
 
     Raises :class:`NotFound`, :class:`BadRequest` (not a directory, read-only, no archive), :class:`ApiError` when the
-    container has no room. Links are left out: the file systems of the embedded engine have none.
+    container has no room. Hard links are left out: the file systems of the embedded engine have none.
     """
     files, place = files_of(host, container), normal(path or "/")
     if not files.exists(place):
@@ -108,6 +114,12 @@ def _extract(files: Files, tar: tarfile.TarFile, member: tarfile.TarInfo, place:
         source = tar.extractfile(member)
         files.mkdir(posixpath.dirname(target), parents=True)
         files.write(target, source.read(MAX_BYTES + 1) if source is not None else b"")
+        files.change(target, member.mode & 0o7777)
+    elif member.issym():
+        files.mkdir(posixpath.dirname(target), parents=True)
+        if files.lexists(target):
+            files.remove(target)
+        files.symlink(member.linkname, target)
 
 
 def _check_writable(container: Container, place: str) -> None:

@@ -10,6 +10,7 @@ import binascii
 import logging
 from typing import TYPE_CHECKING
 
+from labkit.embedded.runtime.nodes import node
 from labkit.embedded.swarm.agent.controller import TaskError
 from labkit.embedded.swarm.errors import ApiError, Conflict, NotFound
 from labkit.embedded.swarm.objects import Config, Json, Secret, Task
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GOSSIP_DELAY = 2.0  # seconds between taking a task out of the mesh and stopping it, so that no client is cut off
+_MODE = 0o444  # of a secret or config, as the clients ask for it unless told otherwise
 UNHEALTHY = "dockerexec: unhealthy container"
 
 
@@ -101,9 +103,12 @@ class TaskController:
         for kind, place in (("secret", "/run/secrets/"), ("config", "/")):
             for reference in spec.get(f"{kind.title()}s") or ():
                 content = self._content(kind, reference)
-                target = (reference.get("File") or {}).get("Name") or ""
+                file = reference.get("File") or {}
+                target = file.get("Name") or ""
                 if target:
-                    files[target if target.startswith("/") else place + target] = content
+                    mode, owners = file.get("Mode", _MODE) & 0o7777, (str(file.get("UID")), str(file.get("GID")))
+                    uid, gid = (int(one) if one.isdigit() else 0 for one in owners)
+                    files[target if target.startswith("/") else place + target] = node(content, mode, uid, gid)
         for path, content in files.items():
             self._host.launcher.files(container).layer[path] = content
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 
 from labkit.embedded.runtime.files import MAX_BYTES
 from labkit.embedded.runtime.shell.applets.options import Options, parse
+from labkit.embedded.runtime.shell.applets.owning import UMASK
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure, FileSink
+from labkit.embedded.runtime.users import group_name, user_name
 
 if TYPE_CHECKING:
     import tarfile
 
-# Owners, times and modes are taken and forgotten: the files here have none.
+# Times are taken and forgotten: the files here have none.
 _BLOCK = 512  # bytes of a member's header
 _LETTERS = "cxtf:C:zvOkhmopP"
 _LONG = {"create": "c", "extract": "x", "list": "t", "file": "f", "directory": "C", "gzip": "z", "verbose": "v"}
@@ -46,7 +48,7 @@ async def _create(ctx: Context, given: Options, folder: str, names: list[str]) -
     with tarfile.open(fileobj=archive, mode="w:gz" if "z" in given else "w", format=tarfile.GNU_FORMAT) as made:
         for name in names:
             top = posixpath.normpath(posixpath.join(folder, name))
-            if not ctx.files.exists(top):
+            if not ctx.files.lexists(top):
                 await ctx.say(f"{name}: No such file or directory")
                 ctx.failed = True
                 continue
@@ -78,13 +80,17 @@ async def _add(ctx: Context, given: Options, archive: tarfile.TarFile, path: str
     if not member:
         return
     info = tarfile.TarInfo(member)
-    info.uname = info.gname = "root"
+    status = ctx.files.status(path, follow=False)
+    info.mode, info.uid, info.gid = status.mode, status.uid, status.gid
+    info.uname, info.gname = user_name(status.uid, ctx.files), group_name(status.gid, ctx.files)
     info.mtime = int(ctx.process.clock.time())
-    if ctx.files.isdir(path):
-        info.type, info.mode = tarfile.DIRTYPE, 0o755
+    if status.kind == "directory":
+        info.type = tarfile.DIRTYPE
+    elif status.kind == "link":
+        info.type, info.linkname = tarfile.SYMTYPE, status.target
     if "v" in given:  # beside an archive that goes to standard output, names may not go there too
         await (ctx.err if given.get("f", "-") == "-" else ctx.out)(f"{info.name}{'/' * info.isdir()}\n")
-    if info.isdir():
+    if not info.isfile():
         archive.addfile(info)
     else:
         data = ctx.files.read(path)
@@ -125,8 +131,7 @@ async def _member(ctx: Context, given: Options, folder: str, archive: tarfile.Ta
     if ".." in info.name.split("/"):
         raise Failure(f"name with '..' skipped: '{info.name}'")
     if "t" in given or "v" in given:
-        line = f"{info.name}/\n" if info.isdir() else f"{info.name}\n"
-        await ctx.out(line)
+        await ctx.out(f"{info.name}/\n" if info.isdir() else f"{info.name}\n")
     if "t" in given:
         return
     content = archive.extractfile(info) if info.isfile() else None
@@ -141,6 +146,20 @@ async def _member(ctx: Context, given: Options, folder: str, archive: tarfile.Ta
         raise Failure(f"can't make dir {info.name}: {error.strerror}") from None
     if info.isfile():
         await _written(ctx, path, info.name, data)
+    elif info.issym():
+        _linked(ctx, path, info)
+    mode = info.mode & 0o777 & ~UMASK
+    if (info.isfile() or info.isdir()) and mode != ctx.files.status(path).mode & 0o777:
+        ctx.files.change(path, mode)
+
+
+def _linked(ctx: Context, path: str, info: tarfile.TarInfo) -> None:
+    try:
+        if ctx.files.lexists(path):
+            ctx.files.remove(path)
+        ctx.files.symlink(info.linkname, path)
+    except OSError as error:
+        raise Failure(f"can't create symlink '{info.name}' to '{info.linkname}': {error.strerror}") from None
 
 
 async def _written(ctx: Context, path: str, name: str, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
+from labkit.embedded.runtime.nodes import allows
 from labkit.embedded.runtime.shell.applets.patterns import Pattern
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
 
@@ -37,6 +38,7 @@ _STRINGS: dict[str, Callable[[str, str], bool]] = {
     ">": lambda a, b: a > b,
 }
 _FILES = "bcdefghknprsStuwxLGOz"
+_ASKED = {"r": 4, "w": 2, "x": 1, "u": 0o4000, "g": 0o2000, "k": 0o1000}
 
 
 class _Test:
@@ -115,13 +117,16 @@ class _Test:
             return files.isdir(path)
         if letter == "s":
             return files.isdir(path) or (files.isfile(path) and bool(files.read(path)))
-        if letter in "bpSLhgku":
-            return False
+        if letter in "Lh":
+            return files.readlink(path) is not None
         if letter == "c":
             return path.startswith("/dev/") and files.exists(path)
-        if letter == "x":
-            return files.isdir(path) or self._ctx.process.image.lookup(path) is not None
-        return files.exists(path)
+        if letter in "bpS" or not files.exists(path):
+            return False
+        if letter not in _ASKED:
+            return True
+        status, who = files.status(path), self._ctx.process.identity
+        return allows(status, who.uid, (who.gid, *who.groups), _ASKED[letter])
 
 
 def _integer(text: str) -> int:

@@ -6,6 +6,7 @@ import re
 
 from labkit.embedded.runtime.shell.applets.options import parse
 from labkit.embedded.runtime.shell.context import Applet, Context, Failure
+from labkit.embedded.runtime.streams import Sink
 
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", "e": "\x1b"}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{1,2}|0?[0-7]{1,3}|[abcfnrtve\\])")
@@ -182,12 +183,18 @@ async def tee(ctx: Context) -> int:
     from labkit.embedded.runtime.shell.context import FileSink
 
     given, names = parse(ctx.args, "ai")
-    sinks = [ctx.stdout, *(FileSink(ctx.files, ctx.path(name), "a" in given) for name in names)]
+    sinks: list[Sink] = [ctx.stdout]
+    for name in names:
+        try:
+            sinks.append(FileSink(ctx.files, ctx.path(name), "a" in given))
+        except OSError as error:
+            await ctx.say(f"{name}: {error.strerror}")
+            ctx.failed = True
     while data := await ctx.stdin.read():
         await ctx.pace.step()
         for sink in sinks:
             await sink.write(data)
-    return 0
+    return int(ctx.failed)
 
 
 TABLE: dict[str, Applet] = {"echo": echo, "printf": printf, "seq": seq, "tee": tee, "yes": yes}

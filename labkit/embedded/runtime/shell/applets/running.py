@@ -23,7 +23,10 @@ async def xargs(ctx: Context) -> int:
     status = 0
     for run in runs:
         await ctx.pace.step()
-        status = 123 if await run_child(ctx, run) else status
+        code = await run_child(ctx, run)
+        if code in (126, 127):
+            return code  # what cannot be run cannot be run for the rest either
+        status = 123 if code else status
     return status
 
 
@@ -31,9 +34,10 @@ async def run_child(ctx: Context, args: list[str]) -> int:
     """Run another program for a tool, and complain in its name when there is none."""
     try:
         return await ctx.run(ctx, args)
-    except ExecutableNotFound:
-        await ctx.say(f"{args[0]}: No such file or directory")
-        return 127
+    except ExecutableNotFound as error:
+        words = "Permission denied" if error.exit_code == 126 else "No such file or directory"
+        await ctx.say(f"{args[0]}: {words}")
+        return error.exit_code
     except BlockingIOError as error:
         raise Failure(f"can't fork: {error}") from None
 

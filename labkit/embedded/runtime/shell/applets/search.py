@@ -63,8 +63,13 @@ def _joined_patterns(args: list[str]) -> list[str]:
 
 
 def _files_below(ctx: Context, name: str) -> list[str]:
-    root = ctx.path(name)
-    return [name.rstrip("/") + path[len(root) :] for path in ctx.files.tree(root) if ctx.files.isfile(path)]
+    """Files, and links to files; a link that leads nowhere is complained of when it is opened."""
+    root = ctx.files.real(ctx.path(name))
+    return [
+        name.rstrip("/") + path[len(root) :]
+        for path in ctx.files.tree(root)
+        if ctx.files.lexists(path) and not ctx.files.isdir(path)
+    ]
 
 
 async def _grep_one(ctx: Context, given: dict[str, str], patterns: list[Pattern], source: Source, title: str) -> int:
