@@ -104,6 +104,20 @@ async def test_images_on_debian_have_bash_and_those_on_alpine_do_not(box: Box) -
         await (await box.run("nginx:alpine")).exec(["bash"])
 
 
+@pytest.mark.parametrize(("image", "words"), [
+    ("nginx", "Debian GNU/Linux 12 (bookworm)"),
+    ("nginx:alpine", "Alpine Linux v3.22"),
+    ("redis:7-alpine", "Alpine Linux v3.22"),
+    ("debian:11", "Debian GNU/Linux 11 (bullseye)"),
+    ("ubuntu:22.04", "Ubuntu 22.04 LTS"),
+    ("alpine:3.20.3", "Alpine Linux v3.20"),
+    ("busybox", ""),
+])  # fmt: skip
+async def test_images_say_which_linux_they_are_made_on(box: Box, image: str, words: str) -> None:
+    found = await box.sh("test -f /etc/os-release && . /etc/os-release; echo $PRETTY_NAME", image)
+    assert found == (0, words + "\n")
+
+
 async def test_http_echo_wants_a_text(box: Box) -> None:
     assert await box.until((await box.run("hashicorp/http-echo")).wait()) == 127
     await box.run("hashicorp/http-echo", ["/http-echo", "-text=hi", "-listen", ":80"], name="echo")

@@ -166,6 +166,12 @@ async def test_nginx_serves_its_files_and_logs(box: Box) -> None:
     assert "[error] 29#29: *3 open()" in output(web, "stderr")
     assert await box.within(web, "nginx -v") == (0, "nginx version: nginx/1.27.5\n")
     assert (await box.within(web, "nginx -t"))[0] == 0
+    status, told = await box.within(web, "nginx -T")
+    assert status == 0
+    assert [line.rstrip(":") for line in told.splitlines() if line.startswith("# ")] == [
+        "# configuration file /etc/nginx/nginx.conf",
+        "# configuration file /etc/nginx/conf.d/default.conf",
+    ]
 
 
 async def test_nginx_reads_a_mounted_configuration(box: Box) -> None:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from labkit.embedded.runtime.exits import ExecutableNotFound
 from labkit.embedded.runtime.images.reference import DOCKER_IO
+from labkit.embedded.runtime.nodes import Node
 
 if TYPE_CHECKING:
     from labkit.embedded.runtime.processes import Process
 
 Program = Callable[["Process"], Awaitable[int]]
 
+PROGRAM = 0o755  # the mode of what can be run
+_ELF = Node(b"\x7fELF", PROGRAM)
 MIB = 1024 * 1024
 SECOND = 1_000_000_000  # nanoseconds, the unit of a health check's times
 
@@ -41,6 +44,7 @@ class Image:
     stop_signal: str = ""
     labels: Mapping[str, str] = {}
     volumes: tuple[str, ...] = ()
+    gnu: bool = False  # its ``ls`` is GNU's, and not busybox's
     healthcheck: Mapping[str, Any] | None = None  # as in the API: Test, Interval, Timeout, StartPeriod, Retries
 
     def __init__(self, version: str) -> None:
@@ -89,8 +93,9 @@ class Image:
     def files(self) -> Mapping[str, bytes]:
         """The files below a container's own; shared by all containers of the image."""
         if self._files is None:
-            programs = {path: b"\x7fELF" for name in self._table() if (path := self.path_of(name))}
-            self._files = {**programs, **self.contents()}
+            programs = {path: _ELF for name in self._table() if (path := self.path_of(name))}
+            scripts = {path: Node(data, PROGRAM) for path, data in self.contents().items() if path in programs}
+            self._files = {**programs, **self.contents(), **scripts}
         return self._files
 
     def _table(self) -> dict[str, Program]:
@@ -113,6 +118,8 @@ class Image:
         if "/" in name:
             if process.files.isdir(name):
                 raise ExecutableNotFound(name, "is a directory", 126)
+            if process.files.readlink(name) is not None and (found := self.lookup(process.files.real(name))):
+                return found
             script = self.script(name, process)
             if script is not None:
                 return script

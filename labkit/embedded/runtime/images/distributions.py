@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from labkit.embedded.runtime.images import osrelease
 from labkit.embedded.runtime.images.base import Program
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.shell import shell_programs
@@ -23,27 +24,18 @@ _NOT_IN_DEBIAN = frozenset(
 class _Debian(WithShell):
     """What Debian and Ubuntu have in common."""
 
+    debian = True
     cmd = ("bash",)
     memory = 1024 * 1024
-    title: ClassVar[str]
     names: ClassVar[dict[str, str]]
 
     def programs(self) -> dict[str, Program]:
         programs = {name: program for name, program in shell_programs().items() if name not in _NOT_IN_DEBIAN}
         return {**programs, "bash": programs["sh"]}
 
-    def contents(self) -> dict[str, bytes]:
-        codename = self.names[self.version]
-        release = (
-            f'PRETTY_NAME="{self.title} {self.version}"\nNAME="{self.title}"\nVERSION_ID="{self.version}"\n'
-            f"VERSION_CODENAME={codename}\nID={self.name}\n"
-        )
-        return {**super().contents(), "/etc/os-release": release.encode()}
-
 
 class Ubuntu(_Debian):
     name = "ubuntu"
-    title = "Ubuntu"
     names: ClassVar = {
         "14.04": "trusty",
         "16.04": "xenial",
@@ -58,16 +50,21 @@ class Ubuntu(_Debian):
     megabytes = 78.0
     cmd = ("/bin/bash",)
 
+    def contents(self) -> dict[str, bytes]:
+        return {**super().contents(), **osrelease.ubuntu(self.version, self.names[self.version])}
+
 
 class Debian(_Debian):
     name = "debian"
-    title = "Debian GNU/Linux"
     names: ClassVar = {"10": "buster", "11": "bullseye", "12": "bookworm"}
     versions: ClassVar = {
         version: (version, name, f"{name}-slim", f"{version}-slim", *(("latest", "stable") if version == "12" else ()))
         for version, name in names.items()
     }
     megabytes = 117.0
+
+    def contents(self) -> dict[str, bytes]:
+        return {**super().contents(), **osrelease.debian(self.version, self.names[self.version])}
 
 
 class Netshoot(WithShell):

@@ -6,15 +6,23 @@ import mimetypes
 import posixpath
 import re
 import ssl
-import tempfile
 import time
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from labkit.embedded.runtime.images.nginxconf import DEFAULT, ConfigError, Location, Server, read_config
+from labkit.embedded.runtime.images.nginxconf import (
+    DEFAULT,
+    MAIN,
+    MAIN_DEFAULT,
+    ConfigError,
+    Location,
+    Server,
+    config_texts,
+    read_config,
+)
 from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
+from labkit.embedded.runtime.images.tls import server_context
 from labkit.embedded.runtime.namespaces import NameNotFound
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell.curl import curl_program
@@ -95,7 +103,7 @@ class Nginx(WithShell):
             f"{ROOT}/index.html": WELCOME,
             f"{ROOT}/50x.html": b"<html><body><h1>An error occurred.</h1></body></html>\n",
             CONFIG: DEFAULT,
-            "/etc/nginx/nginx.conf": b"http {\n    include /etc/nginx/conf.d/*.conf;\n}\n",
+            MAIN: MAIN_DEFAULT,
             "/var/log/nginx/": b"",
         }
 
@@ -116,17 +124,21 @@ async def nginx(process: Process) -> int:
     if "-v" in process.args or "-V" in process.args:
         process.err(f"nginx version: nginx/{number}\n")
         return 0
+    testing = "-t" in process.args or "-T" in process.args
     try:
         servers = read_config(process.files)
     except ConfigError as error:
         stamp = time.strftime("%Y/%m/%d %H:%M:%S", time.gmtime(process.clock.time()))
         process.err(f"{stamp} [emerg] 1#1: {error}\nnginx: [emerg] {error}\n")
-        if "-t" in process.args:
-            process.err("nginx: configuration file /etc/nginx/nginx.conf test failed\n")
+        if testing:
+            process.err(f"nginx: configuration file {MAIN} test failed\n")
         return 1
-    if "-t" in process.args:
-        process.err("nginx: the configuration file /etc/nginx/nginx.conf syntax is ok\n")
-        process.err("nginx: configuration file /etc/nginx/nginx.conf test is successful\n")
+    if testing:
+        process.err(f"nginx: the configuration file {MAIN} syntax is ok\n")
+        process.err(f"nginx: configuration file {MAIN} test is successful\n")
+        if "-T" in process.args:
+            for path, text in config_texts(process.files).items():
+                process.out(f"# configuration file {path}:\n{text}\n")
         return 0
     if "-s" in process.args:
         return _signal_master(process)
@@ -191,21 +203,17 @@ class _Nginx:
 
     def _tls(self, server: Server) -> ssl.SSLContext:
         """The context with the server's certificate. Raises ConfigError in nginx's words."""
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with tempfile.TemporaryDirectory() as folder:  # OpenSSL reads files of this computer, not of a container
-            for name, path, kind in (("crt", server.certificate, ""), ("key", server.key, " key")):
-                if not self.process.files.isfile(path):
-                    raise ConfigError(
-                        f'cannot load certificate{kind} "{path}": BIO_new_file() failed '
-                        f"(SSL: error:80000002:system library::No such file or directory:calling fopen({path}, r))"
-                    )
-                Path(folder, name).write_bytes(self.process.files.read(path))
-            try:
-                # A key with a password is refused: OpenSSL would ask for it at the engine's own terminal, and wait.
-                tls.load_cert_chain(Path(folder, "crt"), Path(folder, "key"), password="")
-            except ssl.SSLError as error:
-                raise ConfigError(f'cannot load certificate "{server.certificate}": (SSL: {error.reason})') from None
-        return tls
+        files = self.process.files
+        for path, kind in ((server.certificate, ""), (server.key, " key")):
+            if not files.isfile(path):
+                raise ConfigError(
+                    f'cannot load certificate{kind} "{path}": BIO_new_file() failed '
+                    f"(SSL: error:80000002:system library::No such file or directory:calling fopen({path}, r))"
+                )
+        try:
+            return server_context(files.read(server.certificate), files.read(server.key))
+        except ssl.SSLError as error:
+            raise ConfigError(f'cannot load certificate "{server.certificate}": (SSL: {error.reason})') from None
 
     def _leave(self, name: str, number: int, words: str) -> None:
         self.notice(f"signal {number} (SIG{name}) received{', shutting down' if name == 'QUIT' else ', exiting'}")

@@ -9,6 +9,22 @@ from labkit.embedded.runtime.files import Files
 
 MAIN = "/etc/nginx/nginx.conf"
 FOLDER = "/etc/nginx/conf.d"
+MAIN_DEFAULT = b"""user  nginx;
+worker_processes  auto;
+error_log  /var/log/nginx/error.log notice;
+pid  /run/nginx.pid;
+
+events {
+    worker_connections  1024;
+}
+
+http {
+    default_type  application/octet-stream;
+    access_log  /var/log/nginx/access.log;
+    keepalive_timeout  65;
+    include  /etc/nginx/conf.d/*.conf;
+}
+"""
 DEFAULT = b"""server {
     listen       80;
     server_name  localhost;
@@ -57,16 +73,25 @@ class Server:
 def read_config(files: Files) -> list[Server]:
     """The servers that the container's files describe. Directives that are not known here are passed over."""
     servers: list[Server] = []
-    names = [name for name in (files.listdir(FOLDER) if files.isdir(FOLDER) else []) if name.endswith(".conf")]
-    texts = {f"{FOLDER}/{name}": files.read(f"{FOLDER}/{name}").decode("utf-8", "replace") for name in names}
-    main = files.read(MAIN).decode("utf-8", "replace") if files.isfile(MAIN) else ""
+    texts = config_texts(files)
+    main = texts.get(MAIN, "")
     if "server" in main:  # somebody's own, with the servers inside
-        texts = {MAIN: main} | (texts if "conf.d" in main else {})
+        texts = texts if "conf.d" in main else {MAIN: main}
+    else:
+        texts.pop(MAIN, None)
     for path, text in texts.items():
         for name, _, body in _inside(_parse(text, path), "http"):
             if name == "server" and body is not None:
                 servers.append(_server(body, path))
     return servers
+
+
+def config_texts(files: Files) -> dict[str, str]:
+    """Path and text of each file of the configuration, the main one first."""
+    names = [name for name in (files.listdir(FOLDER) if files.isdir(FOLDER) else []) if name.endswith(".conf")]
+    paths = [MAIN] if files.isfile(MAIN) else []
+    paths += [f"{FOLDER}/{name}" for name in names]
+    return {path: files.read(path).decode("utf-8", "replace") for path in paths}
 
 
 def _inside(directives: list[Directive], block: str) -> list[Directive]:

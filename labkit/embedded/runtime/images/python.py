@@ -1,4 +1,4 @@
-"""``python``: of the language only its web server, ``python3 -m http.server``, which pages start as their first app."""
+"""``python``: the web server that pages start as their first app, and scripts of a few lines (``pythonscript``)."""
 
 from __future__ import annotations
 
@@ -45,10 +45,28 @@ async def python(process: Process) -> int:
     if args[:1] in (["--version"], ["-V"]):
         process.out(f"Python {image.number if isinstance(image, Python) else '3'}\n")
         return 0
-    if args[:2] != ["-m", "http.server"]:
-        process.err("python: labkit's stand-in has no interpreter, only -m http.server [PORT]\n")
-        return 1
-    return await _serve(process, args[2:])
+    while args[:1] in (["-u"], ["-B"], ["-I"]):
+        args = args[1:]
+    if args[:2] == ["-m", "http.server"]:
+        return await _serve(process, args[2:])
+    if args[:1] == ["-c"] and len(args) > 1:
+        from labkit.embedded.runtime.images import pythonscript
+
+        return await pythonscript.run(process, args[1], "<string>", ["-c", *args[2:]])
+    if args and not args[0].startswith("-"):
+        return await _script(process, args)
+    process.err("python: labkit's stand-in has no interpreter, only -c, a file, and -m http.server [PORT]\n")
+    return 1
+
+
+async def _script(process: Process, args: list[str]) -> int:
+    from labkit.embedded.runtime.images import pythonscript
+
+    path = posixpath.join(process.cwd, args[0])
+    if not process.files.isfile(path):
+        process.err(f"python3: can't open file '{path}': [Errno 2] No such file or directory\n")
+        return 2
+    return await pythonscript.run(process, process.files.read(path).decode("utf-8", "replace"), path, args)
 
 
 async def _serve(process: Process, args: list[str]) -> int:

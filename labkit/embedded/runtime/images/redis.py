@@ -15,12 +15,14 @@ from labkit.embedded.runtime.images.redisreplicas import READ_ONLY, WRITES, Foll
 from labkit.embedded.runtime.images.releases import releases
 from labkit.embedded.runtime.images.small import WithShell
 from labkit.embedded.runtime.namespaces import NameNotFound
+from labkit.embedded.runtime.nodes import DIRECTORY, Node
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.signals import SIGINT, SIGTERM
 
 MAX_BULK = 1024 * 1024  # bytes of one argument
 MAX_ARGS = 1024
 DUMP = "dump.rdb"
+_REDIS = 999, 999  # its user and group
 
 
 class Redis(WithShell):
@@ -37,7 +39,7 @@ class Redis(WithShell):
     cmd = ("redis-server",)
     ports = ("6379/tcp",)
     workdir = "/data"
-    own_user = ("redis", 999)
+    own_user = ("redis", _REDIS[0])
     volumes = ("/data",)
 
     def __init__(self, version: str) -> None:
@@ -54,7 +56,7 @@ class Redis(WithShell):
         }
 
     def contents(self) -> dict[str, bytes]:
-        return {**super().contents(), "/data/": b""}
+        return {**super().contents(), "/data/": Node(b"", DIRECTORY, *_REDIS)}
 
 
 async def entrypoint(process: Process) -> int:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from labkit.embedded.runtime.exits import ExecutableNotFound
+from labkit.embedded.runtime.images import osrelease
 from labkit.embedded.runtime.images.base import Image, Program
 from labkit.embedded.runtime.images.releases import releases
+from labkit.embedded.runtime.nodes import EXECUTE, allows
 from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.shell import shell_programs
 
@@ -27,9 +30,13 @@ class WithShell(Image):
     own_user: tuple[str, int] | None = None  # a user that the image adds, for its program
     debian: ClassVar[bool] = False  # what is not called alpine is made on Debian, and so has bash
 
+    def __init__(self, version: str) -> None:
+        super().__init__(version)
+        self.gnu = self.debian and "alpine" not in version
+
     def programs(self) -> dict[str, Program]:
         programs = shell_programs()
-        return {**programs, "bash": programs["sh"]} if self.debian and "alpine" not in self.version else dict(programs)
+        return {**programs, "bash": programs["sh"]} if self.gnu else dict(programs)
 
     def contents(self) -> dict[str, bytes]:
         users = dict(_USERS)
@@ -37,13 +44,22 @@ class WithShell(Image):
             users[self.own_user[0]] = (self.own_user[1], self.own_user[1], "/nonexistent", "/sbin/nologin")
         passwd = "".join(f"{name}:x:{u}:{g}:{name}:{home}:{shell}\n" for name, (u, g, home, shell) in users.items())
         group = "".join(f"{'users' if name == 'guest' else name}:x:{row[1]}:\n" for name, row in users.items())
-        return {"/etc/passwd": passwd.encode(), "/etc/group": group.encode()}
+        return {"/etc/passwd": passwd.encode(), "/etc/group": group.encode(), **self._release()}
+
+    def _release(self) -> dict[str, bytes]:
+        if not self.debian:
+            return {}
+        return osrelease.alpine(osrelease.ALPINE) if "alpine" in self.version else osrelease.debian(*osrelease.DEBIAN)
 
     def script(self, path: str, process: Process) -> Program | None:
         from labkit.embedded.runtime.files import normal
 
-        if not process.files.isfile(normal(path, process.cwd)):
+        file = normal(path, process.cwd)
+        if not process.files.isfile(file):
             return None
+        who = process.identity
+        if not allows(process.files.status(file), who.uid, (who.gid, *who.groups), EXECUTE):
+            raise ExecutableNotFound(path, "permission denied", 126)
         shell = self.lookup("sh")
 
         async def run(process: Process) -> int:
@@ -78,12 +94,4 @@ class Alpine(WithShell):
     cmd = ("/bin/sh",)
 
     def contents(self) -> dict[str, bytes]:
-        release = (
-            f'NAME="Alpine Linux"\nID=alpine\nVERSION_ID={self.version}\n'
-            f'PRETTY_NAME="Alpine Linux v{self.version.rpartition(".")[0]}"\n'
-        )
-        return {
-            **super().contents(),
-            "/etc/alpine-release": f"{self.version}\n".encode(),
-            "/etc/os-release": release.encode(),
-        }
+        return {**super().contents(), **osrelease.alpine(self.version)}

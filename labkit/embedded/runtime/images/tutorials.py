@@ -335,7 +335,7 @@ class Fluentd(WithShell):
     """A log collector that collects nothing: what DaemonSets are shown with."""
 
     name = "quay.io/fluentd_elasticsearch/fluentd"
-    versions: ClassVar = _plain("v2.5.2", "v3.0.0", "v5.0.1")
+    versions: ClassVar = _plain("v2.5.2", "v2.6.0", "v3.0.0", "v5.0.1")
     debian = True
     megabytes = 84.0
     memory = 60 * MIB

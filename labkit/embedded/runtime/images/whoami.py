@@ -11,6 +11,8 @@ from labkit.embedded.runtime.processes import Process
 from labkit.embedded.runtime.signals import SIGHUP, SIGINT, SIGTERM
 
 if TYPE_CHECKING:
+    import ssl
+
     from aiohttp import web
 
 MAX_DATA = 16 * 1024 * 1024  # bytes that /data gives at most
@@ -165,15 +167,40 @@ async def whoami(process: Process) -> int:
         return 2
     port = options.get("port") or process.env.get("WHOAMI_PORT_NUMBER") or "80"
     server = _Server(process, options)
-    server.log(f"Starting up on port {port}")
+    secure = bool(options.get("cert") and options.get("key"))
+    server.log(f"Starting up with TLS on port {port}" if secure else f"Starting up on port {port}")
     try:
+        tls = _tls(process, options) if secure else None
         if not port.isdigit() or not 0 < int(port) < 65536:
             raise OSError(f"listen tcp: address {port}: invalid port")
-        await process.listen_http(int(port), server.answer)
+        await process.listen_http(int(port), server.answer, tls=tls)
     except OSError as error:
         server.log(error.strerror or str(error))
         return 1
     return await process.forever()
+
+
+def _tls(process: Process, options: dict[str, str]) -> ssl.SSLContext:
+    """The certificate that it shows, and with ``-cacert`` whose it wants to see. Raises OSError in Go's words."""
+    import ssl
+
+    from labkit.embedded.runtime.images.tls import server_context
+
+    found = []
+    for name in ("cert", "key", "cacert"):
+        path = options.get(name, "")
+        try:
+            found.append(process.files.read(path) if path else b"")
+        except OSError as error:
+            raise OSError(f"open {path}: {str(error.strerror).lower()}") from None
+    try:
+        return server_context(*found)
+    except ssl.SSLError as error:
+        matches = error.reason != "KEY_VALUES_MISMATCH"
+        problem = (
+            "failed to find any PEM data in certificate input" if matches else "private key does not match public key"
+        )
+        raise OSError(f"tls: {problem}") from None
 
 
 def _options(args: list[str]) -> dict[str, str]:
