@@ -7,6 +7,9 @@ from typing import Any
 from support.kube_cluster import BUSYBOX, Json, KubeCluster, condition, container
 from support.until import until
 
+INDEX = "batch.kubernetes.io/job-completion-index"
+FAILURES = "batch.kubernetes.io/job-index-failure-count"
+
 
 def job(name: str = "work", text: str = "true", restart: str = "Never", **spec: Any) -> Json:
     template = {
@@ -130,7 +133,7 @@ def test_an_indexed_job(kube: KubeCluster, ns: str) -> None:
     assert found["status"]["completedIndexes"] == "0-2"
     said = {}
     for p in kube.pods(ns):
-        index = p["metadata"]["annotations"]["batch.kubernetes.io/job-completion-index"]
+        index = p["metadata"]["annotations"][INDEX]
         assert p["metadata"]["name"].startswith(f"work-{index}-")
         assert p["spec"]["hostname"] == f"work-{index}"
         said[index] = kube.logs(ns, p["metadata"]["name"]).strip()
@@ -165,3 +168,92 @@ def test_kubectl_makes_and_waits_for_a_job(kube: KubeCluster, ns: str) -> None:
     row = kube.kubectl("get", "job", "work", "-n", ns, "--no-headers").text.split()
     assert row[0] == "work"
     assert "1/1" in row
+
+
+# -- what it says about failures and successes of its pods
+
+
+def with_rules(*rules: Json, text: str, **spec: Any) -> Json:
+    return job(text=text, podFailurePolicy={"rules": list(rules)}, **spec)
+
+
+def test_an_exit_code_that_makes_a_job_fail(kube: KubeCluster, ns: str) -> None:
+    kube.needs((1, 31), "podFailurePolicy")
+    codes = {"containerName": "c", "operator": "In", "values": [42]}
+    made = kube.create(ns, with_rules({"action": "FailJob", "onExitCodes": codes}, text="exit 42"))
+    assert made["spec"]["podReplacementPolicy"] == "Failed"
+    found = kube.object(path(kube, ns), failed, 60)
+    [pod] = kube.pods(ns)
+    name = pod["metadata"]["name"]
+    words = f"Container c for pod {ns}/{name} failed with exit code 42 matching FailJob rule at index 0"
+    for kind in ("FailureTarget", "Failed"):
+        told = condition(found, kind)
+        assert (told["reason"], told["message"]) == ("PodFailurePolicy", words)
+    assert found["status"]["failed"] == 1
+    assert until(lambda: dict(kube.events(ns, "work")).get("PodFailurePolicy"), 30) == words
+
+
+def test_an_eviction_that_does_not_count(kube: KubeCluster, ns: str) -> None:
+    kube.needs((1, 31), "podFailurePolicy")
+    disrupted = {"type": "DisruptionTarget", "status": "True"}
+    text = "test -e /tmp/x || sleep 1000"
+    kube.create(ns, with_rules({"action": "Ignore", "onPodConditions": [disrupted]}, text=text, backoffLimit=0))
+    kube.object(path(kube, ns), lambda found: found["status"].get("ready") == 1, 60)
+    [before] = kube.pods(ns)
+    name = before["metadata"]["name"]
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": ns}}
+    assert kube.raw("POST", kube.path("pods", ns, name, "eviction"), json=body).status_code == 201
+    until(lambda: [one for one in kube.pods(ns) if one["metadata"]["name"] != name], 60, "another pod takes over")
+    found = kube.object(path(kube, ns), lambda found: found["status"].get("ready") == 1, 60)
+    assert "failed" not in found["status"]
+    assert not failed(found)
+
+
+def test_a_pod_that_never_began_has_failed_when_it_is_deleted(kube: KubeCluster, ns: str) -> None:
+    kube.needs((1, 31), "podFailurePolicy")
+    rule = {"action": "FailJob", "onPodConditions": [{"type": "ConfigIssue", "status": "True"}]}
+    body = with_rules(rule, text="true")
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = "localhost:1/nothing:here"
+    kube.create(ns, body)
+    [pod] = until(lambda: kube.pods(ns), 30)
+    name = pod["metadata"]["name"]
+    told = {"type": "ConfigIssue", "status": "True", "reason": "NonExistingImage"}
+    kube.patch(kube.path("pods", ns, name, "status"), {"status": {"conditions": [told]}})
+    kube.delete(kube.path("pods", ns, name))
+    found = kube.object(path(kube, ns), failed, 90)
+    words = f"Pod {ns}/{name} has condition ConfigIssue matching FailJob rule at index 0"
+    assert condition(found, "Failed")["message"] == words
+
+
+def test_each_index_fails_for_itself(kube: KubeCluster, ns: str) -> None:
+    kube.needs((1, 33), "backoffLimitPerIndex")
+    text = "test $JOB_COMPLETION_INDEX != 1"
+    body = job(text=text, completions=3, parallelism=3, completionMode="Indexed", backoffLimitPerIndex=1)
+    kube.create(ns, body)
+    found = kube.object(path(kube, ns), failed, 90)
+    told = condition(found, "Failed")
+    assert (told["reason"], told["message"]) == ("FailedIndexes", "Job has failed indexes")
+    status = found["status"]
+    assert (status["completedIndexes"], status["failedIndexes"]) == ("0,2", "1")
+    assert (status["succeeded"], status["failed"]) == (2, 2)
+    marks = [pod["metadata"]["annotations"] for pod in kube.pods(ns)]
+    assert sorted((one[INDEX], one[FAILURES]) for one in marks) == [
+        ("0", "0"),
+        ("1", "0"),
+        ("1", "1"),
+        ("2", "0"),
+    ]
+
+
+def test_enough_have_succeeded(kube: KubeCluster, ns: str) -> None:
+    kube.needs((1, 33), "successPolicy")
+    text = "test $JOB_COMPLETION_INDEX = 0 || sleep 1000"
+    policy = {"rules": [{"succeededIndexes": "0"}]}
+    kube.create(ns, job(text=text, completions=3, parallelism=3, completionMode="Indexed", successPolicy=policy))
+    found = kube.object(path(kube, ns), complete, 60)
+    for kind in ("SuccessCriteriaMet", "Complete"):
+        told = condition(found, kind)
+        assert (told["reason"], told["message"]) == ("SuccessPolicy", "Matched rules at index 0")
+    assert (found["status"]["completedIndexes"], found["status"]["succeeded"]) == ("0", 1)
+    assert "failed" not in found["status"]
+    until(lambda: [one["status"]["phase"] for one in kube.pods(ns)] == ["Succeeded"], 40, "the others are taken away")

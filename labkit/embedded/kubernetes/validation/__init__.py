@@ -20,6 +20,7 @@ from labkit.embedded.kubernetes.validation import (
     configuration,
     endpoints,
     jobs,
+    jobstatus,
     pods,
     podupdates,
     services,
@@ -60,7 +61,7 @@ RULES: Mapping[Kind, Rules] = {
         workloads.daemon_set, workloads.daemon_set_update, {"status": workloads.daemon_set_status_update}
     ),
     kinds.CONTROLLER_REVISIONS: Rules(workloads.controller_revision, workloads.controller_revision_update),
-    kinds.JOBS: Rules(jobs.job, jobs.job_update, {"status": jobs.job_status_update}),
+    kinds.JOBS: Rules(jobs.job, jobs.job_update, {"status": jobstatus.job_status_update}),
     kinds.SERVICES: Rules(services.service, services.service_update, {"status": services.service_status_update}),
     kinds.ENDPOINTS: Rules(endpoints.endpoints, endpoints.endpoints_update),
     kinds.ENDPOINT_SLICES: Rules(endpoints.endpoint_slice, endpoints.endpoint_slice_update),

@@ -29,10 +29,9 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _RESIZE_RESOURCES = ("cpu", "memory")
 _RESIZE_POLICIES = ("NotRequired", "RestartContainer")
-_NOT_EPHEMERAL = (
-    "ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "restartPolicy",
-    "resizePolicy",
-)  # fmt: skip
+# What an ephemeral container may not have, in the order of Go's struct; of the first ones an empty value is none.
+_EMPTY_IS_NONE = ("ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules")
+_NOT_EPHEMERAL = (*_EMPTY_IS_NONE, *_PROBES, "lifecycle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,8 @@ def ephemeral_containers(found: Sequence[Json], spec: Json, around: Surroundings
         if target and target not in others:
             out.append(not_found(f"{at}.targetContainerName", target))
         for key in _NOT_EPHEMERAL:
-            if container.get(key):
+            given = container.get(key)
+            if given or (given is not None and key not in _EMPTY_IS_NONE):
                 out.append(forbidden(f"{at}.{key}", "cannot be set for an Ephemeral Container"))
         for place, mount in enumerate(container.get("volumeMounts") or ()):
             for key in ("subPath", "subPathExpr"):

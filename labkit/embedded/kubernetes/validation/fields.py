@@ -74,6 +74,11 @@ def invalid(path: str, value: Any, detail: str = "") -> Cause:
     return _cause("FieldValueInvalid", f"Invalid value: {shown(value)}", path, detail)
 
 
+def wrong(path: str, detail: str) -> Cause:
+    """An invalid value that is not shown (``field.OmitValueType``)."""
+    return _cause("FieldValueInvalid", "Invalid value", path, detail)
+
+
 def unsupported(path: str, value: Any, supported: Sequence[str]) -> Cause:
     detail = f"supported values: {', '.join(quoted(one) for one in supported)}" if supported else ""
     return _cause("FieldValueNotSupported", f"Unsupported value: {shown(value)}", path, detail)
@@ -104,6 +109,11 @@ def too_many(path: str, count: int, limit: int) -> Cause:
 
 def between(low: int, high: int) -> str:
     return f"must be between {low} and {high}, inclusive"
+
+
+def valid_values(values: Sequence[str]) -> str:
+    """What a required field might say; ``%q`` of a list."""
+    return f"valid values: [{' '.join(quoted(one) for one in values)}]"
 
 
 # -- small rules that many kinds share

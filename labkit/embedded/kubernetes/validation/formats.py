@@ -82,6 +82,9 @@ percent = _against(_PERCENT, "a valid percent string must be a numeric string fo
 header_name = _against(_HEADER, "a valid HTTP header must consist of alphanumeric characters or '-'", "X-Header-Name")
 
 
+http_path = _against("[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+", "Invalid path")
+
+
 @_cached
 def dns_label(value: str) -> Complaints:
     """RFC 1123 label: names of containers, volumes, namespaces, services (which 1.36 relaxed from RFC 1035)."""

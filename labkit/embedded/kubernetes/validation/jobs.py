@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.validation import formats, pods
 from labkit.embedded.kubernetes.validation.fields import (
     Causes,
-    duplicate,
     invalid,
     none_negative,
     quoted,
     required,
-    too_many,
+    too_long,
     unchanged,
     unsupported,
 )
+from labkit.embedded.kubernetes.validation.jobpolicies import failure_policy, success_policy
 from labkit.embedded.kubernetes.validation.meta import (
     complain,
     has_label,
@@ -34,17 +32,27 @@ _NUMBERS = (
     "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
     "backoffLimitPerIndex", "maxFailedIndexes",
 )  # fmt: skip
-_ACTIONS = ("Count", "FailIndex", "FailJob", "Ignore")
-_OPERATORS = ("In", "NotIn")
 # What of a template may change while the Job is suspended and has not started (the rest never).
 _STEERING = ("affinity", "nodeSelector", "tolerations", "schedulingGates")
-_SPREAD_LIMIT = 100_000
+# How many indexes fit into a status, and how many when as many as there may be can fail.
+_MANY, _FEWER = 100_000, 10_000
 
 
 def job(obj: Json, out: Causes) -> None:
     metadata(obj.get("metadata") or {}, formats.dns_subdomain, True, out)
     _generated(obj, out)
-    _spec(obj.get("spec") or {}, out)
+    spec = obj.get("spec") or {}
+    _spec(spec, out)
+    if spec.get("completionMode") == "Indexed" and (spec.get("completions") or 0) > 0:
+        _host_names(obj.get("metadata") or {}, spec["completions"], out)
+
+
+def _host_names(meta: Json, completions: int, out: Causes) -> None:
+    """Each pod of an Indexed Job is to have a host name, with its index: the last one is the longest."""
+    name = meta.get("name") or ""
+    longest = f"{name}-{completions - 1}"
+    if formats.dns_label(longest):
+        out.append(invalid("metadata.name", name, f"will not able to create pod with invalid DNS label: {longest}"))
 
 
 def _generated(obj: Json, out: Causes) -> None:
@@ -66,13 +74,20 @@ def _generated(obj: Json, out: Causes) -> None:
 
 def _spec(spec: Json, out: Causes) -> None:
     none_negative(spec, _NUMBERS, "spec", out)
+    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
+        out.append(required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    if spec.get("managedBy") is not None:
+        _managed_by(spec["managedBy"], "spec.managedBy", out)
     _completion(spec, out)
     if spec.get("podFailurePolicy") is not None:
-        _failure_policy(spec, "spec.podFailurePolicy", out)
+        failure_policy(spec, "spec.podFailurePolicy", out)
+    if spec.get("successPolicy") is not None:
+        success_policy(spec, "spec.successPolicy", out)
     replacement = spec.get("podReplacementPolicy")
     if replacement is not None:
-        if spec.get("podFailurePolicy") is not None and replacement != "Failed":
-            out.append(unsupported("spec.podReplacementPolicy", replacement, ("Failed",)))
+        if spec.get("podFailurePolicy") is not None:
+            if replacement != "Failed":
+                out.append(unsupported("spec.podReplacementPolicy", replacement, ("Failed",)))
         elif replacement not in _REPLACEMENTS:
             out.append(unsupported("spec.podReplacementPolicy", replacement, _REPLACEMENTS))
     template = spec.get("template") or {}
@@ -88,23 +103,54 @@ def _spec(spec: Json, out: Causes) -> None:
         out.append(invalid("spec.template.metadata.labels", labels, UNMATCHED))
 
 
+def _managed_by(name: str, path: str, out: Causes) -> None:
+    host, _, rest = name.partition("/")
+    if not name:
+        out.append(required(path))
+    elif not host or not rest:
+        out.append(invalid(path, name, 'must be a domain-prefixed path (such as "acme.io/foo")'))
+    else:
+        complain(formats.dns_subdomain, host, path, out)
+        complain(formats.http_path, rest, path, out)
+    if len(name.encode()) > 63:
+        out.append(too_long(path, 63))
+
+
 def _completion(spec: Json, out: Causes) -> None:
-    mode, completions = spec.get("completionMode"), spec.get("completions")
+    mode = spec.get("completionMode")
     if mode is not None and mode not in _MODES:
         out.append(unsupported("spec.completionMode", mode, ("NonIndexed", "Indexed")))
     if mode == "Indexed":
-        if completions is None:
-            out.append(required("spec.completions", "when completion mode is Indexed"))
-        parallelism = spec.get("parallelism") or 0
-        if parallelism > _SPREAD_LIMIT:
-            detail = f"must be less than or equal to {_SPREAD_LIMIT} when completion mode is Indexed"
+        _indexed(spec, out)
+    elif mode in (None, "NonIndexed"):
+        for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
+            if spec.get(name) is not None:
+                out.append(invalid(f"spec.{name}", spec[name], "requires indexed completion mode"))
+
+
+def _indexed(spec: Json, out: Causes) -> None:
+    completions, parallelism, most = spec.get("completions"), spec.get("parallelism") or 0, spec.get("maxFailedIndexes")
+    if completions is None:
+        out.append(required("spec.completions", "when completion mode is Indexed"))
+    if parallelism > _MANY:
+        detail = f"must be less than or equal to {_MANY} when completion mode is Indexed"
+        out.append(invalid("spec.parallelism", parallelism, detail))
+    if most is not None and completions is not None and most > completions:
+        out.append(invalid("spec.maxFailedIndexes", most, "must be less than or equal to completions"))
+    if most is not None and most > _MANY:
+        out.append(invalid("spec.maxFailedIndexes", most, f"must be less than or equal to {_MANY}"))
+    if completions is not None and completions > _MANY and spec.get("backoffLimitPerIndex") is not None:
+        # Which indexes have failed must still fit into the status.
+        detail = (
+            f"must be less than or equal to {_FEWER} when completions are above {_MANY} and used with backoff limit "
+            "per index"
+        )
+        if most is None:
+            out.append(required("spec.maxFailedIndexes", f"must be specified when completions is above {_MANY}"))
+        if parallelism > _FEWER:
             out.append(invalid("spec.parallelism", parallelism, detail))
-    else:
-        if spec.get("backoffLimitPerIndex") is not None:
-            detail = "requires indexed completion mode"
-            out.append(invalid("spec.backoffLimitPerIndex", spec["backoffLimitPerIndex"], detail))
-    if spec.get("maxFailedIndexes") is not None and spec.get("backoffLimitPerIndex") is None:
-        out.append(required("spec.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+        if most is not None and most > _FEWER:
+            out.append(invalid("spec.maxFailedIndexes", most, detail))
 
 
 def _restart_policy(spec: Json, policy: str, out: Causes) -> None:
@@ -116,57 +162,6 @@ def _restart_policy(spec: Json, policy: str, out: Causes) -> None:
         out.append(unsupported(path, policy, _POLICIES))
     elif spec.get("podFailurePolicy") is not None and policy != "Never":
         out.append(invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified'))
-
-
-def _failure_policy(spec: Json, path: str, out: Causes) -> None:
-    rules: Sequence[Json] = (spec["podFailurePolicy"] or {}).get("rules") or ()
-    if len(rules) > 20:
-        out.append(too_many(f"{path}.rules", len(rules), 20))
-    template = (spec.get("template") or {}).get("spec") or {}
-    names = {container.get("name") for key in ("containers", "initContainers") for container in template.get(key) or ()}
-    for index, rule in enumerate(rules):
-        at, action = f"{path}.rules[{index}]", rule.get("action") or ""
-        if not action:
-            out.append(required(f"{at}.action", f"valid values: {[*_ACTIONS]}"))
-        elif action not in _ACTIONS:
-            out.append(unsupported(f"{at}.action", action, _ACTIONS))
-        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions") or ()
-        if codes is not None:
-            _exit_codes(codes, names, f"{at}.onExitCodes", out)
-        for place, pattern in enumerate(conditions):
-            where = f"{at}.onPodConditions[{place}]"
-            complain(formats.qualified_name, pattern.get("type") or "", f"{where}.type", out)
-            status = pattern.get("status") or ""
-            if not status:
-                out.append(required(f"{where}.status"))
-            elif status not in ("False", "True", "Unknown"):
-                out.append(unsupported(f"{where}.status", status, ("False", "True", "Unknown")))
-        if codes is not None and conditions:
-            detail = "specifying both OnExitCodes and OnPodConditions is not supported"
-            out.append(invalid(at, "", detail))
-        if codes is None and not conditions:
-            out.append(invalid(at, "", "specifying one of OnExitCodes and OnPodConditions is required"))
-
-
-def _exit_codes(found: Json, names: set[str | None], path: str, out: Causes) -> None:
-    operator, values = found.get("operator") or "", found.get("values") or ()
-    if operator not in _OPERATORS:
-        out.append(unsupported(f"{path}.operator", operator, _OPERATORS) if operator else required(f"{path}.operator"))
-    name = found.get("containerName")
-    if name is not None and name not in names:
-        detail = "must be one of the container or initContainer names in the pod template"
-        out.append(invalid(f"{path}.containerName", name, detail))
-    if not values:
-        out.append(invalid(f"{path}.values", [], "at least one value is required"))
-    elif len(values) > 255:
-        out.append(too_many(f"{path}.values", len(values), 255))
-    for index, value in enumerate(values):
-        if operator == "In" and value == 0:
-            out.append(invalid(f"{path}.values[{index}]", value, "must not be 0 for the In operator"))
-        if value in values[:index]:
-            out.append(duplicate(f"{path}.values[{index}]", value))
-    if list(values) != sorted(values):
-        out.append(invalid(f"{path}.values", list(values), "must be ordered"))
 
 
 # -- update
@@ -228,23 +223,3 @@ def _steered(template: Json, before: Json) -> Json:
         else:
             meta.pop(key, None)
     return {**template, "metadata": meta, "spec": spec}
-
-
-def job_status_update(new: Json, old: Json, out: Causes) -> None:
-    metadata_update(new.get("metadata") or {}, old.get("metadata") or {}, out)
-    status, before = new.get("status") or {}, old.get("status") or {}
-    none_negative(status, ("active", "succeeded", "failed", "ready", "terminating"), "status", out)
-    for kind in ("Complete", "Failed"):
-        if _is(before, kind) and not _is(status, kind):
-            detail = f"cannot disable the terminal {kind}=True condition"
-            out.append(invalid("status.conditions", status.get("conditions"), detail))
-    if _is(status, "Complete") and _is(status, "Failed"):
-        detail = "cannot set Complete=True and Failed=True conditions"
-        out.append(invalid("status.conditions", status.get("conditions"), detail))
-
-
-def _is(status: Json, kind: str) -> bool:
-    return any(
-        condition.get("type") == kind and condition.get("status") == "True"
-        for condition in status.get("conditions") or ()
-    )

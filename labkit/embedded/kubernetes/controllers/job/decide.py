@@ -7,23 +7,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.embedded.kubernetes import times
-from labkit.embedded.kubernetes.controllers.job import indexes
-from labkit.embedded.kubernetes.controllers.replicaset.ordering import to_delete
-from labkit.embedded.kubernetes.objects import (
-    Json,
-    condition_of,
-    is_pod_active,
-    is_pod_ready,
-    is_terminating,
-    status_of,
-    uid_of,
+from labkit.embedded.kubernetes.controllers.job import failurepolicy, indexes, perindex, successpolicy
+from labkit.embedded.kubernetes.controllers.job.counting import Tally
+from labkit.embedded.kubernetes.controllers.job.spec import (
+    COMPLETE,
+    FAILED,
+    FAILURE_TARGET,
+    SUCCESS_CRITERIA_MET,
+    SUSPENDED,
+    completions_of,
+    is_indexed,
+    is_suspended,
+    parallelism_of,
+    replaces_only_ended,
 )
+from labkit.embedded.kubernetes.controllers.replicaset.ordering import to_delete
+from labkit.embedded.kubernetes.objects import Json, condition_of, status_of, uid_of
 
-FINALIZER = "batch.kubernetes.io/job-tracking"
 BURST = 500
-
-COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
-SUCCESS_CRITERIA_MET, FAILURE_TARGET = "SuccessCriteriaMet", "FailureTarget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,100 +48,33 @@ class Verdict:
 COMPLETED = Verdict(True, "CompletionsReached", "Reached expected number of succeeded pods")
 TOO_OFTEN = Verdict(False, "BackoffLimitExceeded", "Job has reached the specified backoff limit")
 TOO_LONG = Verdict(False, "DeadlineExceeded", "Job was active longer than specified deadline")
+TOO_MANY_INDEXES = Verdict(
+    False, "MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes"
+)
+INDEXES_FAILED = Verdict(False, "FailedIndexes", "Job has failed indexes")
 
 
-def is_finished(job: Json) -> bool:
-    return any(
-        one["type"] in (COMPLETE, FAILED) and one["status"] == "True" for one in status_of(job).get("conditions") or ()
-    )
-
-
-def is_suspended(job: Json) -> bool:
-    return bool(job["spec"].get("suspend"))
-
-
-def is_indexed(job: Json) -> bool:
-    return job["spec"].get("completionMode") == "Indexed"
-
-
-def parallelism_of(job: Json) -> int:
-    return int(job["spec"].get("parallelism", 1))
-
-
-def completions_of(job: Json) -> int | None:
-    """How many must succeed; None: one is enough, and then no more are started (a work queue)."""
-    found = job["spec"].get("completions")
-    return None if found is None else int(found)
-
-
-def is_tracked(pod: Json) -> bool:
-    """Whether it has not been counted for good yet."""
-    return FINALIZER in pod["metadata"].get("finalizers", ())
-
-
-@dataclass(slots=True)
-class Tally:
-    """The pods of a Job and what its status knows already."""
-
-    active: list[Json] = field(default_factory=list)
-    ready: int = 0
-    terminating: int = 0
-    new_succeeded: list[Json] = field(default_factory=list)  # not in the status yet
-    new_failed: list[Json] = field(default_factory=list)
-    succeeded: int = 0  # all that ever did
-    failed: int = 0
-    done: set[int] = field(default_factory=set)  # the indexes of an Indexed Job that have succeeded
-
-
-def tally(job: Json, pods: Iterable[Json]) -> Tally:
-    """Count them."""
-    result, status = Tally(), status_of(job)
-    uncounted = status.get("uncountedTerminatedPods") or {}
-    known_good, known_bad = set(uncounted.get("succeeded") or ()), set(uncounted.get("failed") or ())
-    only_failed = job["spec"].get("podReplacementPolicy") == "Failed"
-    completions = completions_of(job) or 0
-    indexed = is_indexed(job)
-    if indexed:
-        result.done = indexes.parse(status.get("completedIndexes", ""), completions)
-    for pod in pods:
-        phase, uid = status_of(pod).get("phase"), uid_of(pod)
-        if is_pod_active(pod):
-            result.active.append(pod)
-            result.ready += is_pod_ready(pod)
-        elif is_terminating(pod) and phase not in ("Succeeded", "Failed"):
-            result.terminating += 1
-        if not is_tracked(pod):
-            continue
-        if phase == "Succeeded":
-            if indexed:
-                index = indexes.index_of(pod)
-                if 0 <= index < completions:
-                    result.done.add(index)
-                    result.new_succeeded.append(pod)
-            elif uid not in known_good:
-                result.new_succeeded.append(pod)
-        # One that somebody deleted counts as failed at once: it may never get to say so.
-        elif (phase == "Failed" or (is_terminating(pod) and not only_failed)) and uid not in known_bad:
-            result.new_failed.append(pod)
-    result.failed = status.get("failed", 0) + len(known_bad) + len(result.new_failed)
-    if indexed:
-        result.succeeded = len(result.done)
-    else:
-        result.succeeded = status.get("succeeded", 0) + len(known_good) + len(result.new_succeeded)
-    return result
-
-
-def verdict(job: Json, counted: Tally, restarted_too_often: bool, now: float) -> Verdict | None:
+def verdict(job: Json, pods: Iterable[Json], counted: Tally, restarted_too_often: bool, now: float) -> Verdict | None:
     """Whether it is over, though perhaps not all its pods are."""
-    for kind, succeeded in ((FAILURE_TARGET, False), (SUCCESS_CRITERIA_MET, True)):
+    for kind, succeeded in ((SUCCESS_CRITERIA_MET, True), (FAILURE_TARGET, False)):
         found = condition_of(job, kind)
         if found is not None and found["status"] == "True":
             return Verdict(succeeded, found.get("reason", ""), found.get("message", ""))
+    if (message := failurepolicy.fatal(job, pods)) is not None:
+        return Verdict(False, "PodFailurePolicy", message)
     if counted.failed > job["spec"].get("backoffLimit", 6) or restarted_too_often:
         return TOO_OFTEN
     left = deadline_in(job, now)
     if left is not None and left <= 0:
         return TOO_LONG
+    if counted.failed_indexes:
+        most = job["spec"].get("maxFailedIndexes")
+        if most is not None and len(counted.failed_indexes) > most:
+            return TOO_MANY_INDEXES
+        if len(counted.failed_indexes) + len(counted.done) >= (completions_of(job) or 0):
+            return INDEXES_FAILED
+    if (message := successpolicy.met(job, counted.done)) is not None:
+        return Verdict(True, "SuccessPolicy", message)
     return None
 
 
@@ -167,6 +101,7 @@ class Step:
     delete: list[Json] = field(default_factory=list)
     create: int = 0
     indexes: list[int] = field(default_factory=list)
+    pause: float = 0.0  # seconds until any of the indexes that are missing may be tried again
 
 
 def step(job: Json, counted: Tally, now: float) -> Step:
@@ -182,13 +117,21 @@ def step(job: Json, counted: Tally, now: float) -> Step:
     doomed = _doomed(job, counted, len(active) - wanted, now)[:BURST]
     if len(active) > wanted:
         return Step(delete=doomed)
-    going = counted.terminating if job["spec"].get("podReplacementPolicy") == "Failed" else 0
+    only_ended = replaces_only_ended(job)
+    going = counted.terminating if only_ended else 0
     missing = min(BURST, wanted - going - (len(active) - len(doomed)))
     result = Step(delete=doomed, create=max(0, missing))
     if is_indexed(job) and completions is not None:
         gone = {uid_of(pod) for pod in doomed}
         taken = counted.done | {indexes.index_of(pod) for pod in active if uid_of(pod) not in gone}
+        taken |= counted.failed_indexes or set()
+        if only_ended:
+            taken |= counted.leaving
         result.indexes = indexes.first_pending(result.create, completions, taken)
+        if counted.awaiting:
+            pauses = {index: perindex.remaining(counted.awaiting.get(index), now) for index in result.indexes}
+            result.indexes = [index for index, pause in pauses.items() if not pause]
+            result.pause = 0.0 if result.indexes else min(pauses.values(), default=0.0)
         result.create = len(result.indexes)
     return result
 

@@ -11,26 +11,27 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labkit.embedded.kubernetes.controllers.job import indexes
-from labkit.embedded.kubernetes.controllers.job.decide import FINALIZER, Tally, is_tracked
+from labkit.embedded.kubernetes.controllers.job.counting import Tally
+from labkit.embedded.kubernetes.controllers.job.spec import FINALIZER, is_tracked
 from labkit.embedded.kubernetes.objects import Json, edited, uid_of
 
 
-def noted(status: Mapping[str, Any], counted: Tally, *, indexed: bool, job_over: bool, pods: Iterable[Json]) -> Json:
-    """The status with all pods that ended written down. ``job_over``: the Job has failed, so active ones count, too."""
+def noted(status: Mapping[str, Any], counted: Tally, *, indexed: bool) -> Json:
+    """The status with all pods that ended written down."""
     result = dict(status)
     uncounted = status.get("uncountedTerminatedPods") or {}
     good, bad = list(uncounted.get("succeeded") or ()), list(uncounted.get("failed") or ())
     if indexed:
         result.pop("completedIndexes", None)
+        result.pop("succeeded", None)
         if counted.done:
             result["completedIndexes"] = indexes.format(counted.done)
             result["succeeded"] = len(counted.done)
+        if counted.failed_indexes is not None:
+            result["failedIndexes"] = indexes.format(counted.failed_indexes)
     else:
         good += [uid_of(pod) for pod in counted.new_succeeded]
-    bad += [uid_of(pod) for pod in counted.new_failed]
-    if job_over:
-        known = {*good, *bad, *(uid_of(pod) for pod in counted.new_succeeded)}
-        bad += [uid_of(pod) for pod in pods if is_tracked(pod) and uid_of(pod) not in known]
+    bad += [uid_of(pod) for pod in counted.to_count]
     result["uncountedTerminatedPods"] = _uncounted(good, bad)
     return result
 
@@ -42,14 +43,6 @@ def _uncounted(good: list[str], bad: list[str]) -> Json:
     if bad:
         result["failed"] = bad
     return result
-
-
-def to_release(status: Mapping[str, Any], counted: Tally, pods: Iterable[Json], *, everything: bool) -> list[Json]:
-    """The pods whose finalizer may go now that ``status`` is stored; ``everything``: the Job is over."""
-    uncounted = status.get("uncountedTerminatedPods") or {}
-    known = {*(uncounted.get("succeeded") or ()), *(uncounted.get("failed") or ())}
-    known |= {uid_of(pod) for pod in counted.new_succeeded}
-    return [pod for pod in pods if is_tracked(pod) and (everything or uid_of(pod) in known)]
 
 
 def released(pod: Json) -> Json | None:

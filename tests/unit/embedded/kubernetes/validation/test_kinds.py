@@ -44,6 +44,25 @@ def budget(**spec: object) -> Json:
     return {"metadata": metadata(), "spec": spec}
 
 
+R, W = "spec.podFailurePolicy.rules[0]", "spec.successPolicy.rules"
+IN_1: Json = {"action": "Count", "onExitCodes": {"operator": "In", "values": [1]}}
+JOB_LABELS = job()["spec"]["template"]["metadata"]["labels"]
+LONG = "a" * 61
+MANY = "must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per index"
+
+
+def indexed(completions: int, **spec: object) -> Json:
+    return job(completionMode="Indexed", completions=completions, **{"parallelism": 1, **spec})
+
+
+def failing(*rules: Json, **spec: object) -> Json:
+    return job(podFailurePolicy={"rules": list(rules)}, **spec)
+
+
+def succeeding(*rules: Json) -> Json:
+    return indexed(5, successPolicy={"rules": list(rules)})
+
+
 REFUSED: list[tuple[Kind, Json, list[str]]] = [
     (kinds.DEPLOYMENTS, {"metadata": metadata()}, [
         "spec.selector: Required value",
@@ -118,6 +137,89 @@ REFUSED: list[tuple[Kind, Json, list[str]]] = [
     ]),
     (kinds.JOBS, job(backoffLimit=-1), [
         "spec.backoffLimit: Invalid value: -1: must be greater than or equal to 0",
+    ]),
+    (kinds.JOBS, job(backoffLimitPerIndex=1, maxFailedIndexes=1, successPolicy={"rules": [{"succeededCount": 1}]}), [
+        "spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode",
+        "spec.maxFailedIndexes: Invalid value: 1: requires indexed completion mode",
+        'spec.successPolicy: Invalid value: {"Rules":[{"SucceededIndexes":null,"SucceededCount":1}]}: '
+        "requires indexed completion mode",
+    ]),
+    (kinds.JOBS, indexed(3, maxFailedIndexes=4), [
+        "spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified",
+        "spec.maxFailedIndexes: Invalid value: 4: must be less than or equal to completions",
+    ]),
+    (kinds.JOBS, indexed(200_000, parallelism=20_000, backoffLimitPerIndex=1), [
+        "spec.maxFailedIndexes: Required value: must be specified when completions is above 100000",
+        f"spec.parallelism: Invalid value: 20000: {MANY}",
+    ]),
+    (kinds.JOBS, indexed(200_000, maxFailedIndexes=100_001, backoffLimitPerIndex=1), [
+        "spec.maxFailedIndexes: Invalid value: 100001: must be less than or equal to 100000",
+        f"spec.maxFailedIndexes: Invalid value: 100001: {MANY}",
+    ]),
+    (kinds.JOBS, {**indexed(11, manualSelector=True), "metadata": metadata(LONG)}, [
+        f'metadata.name: Invalid value: "{LONG}": will not able to create pod with invalid DNS label: {LONG}-10',
+    ]),
+    (kinds.JOBS, job(managedBy="mine"), [
+        'spec.managedBy: Invalid value: "mine": must be a domain-prefixed path (such as "acme.io/foo")',
+    ]),
+    (kinds.JOBS, job(managedBy="example.com/" + "x y" * 20), [
+        f'spec.managedBy: Invalid value: "{"x y" * 20}": Invalid path '
+        "(regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')",
+        "spec.managedBy: Too long: may not be more than 63 bytes",
+    ]),
+    (kinds.JOBS, failing({"action": "FailIndex", "onExitCodes": {"operator": "In", "values": [0, 3, 2, 2]}}), [
+        f'{R}.action: Invalid value: "FailIndex": requires the backoffLimitPerIndex to be set',
+        f"{R}.onExitCodes.values[0]: Invalid value: 0: must not be 0 for the In operator",
+        f"{R}.onExitCodes.values[3]: Duplicate value: 2",
+        f"{R}.onExitCodes.values: Invalid value: [0,3,2,2]: must be ordered",
+    ]),
+    (kinds.JOBS, failing({"onExitCodes": {"containerName": "x"}}), [
+        f'{R}.action: Required value: valid values: ["Count" "FailIndex" "FailJob" "Ignore"]',
+        f'{R}.onExitCodes.operator: Required value: valid values: ["In" "NotIn"]',
+        f'{R}.onExitCodes.containerName: Invalid value: "x": '
+        "must be one of the container or initContainer names in the pod template",
+        f"{R}.onExitCodes.values: Invalid value: null: at least one value is required",
+    ]),
+    (kinds.JOBS, failing({"action": "Retry", "onPodConditions": [{"type": "a b", "status": "Maybe"}]}), [
+        f'{R}.action: Unsupported value: "Retry": supported values: "Count", "FailIndex", "FailJob", "Ignore"',
+        f'{R}.onPodConditions[0].type: Invalid value: "a b": name part must consist of alphanumeric characters, '
+        "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or "
+        "'123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+        f'{R}.onPodConditions[0].status: Unsupported value: "Maybe": supported values: "False", "True", "Unknown"',
+    ]),
+    (kinds.JOBS, failing({"action": "Count"}, podReplacementPolicy="TerminatingOrFailed"), [
+        f"{R}: Invalid value: specifying one of OnExitCodes and OnPodConditions is required",
+        'spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"',
+    ]),
+    (kinds.JOBS, failing({**IN_1, "onPodConditions": [{"type": "Ready", "status": "True"}]}), [
+        f"{R}: Invalid value: specifying both OnExitCodes and OnPodConditions is not supported",
+    ]),
+    (kinds.JOBS, failing(*[IN_1] * 21, template=template({"restartPolicy": "OnFailure"}, JOB_LABELS)), [
+        "spec.podFailurePolicy.rules: Too many: 21: must have at most 20 items",
+        'spec.template.spec.restartPolicy: Invalid value: "OnFailure": '
+        'only "Never" is supported when podFailurePolicy is specified',
+    ]),
+    (kinds.JOBS, indexed(5, successPolicy={"rules": []}), [
+        "spec.successPolicy.rules: Required value: "
+        "at least one rules must be specified when the successPolicy is specified",
+    ]),
+    (kinds.JOBS, succeeding({}, {"succeededCount": 6}, {"succeededIndexes": "0,2-3", "succeededCount": 4}), [
+        f"{W}[0]: Required value: at least one of succeededCount or succeededIndexes must be specified",
+        f"{W}[1].succeededCount: Invalid value: 6: must be less than or equal to 5 "
+        "(the number of specified completions)",
+        f"{W}[2].succeededCount: Invalid value: 4: must be less than or equal to 3 "
+        "(the number of indexes in the specified succeededIndexes field)",
+    ]),
+    (kinds.JOBS, succeeding(*({"succeededIndexes": text} for text in ("1-2-3", "x", "5", "3,1", "3-3"))), [
+        f'{W}[0].succeededIndexes: Invalid value: "1-2-3": error parsing succeededIndexes: the fragment "1-2-3" '
+        "violates the requirement that an index interval can have at most two parts separated by '-'",
+        f'{W}[1].succeededIndexes: Invalid value: "x": error parsing succeededIndexes: '
+        'cannot convert string to integer for index: "x"',
+        f'{W}[2].succeededIndexes: Invalid value: "5": error parsing succeededIndexes: too large index: "5"',
+        f'{W}[3].succeededIndexes: Invalid value: "3,1": error parsing succeededIndexes: '
+        "non-increasing order, previous: 3, current: 1",
+        f'{W}[4].succeededIndexes: Invalid value: "3-3": error parsing succeededIndexes: '
+        "non-increasing order, previous: 3, current: 3",
     ]),
     (kinds.SERVICES, service(ports=[]), ["spec.ports: Required value"]),
     (kinds.SERVICES, service(ports=[{"port": 0}]), [
@@ -263,6 +365,25 @@ def test_a_jobs_template_stays() -> None:
     assert found.endswith("}: field is immutable")
     assert altered(kinds.JOBS, spec=with_(completions=5)) == ["spec.completions: Invalid value: 5: field is immutable"]
     assert altered(kinds.JOBS, spec=with_(parallelism=5, suspend=True)) == []
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"podFailurePolicy": {"rules": [IN_1]}, "podReplacementPolicy": "Failed"},
+        {"completionMode": "Indexed", "completions": 3, "successPolicy": {"rules": [{"succeededIndexes": "0-2"}]}},
+        {"completionMode": "Indexed", "completions": 3, "backoffLimitPerIndex": 1},
+        {"managedBy": "example.com/mine"},
+    ],
+    ids=lambda fields: next(name for name in fields if name not in ("completionMode", "completions")),
+)
+def test_by_what_a_job_is_judged_stays(fields: Json) -> None:
+    obj = complete(kinds.JOBS, job(**fields))
+    assert validate(kinds.JOBS, obj) == []
+    changed = next(name for name in fields if name not in ("completionMode", "completions"))
+    less = {**obj, "spec": {key: value for key, value in obj["spec"].items() if key != changed}}
+    (found,) = [str(cause) for cause in validate_update(kinds.JOBS, less, obj)]
+    assert found == f"spec.{changed}: Invalid value: null: field is immutable"
 
 
 def test_a_services_address_stays() -> None:

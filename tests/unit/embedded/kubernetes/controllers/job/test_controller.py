@@ -6,8 +6,10 @@ from support.kube import Kube
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.controllers.job import JobController
-from labkit.embedded.kubernetes.controllers.job.decide import FINALIZER
 from labkit.embedded.kubernetes.controllers.job.indexes import INDEX
+from labkit.embedded.kubernetes.controllers.job.spec import FINALIZER
+from labkit.embedded.kubernetes.errors import InternalError
+from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json, annotations_of, is_pod_active, labels_of, name_of
 
 JOBS, PODS = kinds.JOBS, kinds.PODS
@@ -201,9 +203,11 @@ async def test_suspended_and_resumed(kube: Kube) -> None:
 
 
 async def test_parallelism_lowered_ends_pods_without_counting_them(kube: Kube) -> None:
+    kube.kubelet.grace = 30
     await kube.create(JOBS, job(completions=6, parallelism=4))
     await kube.edit(JOBS, "pi", lambda obj: obj["spec"].update(parallelism=1))
     assert len(active(kube)) == 1
+    assert [status(kube)[field] for field in ("active", "ready", "terminating")] == [1, 1, 3]
     assert "failed" not in status(kube)
 
 
@@ -230,3 +234,22 @@ async def test_replacing_only_what_has_ended(kube: Kube) -> None:
     assert active(kube) == []
     await kube.advance(20)
     assert len(active(kube)) == 1
+
+
+async def test_letting_go_that_failed_is_tried_again(kube: Kube, monkeypatch: pytest.MonkeyPatch) -> None:
+    await kube.create(JOBS, job())
+    client = kube.manager.controllers["job-controller"].client
+    modify, refused = client.modify, []
+
+    async def refusing(kind: Kind, *args: Any, **more: Any) -> Json:
+        if kind is PODS and not refused:
+            refused.append(args)
+            raise InternalError("etcdserver: request timed out")
+        return await modify(kind, *args, **more)
+
+    monkeypatch.setattr(client, "modify", refusing)
+    await finish(kube)
+    assert refused
+    await kube.advance(60)
+    assert conditions(kube)[-1][0] == "Complete"
+    assert "finalizers" not in kube.pods()[0]["metadata"]

@@ -10,13 +10,37 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from support.kube import Kube
 
 from labkit.embedded.kubernetes import kinds
-from labkit.embedded.kubernetes.controllers.job import JobController
-from labkit.embedded.kubernetes.controllers.job.decide import is_finished, is_tracked
+from labkit.embedded.kubernetes.controllers.job import JobController, indexes
 from labkit.embedded.kubernetes.controllers.job.indexes import index_of
-from labkit.embedded.kubernetes.objects import Json, is_pod_active, is_pod_finished, is_terminating, name_of, uid_of
+from labkit.embedded.kubernetes.controllers.job.spec import is_finished, is_tracked
+from labkit.embedded.kubernetes.objects import (
+    Json,
+    is_pod_active,
+    is_pod_finished,
+    is_terminating,
+    name_of,
+    status_of,
+    uid_of,
+    with_condition,
+)
+from tests.unit.embedded.kubernetes.controllers.job.jobstage import tell_late_of_pods
 
 JOBS, PODS = kinds.JOBS, kinds.PODS
 LIMIT = 4
+
+
+DISRUPTED = {"type": "DisruptionTarget", "status": "True"}
+IGNORING = {"podFailurePolicy": {"rules": [{"action": "Ignore", "onPodConditions": [DISRUPTED]}]}}
+INDEXED = {"completionMode": "Indexed"}
+SORTS: dict[str, Json] = {
+    "plain": {"backoffLimit": LIMIT},
+    "ignoring": {"backoffLimit": LIMIT, **IGNORING},
+    "indexed": {"backoffLimit": LIMIT, **INDEXED},
+    "indexed, enough": {"backoffLimit": LIMIT, **INDEXED, "successPolicy": {"rules": [{"succeededCount": 1}]}},
+    "per index": {"backoffLimitPerIndex": 1, **INDEXED},
+    "per index, ignoring": {"backoffLimitPerIndex": 1, **INDEXED, **IGNORING},
+    "per index, some": {"backoffLimitPerIndex": 1, "maxFailedIndexes": 1, **INDEXED},
+}
 
 
 class Jobs(RuleBasedStateMachine):
@@ -25,23 +49,36 @@ class Jobs(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.good: set[str] = set()  # uids of pods that ended well, before anybody asked them to go
         self.bad: set[str] = set()
+        self.ignored: set[str] = set()  # those that ended badly, and a rule says that it does not matter
+        self.deleted: set[str] = set()
 
     def run(self, step: Coroutine[Any, Any, Any]) -> None:
         self.runner.run(step)
 
-    @initialize(completions=st.integers(1, 6), parallelism=st.integers(1, 4), indexed=st.booleans())
-    def begin(self, completions: int, parallelism: int, indexed: bool) -> None:
+    @initialize(
+        completions=st.integers(1, 6),
+        parallelism=st.integers(1, 4),
+        sort=st.sampled_from(sorted(SORTS)),
+        late=st.sampled_from([0.0, 0.5, 3.0]),
+    )
+    def begin(self, completions: int, parallelism: int, sort: str, late: float) -> None:
         template = {"spec": {"containers": [{"name": "c", "image": "busybox"}], "restartPolicy": "Never"}}
-        spec: Json = {"completions": completions, "parallelism": parallelism, "template": template}
-        spec |= {"backoffLimit": LIMIT, "completionMode": "Indexed" if indexed else "NonIndexed"}
+        spec: Json = {"completions": completions, "parallelism": parallelism, "template": template, **SORTS[sort]}
 
         async def step() -> None:
             self.kube = await Kube(JobController).__aenter__()
             self.kube.kubelet.grace = 5
+            self.late = late
+            self.slow_down()
             await self.kube.create(JOBS, {"metadata": {"name": "pi"}, "spec": spec})
 
         self.run(step())
-        self.completions, self.parallelism, self.indexed = completions, parallelism, indexed
+        self.completions, self.parallelism = completions, parallelism
+        self.indexed, self.ignores = "completionMode" in spec, "podFailurePolicy" in spec
+
+    def slow_down(self) -> None:
+        if self.late:
+            tell_late_of_pods(self.kube, self.late)
 
     def teardown(self) -> None:
         self.run(self.kube.__aexit__())
@@ -53,19 +90,33 @@ class Jobs(RuleBasedStateMachine):
     def active(self) -> list[Json]:
         return [pod for pod in self.kube.pods() if is_pod_active(pod)]
 
-    @rule(number=st.integers(0, 9), well=st.booleans())
-    def end(self, number: int, well: bool) -> None:
+    @rule(number=st.integers(0, 9), how=st.sampled_from(["well", "badly", "disrupted"]))
+    def end(self, number: int, how: str) -> None:
         active = self.active()
         if active and not is_finished(self.job()):
             pod = active[number % len(active)]
-            self.kube.kubelet.finish("default", name_of(pod), "Succeeded" if well else "Failed")
-            (self.good if well else self.bad).add(uid_of(pod))
+            if how == "disrupted":
+                self.disrupt(pod)
+            self.kube.kubelet.finish("default", name_of(pod), "Succeeded" if how == "well" else "Failed")
+            ended = self.bad if how == "badly" or not self.ignores else self.ignored
+            (self.good if how == "well" else ended).add(uid_of(pod))
+
+    def disrupt(self, pod: Json) -> None:
+        """Somebody says what he is about to do to it."""
+
+        def change(found: Json) -> Json:
+            conditions = with_condition(status_of(found).get("conditions"), DISRUPTED)
+            return {**found, "status": {**status_of(found), "conditions": conditions}}
+
+        self.kube.registry.modify(PODS, "default", name_of(pod), change, subresource="status")
 
     @rule(number=st.integers(0, 9))
     def delete(self, number: int) -> None:
         active = self.active()
         if active:
-            self.run(self.kube.delete(PODS, name_of(active[number % len(active)])))
+            pod = active[number % len(active)]
+            self.deleted.add(uid_of(pod))
+            self.run(self.kube.delete(PODS, name_of(pod)))
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 12.0, 100.0]))
     def wait(self, seconds: float) -> None:
@@ -80,6 +131,7 @@ class Jobs(RuleBasedStateMachine):
         async def step() -> None:
             await self.kube.manager.stop()
             self.kube.manager.start()
+            self.slow_down()
 
         self.run(step())
 
@@ -108,14 +160,30 @@ class Jobs(RuleBasedStateMachine):
         assert status["uncountedTerminatedPods"] == {}
         assert "active" not in status
         assert status["terminating"] == 0
-        kinds_of = [one["type"] for one in status["conditions"]]
-        if "Complete" in kinds_of:
-            assert status["succeeded"] == self.completions
-            assert kinds_of.count("Complete") == 1
-            assert status["completionTime"]
-        else:
-            assert kinds_of == ["FailureTarget", "Failed"]
-            assert status["failed"] > LIMIT
+        told = [(one["type"], one.get("reason")) for one in status["conditions"]]
+        assert [kind for kind, _ in told] in (["SuccessCriteriaMet", "Complete"], ["FailureTarget", "Failed"])
+        assert told[0][1] == told[1][1]
+        self.ended_as_it_says(told[1][1], status)
+
+    def ended_as_it_says(self, reason: str | None, status: Json) -> None:
+        done = indexes.parse(status.get("completedIndexes", ""), self.completions)
+        given_up = indexes.parse(status.get("failedIndexes", ""), self.completions)
+        match reason:
+            case "CompletionsReached":
+                assert status["succeeded"] == self.completions
+                assert status["completionTime"]
+                assert not given_up
+            case "SuccessPolicy":
+                assert status["succeeded"] >= 1
+                assert status["completionTime"]
+            case "BackoffLimitExceeded":
+                assert status["failed"] > LIMIT
+            case "FailedIndexes":
+                assert done | given_up == set(range(self.completions))
+                assert status["failed"] >= 2 * len(given_up) > 0
+            case _:
+                assert reason == "MaxFailedIndexesExceeded"
+                assert len(given_up) > 1
 
     @invariant()
     def numbers_never_exceed_what_happened(self) -> None:
@@ -124,14 +192,20 @@ class Jobs(RuleBasedStateMachine):
         status = self.job().get("status", {})
         assert status.get("succeeded", 0) <= min(len(self.good), self.completions)
         assert len(self.active()) <= 4
+        is_ending = any(one["type"] == "FailureTarget" for one in status.get("conditions") or ())
+        if not is_ending:  # when it has failed, those count too that it has ended
+            uncounted = (status.get("uncountedTerminatedPods") or {}).get("failed") or ()
+            assert status.get("failed", 0) + len(uncounted) <= len(self.bad | self.deleted)
         if self.indexed:
+            done = indexes.parse(status.get("completedIndexes", ""), self.completions)
+            assert not done & indexes.parse(status.get("failedIndexes", ""), self.completions)
             working = [index_of(pod) for pod in self.active()]
             assert len(set(working)) == len(working)
             assert all(0 <= index < self.completions for index in working)
         for pod in self.kube.pods():
             # Nobody is let go of before it is counted.
             if is_pod_finished(pod) and not is_terminating(pod) and not is_tracked(pod):
-                assert uid_of(pod) in self.good | self.bad or is_finished(self.job())
+                assert uid_of(pod) in self.good | self.bad | self.ignored or is_finished(self.job())
 
 
 TestJobs = Jobs.TestCase
