@@ -106,6 +106,11 @@ ASKED: dict[str, tuple[Json, str]] = {
     "tcp-by-name": ({"tcpSocket": {"port": "web"}}, ""),
     "http-404": ({"httpGet": {"path": "/no/such/page", "port": 80}}, "HTTP probe failed with statuscode: 404"),
     "http-nowhere": ({"httpGet": {"path": "/", "port": 81}}, "connection refused"),
+    "https-in-plain": (
+        {"httpGet": {"scheme": "HTTPS", "path": "/", "port": 80}},
+        "http: server gave HTTP response to HTTPS client",
+    ),
+    "https-nowhere": ({"httpGet": {"scheme": "HTTPS", "path": "/", "port": 81}}, "connection refused"),
     "tcp-nowhere": ({"tcpSocket": {"port": 81}}, "connection refused"),
 }
 
@@ -132,6 +137,13 @@ def test_what_a_probe_asks(kube: KubeCluster, asked: str, name: str) -> None:
     assert told.startswith("Readiness probe failed: ")
     assert words in told
     assert not is_ready(kube.get(path))
+
+
+def test_any_certificate_will_do(kube: KubeCluster, home: str) -> None:
+    """The API server's is of the cluster's own authority, which no kubelet is told to trust for probes."""
+    [subset] = kube.get(kube.path("endpoints", "default", "kubernetes"))["subsets"]
+    place = {"host": subset["addresses"][0]["ip"], "port": subset["ports"][0]["port"], "path": "/healthz"}
+    kube.run(home, probed(kube.name("p"), *SHELL, readiness={"httpGet": {"scheme": "HTTPS", **place}}))
 
 
 def test_a_probe_that_takes_too_long(kube: KubeCluster, home: str) -> None:

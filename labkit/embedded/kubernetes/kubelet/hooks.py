@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
 
 AGENT = "kube-lifecycle/1.36"
 
+Say = Callable[[str, str, str], object]  # type, reason and message of an event
+
 
 class HookFailed(Exception):
     """It did not work out; ``str()`` is the kubelet's message about it."""
 
 
-async def run(parts: Parts, machine: Machine, sandbox: Sandbox, container: Container, spec: Json, hook: Json) -> None:
-    """Carry it out, as long as it takes. Raises :class:`HookFailed`."""
+async def run(
+    parts: Parts, machine: Machine, sandbox: Sandbox, container: Container, spec: Json, hook: Json, say: Say
+) -> None:
+    """Carry it out, as long as it takes; ``say`` is for events about the pod. Raises :class:`HookFailed`."""
     whose = (
         f'for Container "{container.name}" in Pod "{sandbox.name}_{sandbox.namespace}({sandbox.uid})" failed - error: '
     )
@@ -35,7 +40,7 @@ async def run(parts: Parts, machine: Machine, sandbox: Sandbox, container: Conta
             raise HookFailed(f"Exec lifecycle hook ([{' '.join(command)}]) {whose}{error}, message: {_quoted(output)}")
     elif "httpGet" in hook:
         given = hook["httpGet"]
-        error, output = await _get(parts, machine, sandbox, spec, given)
+        error, output = await _get(parts, machine, sandbox, spec, given, say)
         if error:
             raise HookFailed(
                 f"HTTP lifecycle hook ({given.get('path') or ''}) {whose}{error}, message: {_quoted(output)}"
@@ -44,11 +49,33 @@ async def run(parts: Parts, machine: Machine, sandbox: Sandbox, container: Conta
         await parts.clock.sleep(float(hook["sleep"].get("seconds") or 0))
 
 
-async def _get(parts: Parts, machine: Machine, sandbox: Sandbox, spec: Json, given: Json) -> tuple[str, str]:
+async def _ask(parts: Parts, machine: Machine, ip: str, port: int, given: Json, say: Say) -> httpget.Answer:
+    """The request; kubelets once did not know HTTPS, so one that is answered in plain HTTP is made again like that."""
+    try:
+        return await httpget.get(parts.clock, parts.network, machine, given, ip, port, None, AGENT)
+    except httpget.GetFailed as error:
+        if not error.plain:
+            raise
+        failed = error
+    again = {
+        **given,
+        "scheme": "HTTP",
+        "httpHeaders": [one for one in given.get("httpHeaders") or () if one["name"].lower() != "authorization"],
+    }
+    try:
+        answer = await httpget.get(parts.clock, parts.network, machine, again, ip, port, None, AGENT)
+    except httpget.GetFailed:
+        raise failed from None
+    words = f"request to HTTPS lifecycle hook {given.get('host') or ip}:{port} got HTTP response"
+    say("Warning", "LifecycleHTTPFallback", f"{words}, retry with HTTP succeeded")
+    return answer
+
+
+async def _get(parts: Parts, machine: Machine, sandbox: Sandbox, spec: Json, given: Json, say: Say) -> tuple[str, str]:
     """What went wrong ("": nothing), and what was answered."""
     try:
         port = httpget.port_of(spec, given.get("port", ""))
-        answer = await httpget.get(parts.clock, parts.network, machine, given, sandbox.ip, port, None, AGENT)
+        answer = await _ask(parts, machine, sandbox.ip, port, given, say)
     except (httpget.GetFailed, ValueError) as error:
         return str(error), ""
     body = answer.body.decode("utf-8", "replace")

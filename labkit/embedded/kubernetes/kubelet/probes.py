@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from labkit.embedded.kubernetes.kubelet import httpget
 from labkit.embedded.kubernetes.objects import Json
@@ -255,13 +256,31 @@ async def _http(parts: Parts, machine: Machine, action: Json, ip: str, port: int
             answer = await httpget.get(parts.clock, parts.network, machine, action, ip, port, timeout, AGENT)
         except httpget.GetFailed as error:
             return Outcome(False, str(error))
-        if 300 <= answer.status < 400 and answer.location.startswith("/"):
-            action = {**action, "path": answer.location}
+        next_ = _redirected(action, ip, port, answer.location) if 300 <= answer.status < 400 else None
+        if next_ is not None:
+            action, port = next_
             continue
         if 200 <= answer.status < 400:
             return Outcome(True)  # a redirect to elsewhere counts as success
         return Outcome(False, f"HTTP probe failed with statuscode: {answer.status}")
     return Outcome(False, f'Get "{action.get("path")}": stopped after {MAX_REDIRECTS} redirects')
+
+
+def _redirected(action: Json, ip: str, port: int, location: str) -> tuple[Json, int] | None:
+    """Where a redirect to the same host leads; None for any other."""
+    if location.startswith("/"):
+        return {**action, "path": location}, port
+    try:
+        url = urlsplit(location)
+        given = url.port
+    except ValueError:
+        return None
+    if url.scheme not in ("http", "https") or url.hostname != (action.get("host") or ip):
+        return None
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    headers = [one for one in action.get("httpHeaders") or () if one["name"].lower() != "host"]
+    new = {**action, "scheme": url.scheme.upper(), "path": path, "httpHeaders": headers}
+    return new, given or (443 if url.scheme == "https" else 80)
 
 
 async def _tcp(parts: Parts, machine: Machine, ip: str, port: int, timeout: float) -> Outcome:
