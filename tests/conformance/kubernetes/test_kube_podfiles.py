@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.kube_cluster import BUSYBOX, Json, KubeCluster, config_map, container, is_ready, pod
 from support.until import until
@@ -130,6 +132,64 @@ def test_only_the_chosen_keys_are_there(kube: KubeCluster, home: str, told: Json
     assert kube.exec(home, "told", "ls", "/items").text.split() == ["paint"]
     assert kube.exec(home, "told", "ls", "/settings").text.split() == ["colour", "size"]
     assert kube.exec(home, "told", "ls", "/empty").text == ""
+
+
+TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/settings/colour", "..data/colour"), ("/items/paint", "..data/paint"), ("/hidden/word", "..data/word"),
+        ("/downward/labels", "..data/labels"), ("/all/size", "..data/size"), (TOKEN, "..data/token"),
+    ],
+)  # fmt: skip
+def test_a_file_is_a_link(kube: KubeCluster, home: str, told: Json, path: str, target: str) -> None:
+    assert kube.exec(home, "told", "readlink", path).text.strip() == target
+
+
+def test_the_links_lead_to_a_directory_of_the_time(kube: KubeCluster, home: str, told: Json) -> None:
+    name = kube.exec(home, "told", "readlink", "/settings/..data").text.strip()
+    assert re.fullmatch(r"\.\.20\d\d_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+", name)
+    assert kube.exec(home, "told", "ls", "-a", "/settings").text.split() == [
+        ".", "..", name, "..data", "colour", "size",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        ("/settings", "777"), ("/settings/..data/", "755"), ("/settings/colour", "644"), ("/items/paint", "755"),
+        ("/items/paint/colour.txt", "400"), ("/hidden", "1777"), ("/hidden/word", "644"), ("/downward", "1777"),
+        ("/all", "1777"), ("/empty", "1777"), ("/etc/one", "644"), (TOKEN, "644"),
+    ],
+)  # fmt: skip
+def test_a_mode(kube: KubeCluster, home: str, told: Json, path: str, mode: str) -> None:
+    assert kube.exec(home, "told", "stat", "-L", "-c", "%a", path).text.strip() == mode
+
+
+@pytest.mark.parametrize(
+    "path", ["/settings/colour", "/settings/new", "/hidden/word", "/downward/labels", "/all/x", "/etc/one"]
+)
+def test_what_the_kubelet_fills_is_read_only(kube: KubeCluster, home: str, told: Json, path: str) -> None:
+    assert "Read-only file system" in kube.exec(home, "told", "sh", "-c", f"echo x > {path} || true").err
+
+
+def test_the_group_of_a_volume(kube: KubeCluster, home: str, told: Json) -> None:
+    name = kube.name("p")
+    script = "id -u; cat /v/word; echo; stat -L -c '%a %g' /v/word /e; touch /e/f; stat -c '%u %g' /e/f"
+    body = pod(name, BUSYBOX, "sh", "-c", script, restartPolicy="Never")
+    body["spec"]["securityContext"] = {"runAsUser": 1000, "fsGroup": 2000}
+    body["spec"]["containers"][0]["volumeMounts"] = [
+        {"name": "v", "mountPath": "/v"}, {"name": "e", "mountPath": "/e"},
+    ]  # fmt: skip
+    body["spec"]["volumes"] = [
+        {"name": "v", "secret": {"secretName": "hidden", "defaultMode": 0o400}}, {"name": "e", "emptyDir": {}},
+    ]  # fmt: skip
+    kube.create(home, body)
+    kube.ended(home, name)
+    lines = kube.logs(home, name).splitlines()
+    assert lines == ["1000", "sesame", "440 2000", "2777 2000", "1000 2000"]
 
 
 def test_the_service_accounts_files(kube: KubeCluster, home: str, told: Json) -> None:

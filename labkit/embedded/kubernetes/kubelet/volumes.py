@@ -7,24 +7,25 @@ change. A token is made when somebody reads it.
 
 from __future__ import annotations
 
-import errno
-import os
-from collections.abc import Callable, Iterator, MutableMapping
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from labkit.embedded.kubernetes.client import Client, Unreachable
 from labkit.embedded.kubernetes.errors import StatusError
 from labkit.embedded.kubernetes.kubelet import sources
+from labkit.embedded.kubernetes.kubelet.atomic import Atomic, Made, Payload, directory_name
 from labkit.embedded.kubernetes.kubelet.environment import Environment, expand
+from labkit.embedded.kubernetes.kubelet.mounted import Below, empty_dir, part
 from labkit.embedded.kubernetes.kubelet.parts import Parts
 from labkit.embedded.kubernetes.kubelet.sources import Missing
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.runtime.files import Layer
 from labkit.embedded.runtime.keeper import ReadOnlyLayer
+from labkit.embedded.runtime.nodes import FILE, node
 
 RESYNC = 60.0  # seconds between two looks at ConfigMaps and Secrets
 TOKEN_SECONDS = 3607.0
+_NOTHING: Payload = {}
 NOT_SIMULATED = "is not simulated by the embedded engine"
 
 
@@ -35,60 +36,70 @@ class MountFailed(Exception):
         super().__init__(f'MountVolume.SetUp failed for volume "{volume}" : {why}')
 
 
-class Lazy(MutableMapping[str, "bytes | None"]):
-    """Files whose content is made when it is read. Nobody may write them."""
+class Access(Atomic):
+    """What every pod has of its service account. Hardly anybody looks, so that only what it is made of is kept."""
 
-    __slots__ = ("_files",)
+    __slots__ = ("_given", "_pod", "_volumes", "_when")
 
-    def __init__(self, files: dict[str, Callable[[], bytes]]) -> None:
-        self._files = files
+    def __init__(self, volumes: Volumes, pod: Json, given: Any, when: float) -> None:
+        super().__init__(_NOTHING, "", tmpfs=True, gid=fs_group(pod))
+        self._volumes = volumes
+        self._pod = pod
+        self._given = given
+        self._when = when
 
-    def __getitem__(self, path: str) -> bytes:
-        return self._files[path]()
+    @property
+    def files(self) -> Payload:
+        if not self._files:
+            token = Token(self._volumes, self._pod, self._given[0]["serviceAccountToken"])
+            self._files = {
+                token.path: Made(token, *token.marks),
+                "ca.crt": self._volumes.parts.ca,
+                "namespace": self._pod["metadata"].get("namespace", "").encode(),
+            }
+        return self._files
 
-    def __contains__(self, path: object) -> bool:
-        return path in self._files
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def __setitem__(self, path: str, data: bytes | None) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
-
-    def __delitem__(self, path: str) -> None:
-        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+    @property
+    def name(self) -> str:
+        if not self._name:
+            self._name = directory_name(self._when, self._pod["metadata"].get("uid", ""))
+        return self._name
 
 
-class Below(MutableMapping[str, "bytes | None"]):
-    """A directory of a layer as a layer of its own: ``subPath``."""
+class Token:
+    """A service account's token in a volume. It is made when it is read, and anew when most of its time is over."""
 
-    __slots__ = ("_layer", "_prefix")
+    __slots__ = ("_given", "_pod", "_text", "_until", "_volumes")
 
-    def __init__(self, layer: Layer, directory: str) -> None:
-        self._layer = layer
-        self._prefix = "/" + directory.strip("/")
+    def __init__(self, volumes: Volumes, pod: Json, given: Json) -> None:
+        self._volumes = volumes
+        self._pod = pod
+        self._given = given
+        self._text = b""
+        self._until = 0.0
 
-    def __getitem__(self, path: str) -> bytes | None:
-        return self._layer[self._prefix + path]
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Token) and self._given == other._given
 
-    def __setitem__(self, path: str, data: bytes | None) -> None:
-        self._layer[self._prefix + path] = data
+    __hash__ = None  # type: ignore[assignment]
 
-    def __delitem__(self, path: str) -> None:
-        del self._layer[self._prefix + path]
+    @property
+    def path(self) -> str:
+        return str(self._given.get("path", "token"))
 
-    def __contains__(self, path: object) -> bool:
-        return f"{self._prefix}{path}" in self._layer
+    @property
+    def marks(self) -> tuple[int, int]:
+        """Its mode and owner: a token is for those who need it, as far as one can tell who that is."""
+        user = fs_user(self._pod)
+        return FILE if user is None and fs_group(self._pod) is None else 0o600, user or 0
 
-    def __iter__(self) -> Iterator[str]:
-        inside = self._prefix + "/"
-        return (path[len(self._prefix) :] for path in list(self._layer) if path.startswith(inside))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
+    def __call__(self) -> bytes:
+        now = self._volumes.parts.clock.time()
+        if now >= self._until:
+            seconds = float(self._given.get("expirationSeconds") or TOKEN_SECONDS)
+            self._text = self._volumes.parts.token(self._pod, self._given.get("audience") or "", seconds).encode()
+            self._until = now + 0.8 * seconds
+        return self._text
 
 
 class Volumes:
@@ -96,7 +107,7 @@ class Volumes:
 
     def __init__(self, client: Client, parts: Parts, machine_files: Layer) -> None:
         self._client = client
-        self._parts = parts
+        self.parts = parts
         self._machine_files = machine_files
 
     async def set_up(self, pod: Json, made: dict[str, Any], env: Environment) -> bool:
@@ -108,85 +119,70 @@ class Volumes:
         changing = False
         for volume in pod["spec"].get("volumes") or ():
             name = volume["name"]
-            if "emptyDir" in volume:
-                made.setdefault(name, {})
+            if isinstance(made.get(name), Access):
+                continue
+            if "projected" in volume and _is_service_account(volume["projected"]):
+                given = volume["projected"]["sources"]
+                made[name] = Access(self, pod, given, self.parts.clock.time())  # there is nothing to be asked for
+                continue
+            if "emptyDir" in volume or len(volume) == 1:
+                if name not in made:
+                    made[name] = empty_dir((volume.get("emptyDir") or {}).get("medium") or "", fs_group(pod))
                 continue
             if "hostPath" in volume:
                 made.setdefault(name, Below(self._machine_files, volume["hostPath"].get("path", "/")))
                 continue
-            if name in made and isinstance(made[name], Lazy):
-                continue
-            try:
-                files = await self._files(pod, volume, env)
-            except Missing as error:
-                raise MountFailed(name, str(error)) from None
-            except (Unreachable, StatusError):
-                what = "secret" if "secret" in volume else "configmap"
-                raise MountFailed(name, f"failed to sync {what} cache: timed out waiting for the condition") from None
-            if isinstance(files, Lazy):
-                made[name] = files
-                continue
-            changing = changing or any(kind in volume for kind in ("configMap", "secret", "projected"))
-            layer = made.setdefault(name, {})
-            if layer != files:
-                layer.clear()
-                layer.update(files)
+            changing = await self._publish(pod, volume, made, env) or changing
         return changing
 
-    async def _files(self, pod: Json, volume: Json, env: Environment) -> Any:
-        if "projected" in volume:
-            return await self._projected(pod, volume["projected"].get("sources") or (), env)
-        for kind in ("configMap", "secret", "downwardAPI"):
-            if kind in volume:
-                return _layer(await self._items(pod, kind, volume[kind], env))
-        kind = next((key for key in volume if key != "name"), "emptyDir")
-        if kind == "emptyDir":
-            return {}
-        raise Missing(f"{kind} {NOT_SIMULATED}")
+    async def _publish(self, pod: Json, volume: Json, made: dict[str, Any], env: Environment) -> bool:
+        """A volume that is filled from elsewhere. True: it has to be looked at again."""
+        name = volume["name"]
+        kind = next(key for key in volume if key != "name")
+        try:
+            files = await self._payload(pod, kind, volume.get(kind) or {}, env)
+        except Missing as error:
+            raise MountFailed(name, str(error)) from None
+        except (Unreachable, StatusError):
+            what = "secret" if kind == "secret" else "configmap"
+            raise MountFailed(name, f"failed to sync {what} cache: timed out waiting for the condition") from None
+        directory = directory_name(self.parts.clock.time(), f"{pod['metadata'].get('uid')}/{name}")
+        if name in made:
+            made[name].publish(files, directory)
+        else:
+            made[name] = Atomic(files, directory, tmpfs=kind != "configMap", gid=fs_group(pod))
+        return kind != "downwardAPI"
 
-    async def _projected(self, pod: Json, given: Any, env: Environment) -> Any:
-        if _is_service_account(given):  # what every pod has: nothing to be asked for, and nobody may read it ever
-            return Lazy(self._access(pod, given))
-        files: dict[str, bytes] = {}
-        for source in given:
-            for kind in ("configMap", "secret", "downwardAPI"):
-                if kind in source:
-                    files |= await self._items(pod, kind, source[kind], env)
+    async def _payload(self, pod: Json, kind: str, given: Json, env: Environment) -> Payload:
+        usual = given.get("defaultMode", FILE)
+        if kind in _FILLED:
+            return await self._items(pod, kind, given, env, usual)
+        if kind != "projected":
+            raise Missing(f"{kind} {NOT_SIMULATED}")
+        files: dict[str, bytes | Made] = {}
+        for source in given.get("sources") or ():
+            for inner in _FILLED:
+                if inner in source:
+                    files |= await self._items(pod, inner, source[inner], env, usual)
             if "serviceAccountToken" in source:
-                token = source["serviceAccountToken"]
-                files[token.get("path", "token")] = self._token(pod, token)
-        return _layer(files)
-
-    def _access(self, pod: Json, given: Any) -> dict[str, Callable[[], bytes]]:
-        files: dict[str, Callable[[], bytes]] = {}
-        namespace = pod["metadata"].get("namespace", "").encode()
-        for source in given:
-            if "serviceAccountToken" in source:
-                token = source["serviceAccountToken"]
-                files["/" + token.get("path", "token")] = partial(self._token, pod, token)
-            elif "configMap" in source:
-                files["/ca.crt"] = lambda: self._parts.ca
-            else:
-                files["/namespace"] = lambda: namespace
+                token = Token(self, pod, source["serviceAccountToken"])
+                mode, uid = token.marks
+                files[token.path] = Made(token, usual if mode == FILE else mode, uid)
         return files
 
-    def _token(self, pod: Json, given: Json) -> bytes:
-        seconds = float(given.get("expirationSeconds") or TOKEN_SECONDS)
-        return self._parts.token(pod, given.get("audience") or "", seconds).encode()
-
-    async def _items(self, pod: Json, kind: str, given: Json, env: Environment) -> dict[str, bytes]:
+    async def _items(self, pod: Json, kind: str, given: Json, env: Environment, usual: int) -> dict[str, bytes]:
         if kind == "downwardAPI":
-            return _downward(pod, given.get("items") or (), env)
+            return _downward(given.get("items") or (), env, usual)
         namespace, optional = pod["metadata"].get("namespace", ""), bool(given.get("optional"))
         name = given.get("name") or given.get("secretName") or ""
         read = sources.config_map if kind == "configMap" else sources.secret
         data = await read(self._client, namespace, name, optional)
         if data is None or not given.get("items"):
-            return data or {}
+            return {key: node(value, usual) for key, value in (data or {}).items()}
         files = {}
         for item in given["items"]:
             if item["key"] in data:
-                files[item["path"].lstrip("/")] = data[item["key"]]
+                files[item["path"].lstrip("/")] = node(data[item["key"]], _mode(item, usual))
             elif not optional:
                 raise Missing(
                     "references non-existent config key: " + item["key"]
@@ -197,45 +193,61 @@ class Volumes:
 
     # mounting -------------------------------------------------------------------------------------------------
 
-    def mounts(
-        self, container: Json, made: dict[str, Any], known: dict[str, str], files: dict[str, bytes | None]
-    ) -> dict[str, Layer]:
-        """What a container mounts, deepest first. A single file (``subPath`` of one) is copied into ``files``."""
+    def mounts(self, container: Json, made: dict[str, Any], known: dict[str, str]) -> dict[str, Layer]:
+        """What a container mounts, deepest first."""
         mounts: dict[str, Layer] = {}
         for mount in container.get("volumeMounts") or ():
             layer = made.get(mount["name"])
             if layer is None:
                 continue
-            point = mount["mountPath"].rstrip("/") or "/"
             below = mount.get("subPath") or expand(mount.get("subPathExpr") or "", known)
             if below:
-                single = layer.get("/" + below.strip("/")) if ("/" + below.strip("/")) in layer else None
-                if single is not None:
-                    files[point] = single  # it does not follow changes of its source; nor does a real one
-                    continue
-                layer = Below(layer, below)
-            if mount.get("readOnly") and not isinstance(layer, Lazy):
+                layer = layer.at(below) if isinstance(layer, Atomic) else part(layer, below)
+            if mount.get("readOnly") and not getattr(layer, "readonly", False):
                 layer = ReadOnlyLayer(layer)
-            mounts[point] = layer
+            mounts[mount["mountPath"].rstrip("/") or "/"] = layer
         return dict(sorted(mounts.items(), key=lambda item: -len(item[0]))) if len(mounts) > 1 else mounts
 
 
-def _is_service_account(given: Any) -> bool:
-    if len(given) != 3 or "serviceAccountToken" not in given[0]:
+_FILLED = ("configMap", "secret", "downwardAPI")
+
+
+def fs_group(pod: Json) -> int | None:
+    """Whose group its volumes are."""
+    security = pod["spec"].get("securityContext")
+    found: int | None = security.get("fsGroup") if security else None
+    return found
+
+
+def fs_user(pod: Json) -> int | None:
+    """Who its tokens are for: the user that all its containers run as, if they agree."""
+    spec = pod["spec"]
+    usual = (spec.get("securityContext") or {}).get("runAsUser")
+    users = {
+        (one.get("securityContext") or {}).get("runAsUser", usual)
+        for one in (*(spec.get("initContainers") or ()), *spec["containers"])
+    }
+    return users.pop() if len(users) == 1 else None
+
+
+def _mode(item: Json, usual: int) -> int:
+    mode = item.get("mode")
+    return usual if mode is None else int(mode)
+
+
+def _is_service_account(projected: Json) -> bool:
+    given: Sequence[Json] = projected.get("sources") or ()
+    if len(given) != 3 or "serviceAccountToken" not in given[0] or projected.get("defaultMode", FILE) != FILE:
         return False
     return bool(given[1].get("configMap", {}).get("name") == "kube-root-ca.crt" and "downwardAPI" in given[2])
 
 
-def _downward(pod: Json, items: Any, env: Environment) -> dict[str, bytes]:
+def _downward(items: Any, env: Environment, usual: int) -> dict[str, bytes]:
     files = {}
     for item in items:
         if "fieldRef" in item:
             text = env.field(item["fieldRef"].get("fieldPath", ""))
         else:
             text = env.resource(item.get("resourceFieldRef") or {}, {})
-        files[item["path"].lstrip("/")] = text.encode()
+        files[item["path"].lstrip("/")] = node(text.encode(), _mode(item, usual))
     return files
-
-
-def _layer(files: dict[str, bytes]) -> dict[str, bytes | None]:
-    return {f"/{path}": data for path, data in files.items()}
