@@ -60,7 +60,8 @@ def normal(text: str, names: Mapping[str, str]) -> list[str]:
     """The lines of an output with words for what differs; `names` are this run's own (machines, namespace, folder).
 
     Columns stand two blanks apart whatever their width, empty lines are left out, and of the events beneath an
-    object (`describe`), which have no order within a second, the order is the alphabet's.
+    object (`describe`), which have no order within a second, the order is the alphabet's, as it is of a ConfigMap's
+    keys.
     """
     for name in sorted(names, key=len, reverse=True):
         text = text.replace(name, names[name])
@@ -80,7 +81,20 @@ def normal(text: str, names: Mapping[str, str]) -> list[str]:
             line = pattern.sub(to, line)
         if line:
             lines.append(line)
-    return _with_sorted_events(lines)
+    return _with_sorted_events(_with_sorted_data(lines))
+
+
+def _with_sorted_data(lines: list[str]) -> list[str]:
+    """The keys of a ConfigMap in order: kubectl walks a map of Go, which begins anywhere."""
+    if "Data" not in lines or "BinaryData" not in lines:
+        return lines
+    start, end = lines.index("Data") + 2, lines.index("BinaryData")
+    entries: list[list[str]] = []
+    for line, following in zip(lines[start:end], lines[start + 1 : end + 1], strict=True):
+        if following == "----" or not entries:
+            entries.append([])
+        entries[-1].append(line)
+    return [*lines[:start], *(line for entry in sorted(entries) for line in entry), *lines[end:]]
 
 
 def _with_sorted_events(lines: list[str]) -> list[str]:

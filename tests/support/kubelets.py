@@ -74,6 +74,12 @@ class Cluster:
         return [(event["reason"], event["message"]) for event in about]
 
 
+async def log_of(cluster: Cluster, name: str, container: str = "") -> str:
+    """What a container has written."""
+    lines = [line async for line in cluster.kubelets["worker-1"].api.logs("default", name, container)]
+    return b"".join(lines).decode()
+
+
 def pod_of(name: str = "web", *containers: Json, node: str = "worker-1", **spec: Any) -> Json:
     """A pod that is bound. Without containers it has one of nginx."""
     given = list(containers) or [{"name": "web", "image": "nginx:1.27"}]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 KUBELET, KUBE_PROXY, COREDNS = "kubelet", "kube-proxy", "coredns"
+KUBE_PROXY_USER = "system:serviceaccount:kube-system:kube-proxy"
 ETCD_PATIENCE = 20.0  # sandbox seconds that an API server waits for its etcd before it gives up
 SETTLE = 10.0  # seconds of the wall clock that a stop or start may take before it is answered all the same
 _LOOK = 0.01
@@ -286,13 +287,29 @@ def _scheduler(world: World, machine: str, pod: Json, address: str) -> tuple[Ste
     return begin, end
 
 
-def _cluster_network(name: str) -> Callable[[World, str, Json, str], tuple[Step, Step]]:
-    def make(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
-        found = world.cluster.component(name, machine, pod, address)
-        assert found is not None
-        return found.start, found.stop
+def _kube_proxy(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
+    from labkit.embedded.kubernetes.client import Client
+    from labkit.embedded.kubernetes.client.recorder import Recorder
 
-    return make
+    proxy = world.cluster.proxy(machine)
+    client = Client(world.door, machine=machine, user=KUBE_PROXY_USER, manager=KUBE_PROXY)
+    recorder = Recorder(client, KUBE_PROXY, modern=True)
+    node = {"kind": "Node", "name": machine, "uid": machine}
+
+    async def begin() -> None:
+        await proxy.start()
+        recorder.event(node, "Normal", "Starting", "", action="StartKubeProxy")
+
+    async def end() -> None:
+        await recorder.stop()
+        await proxy.stop()
+
+    return begin, end
+
+
+def _coredns(world: World, machine: str, pod: Json, address: str) -> tuple[Step, Step]:
+    server = world.cluster.coredns(machine, address)
+    return server.start, server.stop
 
 
 _STEPS: dict[str, Callable[[World, str, Json, str], tuple[Step, Step]]] = {
@@ -300,6 +317,6 @@ _STEPS: dict[str, Callable[[World, str, Json, str], tuple[Step, Step]]] = {
     "kube-apiserver": _api_server,
     "kube-controller-manager": _controller_manager,
     "kube-scheduler": _scheduler,
-    KUBE_PROXY: _cluster_network(KUBE_PROXY),
-    COREDNS: _cluster_network(COREDNS),
+    KUBE_PROXY: _kube_proxy,
+    COREDNS: _coredns,
 }

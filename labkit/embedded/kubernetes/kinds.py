@@ -93,6 +93,7 @@ PODS = Kind(
     subresources=_subresources(
         _STATUS,
         Subresource("binding", CREATE_ONLY, kind="Binding", version="v1"),
+        Subresource("ephemeralcontainers", STATUS),
         Subresource("eviction", CREATE_ONLY, kind="Eviction", group="policy", version="v1"),
         Subresource("log", ("get",)),
         Subresource("exec", _CONNECT, kind="PodExecOptions", version="v1"),

@@ -162,6 +162,33 @@ def test_containers_of_a_pod_share_an_empty_dir(kube: KubeCluster, home: str, pa
     assert kube.exec(home, pair, "cat", "/tmp/own", container="shell").text == "own"
 
 
+def test_containers_of_a_pod_share_processes_if_it_says_so(kube: KubeCluster, home: str, pair: str) -> None:
+    def seen(pod_name: str) -> dict[str, str]:
+        """Process id → command, as a shell beside another container sees them."""
+        header, *lines = kube.exec(home, pod_name, "ps", container="shell").out.splitlines()
+        at = header.index("COMMAND")
+        return {line.split()[0]: line[at:] for line in lines}
+
+    name = kube.name("p")
+    body = pod(name, BUSYBOX, "sleep", "5432", shareProcessNamespace=True)
+    body["spec"]["containers"].append(container("shell", BUSYBOX, *FOREVER))
+    kube.run(home, body)
+    found = seen(name)
+    assert found["1"] == "/pause"
+    [other] = [pid for pid, command in found.items() if command == "sleep 5432"]
+    assert "/pause" not in seen(pair).values()
+    kube.exec(home, name, "kill", "-9", other, container="shell")
+
+    def killed() -> Json:
+        told = statuses(kube.get(kube.path("pods", home, name)))
+        assert told["c"]["restartCount"] == 1, told
+        return told
+
+    told = until(killed, 30)
+    assert told["c"]["lastState"]["terminated"]["exitCode"] == 137
+    assert told["shell"]["restartCount"] == 0
+
+
 def test_two_servers_on_one_port_of_a_pod(kube: KubeCluster, home: str) -> None:
     name = kube.name("p")
     body = pod(name, WHOAMI)

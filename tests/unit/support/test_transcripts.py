@@ -105,3 +105,11 @@ def test_controllers_that_met_at_a_slice_are_not_told_of(other: bool) -> None:
     kept = "  Normal   Created  1s  kubelet  a\n"
     events = normal(said + met + (kept if other else ""), {})[1:]
     assert events == (normal(said + kept, {})[1:] if other else ["Events:  <none>"])
+
+
+def test_the_keys_of_a_config_map_have_an_order() -> None:
+    told = "Name:  s\n\nData\n====\nb:\n----\none\n\ntwo\n\na:\n----\nthree\n\nBinaryData\n====\n\nEvents:  <none>\n"
+    assert normal(told, {}) == [
+        "Name:  s", "Data", "====", "a:", "----", "three", "b:", "----", "one", "two", "BinaryData", "====",
+        "Events:  <none>",
+    ]  # fmt: skip

@@ -171,7 +171,8 @@ async def _run(
         if ending.done():
             output.end()
             await sending
-            await channels.finish(_ended(ending.result(), command))
+            # To have been attached to what then fails is no failure: its exit code is for the status to tell.
+            await channels.finish(_ended(ending.result() if start is not None else 0, command))
     except ConnectionError:
         pass
     finally:

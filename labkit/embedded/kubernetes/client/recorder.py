@@ -146,7 +146,7 @@ class Recorder:
         event = self._new(said, namespace)
         series.name = event["metadata"]["name"]
         # Events of one source about objects that are referred to alike have the same fields, and there are many.
-        form = (self._modern, self.client.manager, bool(self.host), *said.about)
+        form = (self._modern, self.client.manager, bool(self.host), bool(said.message), *said.about)
         created = await self.client.create(kinds.EVENTS, namespace, event, fields=_FIELDS.get(form))
         if form not in _FIELDS:
             _FIELDS[form] = created["metadata"]["managedFields"][0]["fieldsV1"]
@@ -160,9 +160,10 @@ class Recorder:
             "metadata": {"name": name, "namespace": namespace},
             "involvedObject": said.about,
             "reason": said.reason,
-            "message": said.message,
             "type": said.type,
         }
+        if said.message:
+            event["message"] = said.message
         if self._modern:
             event |= {
                 "source": {},
@@ -194,7 +195,8 @@ def _again(event: Json, said: _Said) -> Json:
         event["series"] = {"count": said.count, "lastObservedTime": micro(said.at)}
     else:
         event |= {"count": said.count, "lastTimestamp": rfc3339(said.at)}
-    event["message"] = said.message
+    if said.message:
+        event["message"] = said.message
     return event
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from labkit.embedded.kubernetes.kubelet.containers import Config, Inside
+from labkit.embedded.kubernetes.kubelet.guests import Guest, GuestFiles, Host, Pause
 from labkit.embedded.kubernetes.kubelet.parts import Parts
 from labkit.embedded.kubernetes.kubelet.records import LOST, Container, Sandbox
 from labkit.embedded.runtime import signals
@@ -24,6 +25,7 @@ from labkit.embedded.runtime.images.base import Image
 from labkit.embedded.runtime.keeper import Keeper
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.machines import Machine
+from labkit.embedded.runtime.nodes import Node
 from labkit.embedded.runtime.processes import DEFAULT_PATH, Process
 from labkit.embedded.runtime.streams import Pipe
 from labkit.embedded.runtime.users import UnknownUser
@@ -43,6 +45,10 @@ Ended = Callable[[Sandbox, Container], object]
 
 class StartError(Exception):
     """runc could not start it; ``str()`` is in its words."""
+
+
+class CreateError(Exception):
+    """containerd could not make it, so there is no record of it."""
 
 
 class SandboxError(Exception):
@@ -119,6 +125,14 @@ class Containerd:
 
     # containers -----------------------------------------------------------------------------------------------
 
+    def check_target(self, sandbox: Sandbox, config: Config) -> None:
+        """Raises :class:`CreateError` for a container that is to join one which does not run."""
+        if config.target and _target(sandbox, config) is None:
+            raise CreateError(
+                f'failed to generate container "{self._new_id()}" spec: invalid target container: container '
+                f'"{config.target}" is not running - in state CONTAINER_EXITED'
+            )
+
     async def start(
         self, sandbox: Sandbox, config: Config, image: Image, reference: str, resolver: Resolver | None, pod: Any
     ) -> Container:
@@ -155,8 +169,11 @@ class Containerd:
         name = getattr(image, "component", "")
         container.component = self.parts.component(name, self.machine.name, pod, sandbox.ip) if name else None
         container.family = image
-        files = Files(config.files, mounts=config.mounts, readonly=config.readonly)
-        inside = Inside(
+        if config.user or image.user:  # whoever it runs as may leave a message; root may anyway
+            config.files.setdefault(config.termination_path, Node(b"", 0o666))
+        host = self._host(sandbox, config) if config.target or config.shares_processes else None
+        files = (Files if host is None else GuestFiles)(config.files, mounts=config.mounts, readonly=config.readonly)
+        inside = (Inside if host is None else Guest)(
             image,
             hostname=sandbox.hostname,
             machine=self.machine,
@@ -170,7 +187,10 @@ class Containerd:
             ports=sandbox.ports,
             etc=config.etc,
             component=container.component,
+            groups=config.groups,
         )
+        if host is not None and isinstance(inside, Guest):
+            inside.join(host)
         env = {"PATH": DEFAULT_PATH, "HOSTNAME": sandbox.hostname, **image.env, **config.env}
         if config.tty:
             env.setdefault("TERM", "xterm")
@@ -198,6 +218,14 @@ class Containerd:
         container.started = self.parts.clock.time()
         process.ended = lambda: self._ended(sandbox, container, config)
         self.keep(sandbox)
+
+    def _host(self, sandbox: Sandbox, config: Config) -> Host | None:
+        """Whose process namespace a container joins."""
+        if config.target:
+            return _target(sandbox, config)
+        if sandbox.processes is None:
+            sandbox.processes = Pause(self.parts.clock.time())
+        return sandbox.processes
 
     def _remember(self, sandbox: Sandbox, container: Container) -> None:
         """One that ended before is kept beside the newest: its state is ``lastState``, its log ``--previous``."""
@@ -288,14 +316,20 @@ class Containerd:
         return f"{self.parts.rng.getrandbits(256):064x}"
 
 
+def _target(sandbox: Sandbox, config: Config) -> Host | None:
+    """The namespaces of the container that this one is to join, while it runs."""
+    process = next((one.process for one in sandbox.containers if one.id == config.target), None)
+    return process.ns if process is not None and process.running else None
+
+
 def _message(process: Process, config: Config, code: int) -> str:
     """What the container leaves behind: its termination message, or the end of its log if it wants that."""
-    path = config.termination_path
-    text = process.files.read(path)[:MESSAGE_BYTES].decode("utf-8", "replace") if process.files.isfile(path) else ""
+    path, files = config.termination_path, process.ns.files  # as root sees them, which the kubelet is
+    text = files.read(path)[:MESSAGE_BYTES].decode("utf-8", "replace") if files.isfile(path) else ""
     if text or not config.fall_back_to_logs or code == 0:
         return text
     lines = process.log.lines(tail=LOG_LINES)
     return b"".join(line.data for line in lines)[-LOG_BYTES:].decode("utf-8", "replace")
 
 
-__all__ = ["Containerd", "Ended", "SandboxError", "StartError"]
+__all__ = ["Containerd", "CreateError", "Ended", "SandboxError", "StartError"]

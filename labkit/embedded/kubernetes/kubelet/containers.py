@@ -20,10 +20,13 @@ def _no_files(path: str) -> bytes | None:
 class Inside(Namespace):
     """A container's namespaces. The network is the pod's; ``etc`` knows the files that the kubelet makes."""
 
-    __slots__ = ("component", "etc")
+    __slots__ = ("component", "etc", "groups")
 
-    def __init__(self, *args: Any, etc: Etc, component: Component | None = None, **given: Any) -> None:
+    def __init__(
+        self, *args: Any, etc: Etc, component: Component | None = None, groups: tuple[int, ...] = (), **given: Any
+    ) -> None:
         self.etc = etc
+        self.groups = groups
         self.component = component
         super().__init__(*args, **given)
 
@@ -45,6 +48,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     workdir: str = ""
     user: str = ""
+    groups: tuple[int, ...] = ()  # beside those that the image says
     readonly: bool = False
     tty: bool = False
     stdin: bool = False
@@ -52,6 +56,8 @@ class Config:
     fall_back_to_logs: bool = False
     stop_signal: str = ""
     spec_hash: int = 0
+    target: str = ""  # the id of the container whose process namespace it joins
+    shares_processes: bool = False  # with the others of its pod
 
 
 def hosts_file(ip: str, hostname: str, domain: str, aliases: list[dict[str, Any]]) -> bytes:

@@ -104,7 +104,7 @@ class Ending:
         kubelet = self._worker.kubelet
         try:
             async with self._clock.timeout(max(0.0, self._until - self._clock.time())):
-                await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook)
+                await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook, self._worker.say)
         except TimeoutError:
             pass
         except hooks.HookFailed:

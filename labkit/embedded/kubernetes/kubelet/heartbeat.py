@@ -84,12 +84,12 @@ class Heartbeat:
             except AlreadyExists:
                 return
             self._reported = kubelet.clock.time()
-            self._say("Normal", "Starting", "Starting kubelet.")
-            self._say("Normal", "NodeReady", f"Node {kubelet.name} status is now: NodeReady")
+            self._say_hello()
+            self._say_is_now("NodeReady")
             return
         boot = (found.get("status") or {}).get("nodeInfo", {}).get("bootID")
+        self._say_hello()
         await self._report(force=True)
-        self._say("Normal", "Starting", "Starting kubelet.")
         new = self._status({})["nodeInfo"]["bootID"]
         if boot and boot != new:
             self._say("Warning", "Rebooted", f"Node {kubelet.name} has been rebooted, boot id: {new}")
@@ -99,6 +99,16 @@ class Heartbeat:
         return node.status(
             kubelet.machine, kubelet.boot, kubelet.images.listed(), kubelet.parts.max_pods, before, kubelet.clock.time()
         )
+
+    def _say_hello(self) -> None:
+        """What every kubelet says when it begins, whatever the API server knows of its node."""
+        self._say("Normal", "Starting", "Starting kubelet.")
+        for reason in node.good_news({}):
+            self._say_is_now(reason)
+        self._say("Normal", "NodeAllocatableEnforced", "Updated Node Allocatable limit across pods")
+
+    def _say_is_now(self, reason: str) -> None:
+        self._say("Normal", reason, f"Node {self._kubelet.name} status is now: {reason}")
 
     def _say(self, kind: str, reason: str, message: str) -> None:
         name = self._kubelet.name
@@ -140,3 +150,5 @@ class Heartbeat:
 
         await kubelet.client.modify(kinds.NODES, "", kubelet.name, change, subresource="status")
         self._reported = now
+        for reason in node.good_news(before):
+            self._say_is_now(reason)

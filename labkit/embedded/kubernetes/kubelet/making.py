@@ -10,6 +10,7 @@ from labkit.embedded.kubernetes.kubelet.containers import Config, hosts_file
 from labkit.embedded.kubernetes.kubelet.environment import Environment, expand
 from labkit.embedded.kubernetes.kubelet.plan import spec_hash
 from labkit.embedded.kubernetes.kubelet.records import Sandbox
+from labkit.embedded.kubernetes.kubelet.sources import Missing
 from labkit.embedded.kubernetes.kubelet.volumes import RESYNC, MountFailed
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.runtime.clock import Timer
@@ -79,7 +80,6 @@ class Making:
         pod, kubelet = self._worker.pod, self._worker.kubelet
         env = await self.environment(sandbox.ip).of(spec)
         security = {**(pod["spec"].get("securityContext") or {}), **(spec.get("securityContext") or {})}
-        files: dict[str, bytes | None] = {}
         image_args = kubelet.images.arguments(spec)
         command = [expand(word, env) for word in spec.get("command") or ()]
         args = [expand(word, env) for word in spec.get("args") or ()]
@@ -90,11 +90,11 @@ class Making:
             name=spec["name"],
             args=[*command, *args],
             env=env,
-            mounts=kubelet.volumes.mounts(spec, sandbox.volumes, env, files),
-            files=files,
+            mounts=kubelet.volumes.mounts(spec, sandbox.volumes, env),
             etc=self._etc,
             limits=resources.limits_of(spec),
             workdir=spec.get("workingDir") or "",
+            groups=_groups(security),
             user="" if user is None else f"{user}" + ("" if group is None else f":{group}"),
             readonly=bool(security.get("readOnlyRootFilesystem")),
             tty=bool(spec.get("tty")),
@@ -103,6 +103,8 @@ class Making:
             fall_back_to_logs=spec.get("terminationMessagePolicy") == "FallbackToLogsOnError",
             stop_signal=(spec.get("lifecycle") or {}).get("stopSignal") or "",
             spec_hash=spec_hash(spec),
+            target=_target(spec, sandbox),
+            shares_processes=bool(pod["spec"].get("shareProcessNamespace")),
         )
 
     def _etc(self, path: str) -> bytes | None:
@@ -120,3 +122,22 @@ class Making:
         if spec.get("subdomain"):
             domain = f"{spec['subdomain']}.{sandbox.namespace}.svc.{kubelet.parts.cluster_domain}"
         return hosts_file(sandbox.ip, sandbox.hostname, domain, spec.get("hostAliases") or [])
+
+
+def _target(spec: Json, sandbox: Sandbox) -> str:
+    """The id of the container that an ephemeral one is to look into. Raises :class:`Missing`."""
+    name = spec.get("targetContainerName")
+    if not name:
+        return ""
+    found = sandbox.latest(name)
+    if found is None:
+        raise Missing(f"unable to find target container {name}")
+    return found.id
+
+
+def _groups(security: Json) -> tuple[int, ...]:
+    """The groups that the pod's processes are in, whoever they run as."""
+    if "fsGroup" not in security and "supplementalGroups" not in security:
+        return ()
+    groups = (*(security.get("supplementalGroups") or ()), security.get("fsGroup"))
+    return tuple(dict.fromkeys(group for group in groups if group is not None))

@@ -25,6 +25,12 @@ _CONDITIONS = (
     ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
 )
+_GOOD_NEWS = {  # the reasons of events when a condition becomes what it should be
+    "MemoryPressure": "NodeHasSufficientMemory",
+    "DiskPressure": "NodeHasNoDiskPressure",
+    "PIDPressure": "NodeHasSufficientPID",
+    "Ready": "NodeReady",
+}
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -116,6 +122,16 @@ def _condition(kind: str, value: str, reason: str, message: str, before: Json | 
         "reason": reason,
         "message": message,
     }
+
+
+def good_news(before: Json) -> list[str]:
+    """The reasons of the events about conditions that were not well in ``before`` and are now.
+
+    Readiness is news only when something else was known of it (``pkg/kubelet/nodestatus``).
+    """
+    known = {one["type"]: one["status"] for one in before.get("conditions") or ()}
+    unsaid = {"Ready": "True"}
+    return [_GOOD_NEWS[kind] for kind, value, *_ in _CONDITIONS if known.get(kind, unsaid.get(kind)) != value]
 
 
 def has_changed(before: Json, after: Json) -> bool:

@@ -21,7 +21,7 @@ class Plan:
     sandbox: bool = False  # it needs a sandbox first
     start: tuple[Json, ...] = ()  # containers (their specs) to be started, in this order
     changed: tuple[Container, ...] = ()  # run, but from another image than the spec now names
-    sidecars: tuple[Container, ...] = ()  # run on although the pod's work is done
+    left: tuple[Container, ...] = ()  # run on although the pod's work is done: sidecars, ephemeral containers
     finished: bool = False  # everything has ended and nothing is to be started again
 
 
@@ -30,7 +30,8 @@ def plan(pod: Json, sandbox: Sandbox | None, has_started: Callable[[Container], 
     if sandbox is None or not sandbox.ready:
         return Plan(finished=True) if sandbox is not None and not _worth_a_sandbox(pod, sandbox) else Plan(sandbox=True)
     begun = any(sandbox.current(one["name"]) is not None for one in pods.containers(pod))
-    start: list[Json] = []
+    # Whatever state the pod is in: to look at one that does not come up is what they are for.
+    start = [one for one in pods.ephemeral_containers(pod) if sandbox.latest(one["name"]) is None]
     if not begun:
         waits, failed = _initialize(pod, sandbox, has_started, start)
         if failed:
@@ -109,13 +110,13 @@ def _changed(pod: Json, sandbox: Sandbox) -> list[Container]:
 
 
 def _finish(pod: Json, sandbox: Sandbox) -> Plan:
-    """Nothing is left to be done but to end the sidecars, the last one first."""
+    """Nothing is left to be done but to end those that look around, and the sidecars, the last one first."""
     running = [
         latest
-        for one in reversed(pods.init_containers(pod))
+        for one in (*pods.ephemeral_containers(pod), *reversed(pods.init_containers(pod)))
         if (latest := sandbox.current(one["name"])) is not None and latest.running
     ]
-    return Plan(sidecars=tuple(running), finished=not running)
+    return Plan(left=tuple(running), finished=not running)
 
 
 def spec_hash(spec: Json) -> int:

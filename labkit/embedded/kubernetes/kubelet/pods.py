@@ -22,10 +22,17 @@ def init_containers(pod: Json) -> list[Json]:
     return found
 
 
+def ephemeral_containers(pod: Json) -> list[Json]:
+    """Those that ``kubectl debug`` has added to look around: started once, never again."""
+    found: list[Json] = pod["spec"].get("ephemeralContainers") or []
+    return found
+
+
 def every_container(pod: Json) -> Iterator[Json]:
-    """Init containers, then the others."""
+    """Init containers, then the others, the ephemeral ones last."""
     yield from init_containers(pod)
     yield from containers(pod)
+    yield from ephemeral_containers(pod)
 
 
 def is_sidecar(container: Json) -> bool:
@@ -84,5 +91,7 @@ def hostname_of(pod: Json, node: str) -> str:
 
 def field_path(pod: Json, name: str) -> str:
     """``spec.containers{web}``: how events say which container they are about."""
-    part = "initContainers" if any(one["name"] == name for one in init_containers(pod)) else "containers"
-    return f"spec.{part}{{{name}}}"
+    for part in ("initContainers", "ephemeralContainers"):
+        if any(one["name"] == name for one in pod["spec"].get(part) or ()):
+            return f"spec.{part}{{{name}}}"
+    return f"spec.containers{{{name}}}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from labkit.embedded.kubernetes.kubelet.parts import Component
 from labkit.embedded.kubernetes.objects import Json
@@ -11,6 +11,9 @@ from labkit.embedded.runtime.images.base import Image
 from labkit.embedded.runtime.listeners import Listener
 from labkit.embedded.runtime.logs import Log
 from labkit.embedded.runtime.processes import Process
+
+if TYPE_CHECKING:
+    from labkit.embedded.kubernetes.kubelet.guests import Pause
 
 LOST = 255  # the exit code of a container that nobody saw end
 
@@ -64,6 +67,7 @@ class Sandbox:
     ports: dict[int, list[Listener]] = field(default_factory=dict)
     host_ports: list[Listener] | None = None  # on the machine's address, leading here
     volumes: dict[str, Any] = field(default_factory=dict)  # name -> Layer
+    processes: Pause | None = None  # the namespace that its containers share, if they do
 
     def latest(self, name: str) -> Container | None:
         """The newest container of that name."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from labkit.embedded.kubernetes.kubelet import hooks, pods
 from labkit.embedded.kubernetes.kubelet.backoff import Backoff
-from labkit.embedded.kubernetes.kubelet.containerd import StartError
+from labkit.embedded.kubernetes.kubelet.containerd import CreateError, StartError
 from labkit.embedded.kubernetes.kubelet.images import ImageError
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
 from labkit.embedded.kubernetes.kubelet.sources import Missing
@@ -62,6 +62,7 @@ class Starting:
             image, reference = await self._worker.kubelet.images.ensure(self._worker.pod, spec, say)
             config = await self._worker.making.config(spec, sandbox)
             resolver = self._worker.kubelet.resolver(self._worker.pod)
+            self._worker.kubelet.containerd.check_target(sandbox, config)
             say("Normal", "Created", "Container created")
             container = await self._worker.kubelet.containerd.start(
                 sandbox, config, image, reference, resolver, self._worker.pod
@@ -70,6 +71,8 @@ class Starting:
             self._failed(name, error.reason, str(error), error.reason, error.retry or SYNC_ERROR)
         except Missing as error:
             self._failed(name, "CreateContainerConfigError", str(error), str(error), SYNC_ERROR)
+        except CreateError as error:
+            self._failed(name, "CreateContainerError", str(error), str(error), SYNC_ERROR)
         except StartError as error:
             self._failed(name, "RunContainerError", str(error), str(error), NOTICE_SECONDS)
         else:
@@ -112,7 +115,7 @@ class Starting:
         hook = (spec.get("lifecycle") or {}).get("postStart")
         if hook:
             try:
-                await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook)
+                await hooks.run(kubelet.parts, kubelet.machine, sandbox, container, spec, hook, self._worker.say)
             except hooks.HookFailed as error:
                 self._worker.say("Warning", "FailedPostStartHook", "PostStartHook failed", container.name)
                 self._worker.reasons[container.name] = "PostStartHookError", str(error)
@@ -144,8 +147,9 @@ class Starting:
             await self._worker.making.mount(sandbox.volumes)
             image, _ = await kubelet.images.ensure(self._worker.pod, spec, lambda kind, reason, message: None)
             config = await self._worker.making.config(spec, sandbox)
+            kubelet.containerd.check_target(sandbox, config)
             await kubelet.containerd.bring_back(
                 sandbox, container, config, image, kubelet.resolver(self._worker.pod), self._worker.pod
             )
-        except (ImageError, Missing, StartError):
+        except (ImageError, Missing, CreateError, StartError):
             kubelet.containerd.signal(container, 9)

@@ -56,6 +56,7 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
     policy = pods.restart_policy(pod)
     init = [_container(one, sandbox, view, policy, waiting, init=True) for one in first]
     main = [_container(one, sandbox, view, policy, waiting) for one in pods.containers(pod)]
+    extra = [_ephemeral(one, sandbox, view, policy, waiting) for one in pods.ephemeral_containers(pod)]
     phase = "Failed" if failure is not None else _phase(pod, policy, sidecars, init, main)
     status: Json = {}
     generation = pod["metadata"].get("generation")
@@ -75,6 +76,8 @@ def build(pod: Json, sandbox: Sandbox | None, view: View, now: float) -> Json:
     if init:
         status["initContainerStatuses"] = init
     status["containerStatuses"] = main
+    if extra:
+        status["ephemeralContainerStatuses"] = extra
     return status  # its qosClass is the API server's to say
 
 
@@ -122,6 +125,14 @@ def _container(
         "containerID": latest.uid,
         "started": started,
     }
+
+
+def _ephemeral(spec: Json, sandbox: Sandbox | None, view: View, policy: str, waiting: str) -> Json:
+    """Nobody asks whether one that looks around has started or is ready."""
+    made = _container(spec, sandbox, view, policy, waiting)
+    del made["started"]
+    made["ready"] = False
+    return made
 
 
 def _waiting(reason: tuple[str, str]) -> Json:
@@ -233,7 +244,7 @@ def _conditions(
 
 OWN_FIELDS = frozenset((
     "observedGeneration", "phase", "conditions", "message", "reason", "hostIP", "hostIPs", "podIP", "podIPs",
-    "startTime", "initContainerStatuses", "containerStatuses",
+    "startTime", "initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses",
 ))  # fmt: skip
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.client import Client, Unreachable
 from labkit.embedded.kubernetes.errors import NotFound, StatusError
+from labkit.embedded.kubernetes.kubelet import pods
+from labkit.embedded.kubernetes.kubelet.lastwords import ended
 from labkit.embedded.kubernetes.kubelet.status import merged
 from labkit.embedded.kubernetes.objects import Json
 
@@ -107,7 +109,8 @@ class Statuses:
             before = live.get("status") or {}
             if live["metadata"].get("uid") != due.uid:
                 return None
-            after = merged(before, due.status)
+            is_last = due.final and not pods.is_static(live)
+            after = merged(before, ended(due.status) if is_last else due.status)
             return None if after == before else {**live, "status": after}
 
         await self._client.modify(kinds.PODS, due.namespace, due.name, change, subresource="status")

@@ -209,8 +209,8 @@ class Worker:
             if not await self._make_sandbox():
                 return
             step = plan(self.pod, self.sandbox, self.probing.has_started)
-        if step.sidecars:
-            await self.kill(step.sidecars)
+        if step.left:
+            await self.kill(step.left)
             self._again = True
             return
         for container in step.changed:

@@ -1,4 +1,4 @@
-"""The cluster's network put together: Services, names, and what kube-proxy's and CoreDNS's containers run."""
+"""The cluster's network put together: Services, names, and what the containers of kube-proxy and CoreDNS run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import random
 from collections.abc import Callable
 
 from labkit.embedded.kubernetes.client import Client
-from labkit.embedded.kubernetes.kubelet.parts import Component
 from labkit.embedded.kubernetes.network.addresses import dns_address
 from labkit.embedded.kubernetes.network.coredns import CoreDns
 from labkit.embedded.kubernetes.network.names import Names
@@ -28,7 +27,7 @@ DNS_PORT = 53
 
 
 class ClusterNetwork:
-    """One a sandbox. ``component``, ``services`` and ``resolver`` are what :class:`~…kubelet.parts.Parts` asks for."""
+    """One a sandbox. ``services`` and ``resolver`` are what :class:`~…kubelet.parts.Parts` asks for."""
 
     def __init__(
         self,
@@ -74,13 +73,9 @@ class ClusterNetwork:
         """The kube-proxy of a machine."""
         return self.proxies.proxy(machine)
 
-    def component(self, name: str, machine: str, pod: Json, ip: str) -> Component | None:
-        """What a container of kube-proxy or CoreDNS runs; None for others."""
-        if name == "kube-proxy":
-            return self.proxies.proxy(machine)
-        if name == "coredns":
-            return CoreDns(self._network, self._fleet.machine(machine), ip, self.dns)
-        return None
+    def coredns(self, machine: str, ip: str) -> CoreDns:
+        """What a container of CoreDNS runs, in a pod with that address."""
+        return CoreDns(self._network, self._fleet.machine(machine), ip, self.dns)
 
     def services(self, machine: str) -> tuple[Json, ...]:
         """The Services that a new pod finds in its environment."""

@@ -13,7 +13,6 @@ _WITH_TEMPLATE = frozenset(
     (kinds.REPLICATION_CONTROLLERS, kinds.REPLICA_SETS, kinds.DEPLOYMENTS, kinds.DAEMON_SETS, kinds.JOBS)
 )
 _FIELDS = {
-    kinds.JOBS: ("podFailurePolicy", "successPolicy", "backoffLimitPerIndex"),
     kinds.SERVICES: ("trafficDistribution",),
 }
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
@@ -32,7 +31,7 @@ def not_simulated(kind: Kind, obj: Json) -> list[str]:
 
 
 def _of_pod(spec: Json, path: str) -> list[str]:
-    paths = [f"{path}.shareProcessNamespace"] if spec.get("shareProcessNamespace") else []
+    paths = []
     for field in ("initContainers", "containers"):
         for index, container in enumerate(spec.get(field) or ()):
             paths += [

@@ -124,8 +124,8 @@ class Registry:
     ) -> Json:
         """Put an object in the place of the one of that name; its resourceVersion, if it has one, must be the newest.
 
-        ``subresource`` is "" (everything but status), ``status``, ``finalize`` (namespaces) or ``scale``, for which
-        ``obj`` is a ``Scale`` and so is what is returned.
+        ``subresource`` is "" (everything but status), ``status``, ``finalize`` (namespaces), ``ephemeralcontainers``
+        (pods) or ``scale``, for which ``obj`` is a ``Scale`` and so is what is returned.
         """
         options = options or WriteOptions()
         if subresource == "scale":

@@ -186,6 +186,8 @@ def replace(
         strategy.prepare_for_status(new, old)
     elif subresource == "finalize":
         strategy.prepare_for_finalize(new, old)
+    elif subresource == "ephemeralcontainers":
+        strategy.prepare_for_ephemeral_containers(new, old)
     else:
         registry.admission.update(kind, new, old, options)
         strategy.prepare_for_update(new, old)

@@ -117,6 +117,15 @@ def test_what_a_new_cluster_looks_like(running: Sandbox) -> None:
     assert f"https://{found['serverAddress']}" == running.control("/status")["server"]
 
 
+def test_kube_proxy_says_of_its_node_that_it_begins(running: Sandbox) -> None:
+    def proxies() -> list[tuple[str, str | None]]:
+        about = "involvedObject.kind=Node,involvedObject.name=worker-1"
+        told = running.get("events", "--field-selector", about)["items"]
+        return [(one["reason"], one.get("message")) for one in told if one["reportingComponent"] == "kube-proxy"]
+
+    assert until(proxies) == [("Starting", None)]
+
+
 def test_logs(running: Sandbox) -> None:
     pod = pod_of(running)
     assert "start worker process" in running.kubectl("logs", pod)

@@ -131,7 +131,11 @@ class _Apply:
         return [managed.entry(BEFORE_FIRST_APPLY, "Update", self.kind.api_version, "", self.now, gained)]
 
     def _without_reset(self, fields: Node) -> Node:
-        """Without the half that this path of the API does not write: the status, or all but the status."""
+        """Without what this path of the API does not write: the status, or all but the status."""
+        if self.subresource == "ephemeralcontainers":
+            below = (fields.get("f:spec") or {}).get("f:ephemeralContainers")
+            inner = None if below is None else node(False, {"f:ephemeralContainers": below})
+            return LEAF if inner is None else node(False, {"f:spec": inner}) or LEAF
         if self.subresource == "status":
             gone = "f:spec"
         elif self.kind.has_status:

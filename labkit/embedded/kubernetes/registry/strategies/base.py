@@ -72,6 +72,9 @@ class Strategy:
     def prepare_for_finalize(self, new: Json, old: Json) -> None:
         """The same for the ``finalize`` sub-resource, which only namespaces have."""
 
+    def prepare_for_ephemeral_containers(self, new: Json, old: Json) -> None:
+        """The same for the ``ephemeralcontainers`` sub-resource, which only pods have."""
+
     def begin_create(self, new: Json) -> Finish:
         """Allocate what the object needs; raise to refuse it. What is returned is called with whether it was stored."""
         return _nothing

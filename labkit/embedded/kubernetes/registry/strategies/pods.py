@@ -13,6 +13,8 @@ from labkit.embedded.kubernetes.quantity import same as same_quantity
 from labkit.embedded.kubernetes.registry.options import DeleteOptions
 from labkit.embedded.kubernetes.registry.strategies.base import Strategy
 
+# Of the metadata, what a write of ephemeral containers leaves alone (``ResetObjectMetaForStatus``).
+_NOT_BY_EPHEMERAL = ("labels", "annotations", "finalizers", "ownerReferences")
 _COMPUTE = ("cpu", "memory")  # what the quality of service looks at
 
 
@@ -46,6 +48,24 @@ class Pods(Strategy):
         status, before = new.get("status") or {}, old.get("status") or {}
         if not status.get("qosClass") and before.get("qosClass"):
             new["status"] = {**status, "qosClass": before["qosClass"]}
+
+    def prepare_for_ephemeral_containers(self, new: Json, old: Json) -> None:
+        """Nothing but the ephemeral containers is taken; what else was sent is dropped, as for a status."""
+        given, kept = (new.get("spec") or {}).get("ephemeralContainers"), old["spec"]
+        spec = {key: value for key, value in kept.items() if key != "ephemeralContainers"}
+        if given:
+            spec["ephemeralContainers"] = given
+        new["spec"] = kept if spec == kept else spec
+        if "status" in old:
+            new["status"] = old["status"]
+        metadata, was = new["metadata"], old["metadata"]
+        for field in _NOT_BY_EPHEMERAL:
+            if field in was:
+                metadata[field] = was[field]
+            else:
+                metadata.pop(field, None)
+        if new["spec"] is not kept:
+            metadata["generation"] = was.get("generation", 0) + 1
 
     def grace(self, old: Json, options: DeleteOptions) -> int | None:
         spec = old.get("spec") or {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from support.kubelets import Cluster, pod_of, shell
+from support.kubelets import Cluster, log_of, pod_of, shell
 
 from labkit.embedded.kubernetes import kinds
 from labkit.embedded.kubernetes.kubelet.environment import expand, of_services
@@ -64,11 +64,6 @@ def secret(cluster: Cluster, name: str = "keys", **data: str) -> None:
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     obj = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": encoded}
     cluster.registry.create(kinds.SECRETS, "default", obj)
-
-
-async def log_of(cluster: Cluster, name: str, container: str = "") -> str:
-    lines = [line async for line in cluster.kubelets["worker-1"].api.logs("default", name, container)]
-    return b"".join(lines).decode()
 
 
 async def test_environment(cluster: Cluster) -> None:

@@ -331,6 +331,24 @@ async def test_a_finalizer_keeps_the_object_but_not_the_pod(cluster: Cluster) ->
     assert cluster.gone("web")
 
 
+async def test_a_pod_that_never_began_has_failed_when_it_is_deleted(cluster: Cluster) -> None:
+    await cluster.kubelet()
+    pod = pod_of("web", {"name": "main", "image": "nowhere/nothing:1"}, restartPolicy="Never")
+    pod["metadata"]["finalizers"] = ["example.com/wait"]
+    await cluster.run(pod, 5)
+    assert cluster.status("web")["phase"] == "Pending"
+    cluster.registry.delete(kinds.PODS, "default", "web", DeleteOptions())
+    await cluster.clock.advance(5)
+    assert cluster.status("web")["phase"] == "Failed"
+    lost = cluster.container("web")["state"]["terminated"]
+    assert (lost["exitCode"], lost["reason"]) == (137, "ContainerStatusUnknown")
+    assert lost["message"] == "The container could not be located when the pod was terminated"
+    assert conditions(cluster.pod("web"))["Ready"][:2] == ("False", "ContainersNotReady")
+    version = cluster.pod("web")["metadata"]["resourceVersion"]
+    await cluster.clock.advance(60)
+    assert cluster.pod("web")["metadata"]["resourceVersion"] == version
+
+
 async def test_a_command_that_is_not_there_ends_a_pod_that_never_restarts(cluster: Cluster) -> None:
     await cluster.kubelet()
     odd = {"name": "main", "image": "busybox:1.36", "command": ["nope"]}

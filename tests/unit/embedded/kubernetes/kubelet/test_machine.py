@@ -9,6 +9,14 @@ from labkit.embedded.kubernetes.kubelet import Kubelet
 from labkit.embedded.kubernetes.objects import Json, condition_of, has_condition
 from labkit.embedded.kubernetes.registry import DeleteOptions
 
+WELL = ("NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID")
+
+
+def told(cluster: Cluster, name: str = "worker-1") -> dict[str, int]:
+    """How often what was said about the node."""
+    found = [record.obj for record in cluster.registry.list(kinds.EVENTS, "").records]
+    return {event["reason"]: event["count"] for event in found if event["involvedObject"]["name"] == name}
+
 
 def node(cluster: Cluster, name: str = "worker-1") -> Json:
     return cluster.registry.get(kinds.NODES, "", name)
@@ -35,7 +43,12 @@ async def test_registration(cluster: Cluster) -> None:
         ("PIDPressure", "False", "KubeletHasSufficientPID"),
         ("Ready", "True", "KubeletReady"),
     ]
-    assert ("Starting", "Starting kubelet.") in cluster.events("control-plane")
+    assert cluster.events("control-plane") == [
+        ("Starting", "Starting kubelet."),
+        *((reason, f"Node control-plane status is now: {reason}") for reason in WELL),
+        ("NodeAllocatableEnforced", "Updated Node Allocatable limit across pods"),
+        ("NodeReady", "Node control-plane status is now: NodeReady"),
+    ]
 
 
 async def test_heartbeats(cluster: Cluster) -> None:
@@ -59,8 +72,12 @@ async def test_it_contradicts_when_it_is_called_unknown(cluster: Cluster) -> Non
         return {**obj, "status": {**obj["status"], "conditions": unknown}}
 
     cluster.registry.modify(kinds.NODES, "", "worker-1", doubt, subresource="status")
+    before = told(cluster)
     await cluster.clock.advance(11)
     assert (condition_of(node(cluster), "Ready") or {})["status"] == "True"
+    assert {reason: count - before[reason] for reason, count in told(cluster).items()} == {
+        "Starting": 0, "NodeAllocatableEnforced": 0, "NodeReady": 1, **dict.fromkeys(WELL, 1),
+    }  # fmt: skip
 
 
 async def test_images_are_reported(cluster: Cluster) -> None:

@@ -95,7 +95,7 @@ async def net(cluster: Cluster) -> AsyncIterator[Net]:
     made.cluster = cluster
     cluster.parts.services = made.services
     cluster.parts.resolver = made.resolver
-    cluster.parts.component = made.component
+    cluster.parts.component = lambda name, machine, pod, ip: made.coredns(machine, ip) if name == "coredns" else None
     await made.start()
     for machine in MACHINES:
         await cluster.kubelet(machine)

@@ -173,19 +173,18 @@ class TestCreate:
 
     def test_what_has_no_effect_here_is_told(self, registry: Registry) -> None:
         sent = pod("a")
-        sent["spec"]["shareProcessNamespace"] = True
         sent["spec"]["containers"][0]["livenessProbe"] = {"grpc": {"port": 2379}}
         options = WriteOptions()
         registry.create(PODS, "default", sent, options)
         assert options.warnings == [
-            "spec.shareProcessNamespace is not simulated by the embedded engine",
             "spec.containers[0].livenessProbe.grpc is not simulated by the embedded engine",
         ]
         made = deployment("web")
-        made["spec"]["template"]["spec"]["shareProcessNamespace"] = True
+        made["spec"]["template"]["spec"]["containers"][0]["startupProbe"] = {"grpc": {"port": 2379}}
         options = WriteOptions()
         registry.create(DEPLOYMENTS, "default", made, options)
-        assert options.warnings == ["spec.template.spec.shareProcessNamespace is not simulated by the embedded engine"]
+        path = "spec.template.spec.containers[0].startupProbe.grpc"
+        assert options.warnings == [f"{path} is not simulated by the embedded engine"]
         options = WriteOptions()
         registry.create(DEPLOYMENTS, "default", deployment("plain"), options)
         assert options.warnings == []
