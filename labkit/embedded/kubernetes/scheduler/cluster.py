@@ -3,8 +3,8 @@
 A pod that was decided on is *assumed* to be on its node from then on, so that the next decision counts with it while
 the binding is still on its way.
 
-Every change is noted, for those who keep something computed: a node's totals in the ``journal``, anything of wider
-consequence (a node's labels, a pod with affinity, a service) by a new ``epoch``.
+Every change is noted, for those who keep something computed: what concerns one node (its totals, its taints) in the
+``journal``, anything of wider consequence (a node's labels, a pod with affinity, a service) by a new ``epoch``.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Cluster:
         self.image_bytes: dict[str, int] = {}  # image name → its size, the biggest that was ever seen
         self.namespaces: dict[str, Mapping[str, str]] = {}  # name → labels
         self.nominated: dict[str, dict[Key, PodInfo]] = {}  # node → pods that others made room for there
+        self.taintings = 0  # how often any node's taints have changed
         self.epoch = 0
         self.journal: list[str] = []
         self._absent: dict[str, NodeInfo] = {}  # nodes that pods are on, but that are not there (yet, or any more)
@@ -58,10 +59,12 @@ class Cluster:
         self._count_images(before, -1)
         self._count_images(facts, 1)
         info.describe(facts)
-        if before._replace(allocatable=facts.allocatable, images=facts.images) == facts:
-            self._note(name)  # who cares how far an image has spread asks for that
+        if before.labels == facts.labels:
+            self._note(name)  # who cares how far an image has spread, or who is tainted, asks for that
         else:
             self._sweep()
+        if before.taints != facts.taints:
+            self.taintings += 1
         return before, facts
 
     def remove_node(self, name: str) -> None:

@@ -1,10 +1,10 @@
 """The same decision as :mod:`~.decide`, for the many alike pods of a workload, without looking at every node for each.
 
-A ranking belongs to a shape and lives as long as nothing but the totals of nodes changes. It keeps the feasible nodes
-in groups: all nodes of a group agree in whatever the *normalised* scores and the spread constraints look at (their soft
-taints, preferences, topology domains, number of alike pods), so that these are worked out once a group. Within a group
-the scores that depend on the node alone (room, balance, images) decide: a heap. A node that got a pod, or lost one, is
-the only one that has to be looked at again.
+A ranking belongs to a shape and lives as long as nothing changes but nodes, each for itself: its totals, its taints. It
+keeps the feasible nodes in groups: all nodes of a group agree in whatever the *normalised* scores and the spread
+constraints look at (their soft taints, preferences, topology domains, number of alike pods), so that these are worked
+out once a group. Within a group the scores that depend on the node alone (room, balance, images) decide: a heap. A node
+that got a pod, or lost one, is the only one that has to be looked at again.
 
 Pods with pod affinity of their own change the scores of many nodes at once; they have no ranking.
 """
@@ -22,7 +22,7 @@ from typing import NamedTuple
 from labkit.embedded.kubernetes.scheduler.cluster import Cluster
 from labkit.embedded.kubernetes.scheduler.decide import first_refusal, prepare
 from labkit.embedded.kubernetes.scheduler.framework import Check, Refusal, Scoring
-from labkit.embedded.kubernetes.scheduler.nodes import NodeInfo
+from labkit.embedded.kubernetes.scheduler.nodes import NodeFacts, NodeInfo
 from labkit.embedded.kubernetes.scheduler.plugins import images, noderesources, nodes
 from labkit.embedded.kubernetes.scheduler.plugins import topologyspread as spread
 from labkit.embedded.kubernetes.scheduler.pods import HOSTNAME, Shape
@@ -32,7 +32,7 @@ LOCAL = (noderesources.FIT, noderesources.BALANCED, images.PLUGIN)
 """The scores that are not normalised: they look at the node alone."""
 
 MOVING = (nodes.PORTS, noderesources.FIT)
-"""The filters that look at a node's totals; the others (but for spreading) say the same as long as a ranking lives."""
+"""The filters that look at a node's totals; the others (but for spreading) say the same as long as its facts stand."""
 
 Domain = str | int | None
 """A topology domain, None without the label. For single hosts the number of alike pods there stands in its place: hosts
@@ -64,10 +64,11 @@ class _Group:
 
 @dataclass(slots=True)
 class _Ranked:
-    """What does not change for a node while the ranking lives, and how many alike pods it had when last looked at."""
+    """What was found at the last look at a node; its domains stay as they are while the ranking lives."""
 
     node: NodeInfo
-    welcome: bool  # by all filters that look at what does not change
+    facts: NodeFacts  # those that the next two were found by
+    welcome: bool  # by all filters that do not look at its totals
     scores: tuple[int, ...]
     domains: list[str | None]  # of each constraint, the hard ones first
     member: list[bool]  # of each constraint: whether its pods count
@@ -116,6 +117,8 @@ class Ranking:
             elif (scoring := score.prepare(shape, cluster, nodes)) is not None:
                 (self._local if score.plugin in LOCAL else self._normalized).append((score.weight, scoring))
         self._epoch = cluster.epoch
+        self._by_taints = any(one.honor_taints for one in (*self._hard, *self._soft))
+        self._taintings = cluster.taintings
         self._images = images.spreads(shape, cluster)
         self._read = len(cluster.journal)
         self._groups: dict[_Traits, _Group] = {}
@@ -133,6 +136,8 @@ class Ranking:
         cluster = self._cluster
         if self._epoch != cluster.epoch or cluster.owner_selector(self._shape) is not self._owner:
             return False
+        if self._by_taints and self._taintings != cluster.taintings:
+            return False  # other nodes count for their domains now
         if self._images != images.spreads(self._shape, cluster):
             return False
         return not (self._hard and cluster.nominated)
@@ -165,11 +170,13 @@ class Ranking:
         constraints, hard = (*self._hard, *self._soft), len(self._hard)
         domains = [node.labels.get(one.topology_key) for one in constraints]
         labelled = None not in domains[:hard]
+        welcome, scores = self._judge(node, domains)
         ignored = bool(self._shape.constraints) and None in domains[hard:]
         return _Ranked(
             node=node,
-            welcome=labelled and first_refusal(self._fixed, node) is None,
-            scores=tuple([scoring.score(node) for _, scoring in self._normalized]),
+            facts=node.facts,
+            welcome=welcome,
+            scores=scores,
             domains=domains,
             member=[
                 (labelled if index < hard else not ignored) and spread.counts_in(one, self._shape, node)
@@ -178,6 +185,12 @@ class Ranking:
             ignored=ignored,
             pods=[spread.count(node, one.selector, self._shape.namespace) for one in constraints],
         )
+
+    def _judge(self, node: NodeInfo, domains: Sequence[str | None]) -> tuple[bool, tuple[int, ...]]:
+        """By what it is, whatever is on it: whether it is welcome, and its scores."""
+        labelled = None not in domains[: len(self._hard)]
+        welcome = labelled and first_refusal(self._fixed, node) is None
+        return welcome, tuple([scoring.score(node) for _, scoring in self._normalized])
 
     def _count_domains(self) -> list[dict[str, int]]:
         found: list[dict[str, int]] = [{} for _ in (*self._hard, *self._soft)]
@@ -193,6 +206,10 @@ class Ranking:
         for name in dict.fromkeys(journal[self._read :]):
             ranked = self._ranked.get(name)
             if ranked is not None:
+                node = ranked.node
+                if ranked.facts is not node.facts:
+                    ranked.facts = node.facts
+                    ranked.welcome, ranked.scores = self._judge(node, ranked.domains)
                 self._recount(ranked)
                 self._rank(ranked)
         self._read = len(journal)

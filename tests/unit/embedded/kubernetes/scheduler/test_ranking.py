@@ -86,6 +86,26 @@ def test_it_is_thrown_away_when_what_it_took_for_granted_changes() -> None:
     assert not ranking.current
 
 
+def test_a_taint_that_comes_or_goes_concerns_its_own_node() -> None:
+    cluster = a_cluster([a_node("a"), a_node("b", taints=["node.kubernetes.io/not-ready:NoSchedule"])])
+    shape = info(a_pod(labels=WEB)).shape
+    ranking = Ranking.of(shape, cluster, random.Random(1))
+    honest = info(a_pod(topologySpreadConstraints=[spread() | {"nodeTaintsPolicy": "Honor"}]))
+    counts_by_taint = Ranking.of(honest.shape, cluster, random.Random(1))
+    assert ranking is not None
+    assert counts_by_taint is not None
+    assert ranking.best() == "a"
+    cluster.put_node(a_node("a", unschedulable=True))
+    assert ranking.best() is None
+    cluster.put_node(a_node("b"))
+    assert ranking.current
+    assert ranking.best() == "b"
+    cluster.put_node(a_node("b", taints=["old:PreferNoSchedule"]))
+    cluster.put_node(a_node("a"))
+    assert ranking.best() == "a"
+    assert not counts_by_taint.current
+
+
 def test_equals_have_equal_chances() -> None:
     chosen = set()
     for seed in range(40):
