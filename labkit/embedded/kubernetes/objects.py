@@ -130,7 +130,10 @@ def with_condition(conditions: Iterable[Json] | None, wanted: Json) -> list[Json
 
 
 def is_pod_ready(pod: Json) -> bool:
-    return has_condition(pod, "Ready")
+    for item in (pod.get("status") or _EMPTY).get("conditions") or ():  # as has_condition, without two calls more
+        if item["type"] == "Ready":
+            return bool(item["status"] == "True")
+    return False
 
 
 def is_pod_finished(pod: Json) -> bool:
@@ -140,4 +143,4 @@ def is_pod_finished(pod: Json) -> bool:
 
 def is_pod_active(pod: Json) -> bool:
     """Whether it counts for those who keep pods running: not finished, and nobody has asked for its end."""
-    return not is_pod_finished(pod) and not is_terminating(pod)
+    return "deletionTimestamp" not in pod["metadata"] and not is_pod_finished(pod)

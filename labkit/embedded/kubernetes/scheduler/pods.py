@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import is_
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -143,6 +144,8 @@ _SPEC_PARTS = (
     "affinity", "nodeSelector", "overhead", "preemptionPolicy", "priority", "resources", "schedulingGates",
     "tolerations", "topologySpreadConstraints",
 )  # fmt: skip
+_METADATA_PARTS = ("namespace", "labels", "ownerReferences")
+_ALL_PARTS = ("containers", "initContainers", *_SPEC_PARTS)
 _CONTAINER_PARTS = ("image", "ports", "resources", "restartPolicy")
 
 
@@ -160,6 +163,15 @@ def _fingerprint(pod: Json, owner: Json | None) -> bytes:
     )
 
 
+def _shares_all(old: Json, new: Json) -> bool:
+    """Whether all that a fingerprint is made of is the very same: a pod that was bound shares it with what it was."""
+    was, now = old["metadata"], new["metadata"]
+    before, after = old["spec"], new["spec"]
+    return all(map(is_, map(was.get, _METADATA_PARTS), map(now.get, _METADATA_PARTS))) and all(
+        map(is_, map(before.get, _ALL_PARTS), map(after.get, _ALL_PARTS))
+    )
+
+
 class Shapes:
     """The shapes of all pods that are around."""
 
@@ -169,26 +181,29 @@ class Shapes:
     def __len__(self) -> int:
         return len(self._known)
 
-    def read(self, pod: Json) -> PodInfo:
-        """What the scheduler needs to know of a pod."""
+    def read(self, pod: Json, known: PodInfo | None = None) -> PodInfo:
+        """What the scheduler needs to know of a pod. ``known`` is what was read of it before, if anything was."""
         spec = pod["spec"]
         status = pod.get("status") or {}
         metadata = pod["metadata"]
-        owner = controller_of(pod)
-        mark = _fingerprint(pod, owner)
-        shape = self._known.get(mark)
-        if shape is None:
-            shape = self._known[mark] = shape_of(pod, owner)
         return PodInfo(
             key=key_of(pod),
             uid=metadata.get("uid", ""),
             obj=pod,
-            shape=shape,
+            shape=known.shape if known is not None and _shares_all(known.obj, pod) else self._shape(pod),
             node=spec.get("nodeName") or "",
             nominated=status.get("nominatedNodeName") or "",
             terminating="deletionTimestamp" in metadata,
             started=status.get("startTime") or "",
         )
+
+    def _shape(self, pod: Json) -> Shape:
+        owner = controller_of(pod)
+        mark = _fingerprint(pod, owner)
+        shape = self._known.get(mark)
+        if shape is None:
+            shape = self._known[mark] = shape_of(pod, owner)
+        return shape
 
 
 def shape_of(pod: Json, owner: Json | None) -> Shape:

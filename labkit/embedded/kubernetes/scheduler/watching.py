@@ -58,7 +58,7 @@ class Watching:
         if is_pod_finished(obj):
             self.pod_gone(obj)
             return
-        pod = self._shapes.read(obj)
+        pod = self._shapes.read(obj, self._cluster.pods.get(key_of(obj)))
         if pod.node:
             self._assigned(pod)
         elif spec_of(obj).get("schedulerName", self._name) == self._name and pod.key not in self._cluster.assumed:

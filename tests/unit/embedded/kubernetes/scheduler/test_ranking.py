@@ -127,3 +127,15 @@ def test_a_small_image_that_arrives_on_a_node_changes_nothing(megabytes: int, li
         ranking = Ranking.of(pod.shape, cluster, random.Random(1))
         assert ranking is not None
         assert ranking.best() == "n1"
+
+
+def test_a_pod_that_was_read_before_is_read_again_where_it_differs() -> None:
+    shapes = Shapes()
+    pod = a_pod("web", cpu="1", labels=WEB)
+    known = shapes.read(pod)
+    bound = shapes.read({**pod, "spec": {**pod["spec"], "nodeName": "a"}}, known)
+    assert (bound.shape, bound.node) == (known.shape, "a")
+    relabelled = shapes.read({**pod, "metadata": {**pod["metadata"], "labels": {"app": "db"}}}, known)
+    assert relabelled.shape.labels == {"app": "db"}
+    resized = shapes.read({**pod, "spec": {**pod["spec"], "containers": a_pod(cpu="2")["spec"]["containers"]}}, known)
+    assert resized.shape.requests != known.shape.requests
