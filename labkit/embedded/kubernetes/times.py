@@ -5,16 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from time import gmtime, strftime
 
-_last: tuple[int, str] = (-1, "")
+_SECONDS = 64  # that are kept: under load, what is written down is of several of them in turn
+_texts: dict[int, str] = {}
 
 
 def rfc3339(time: float) -> str:
-    """``2026-11-22T18:37:38Z``; the same second gives the same string object. Fractions are cut off."""
-    global _last
+    """``2026-11-22T18:37:38Z``; for a while the same second gives the same string object. Fractions are cut off."""
     second = int(time)
-    if _last[0] != second:
-        _last = second, strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(second))
-    return _last[1]
+    text = _texts.get(second)
+    if text is None:
+        if len(_texts) >= _SECONDS:
+            _texts.clear()
+        text = _texts[second] = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime(second))
+    return text
 
 
 def micro(time: float) -> str:

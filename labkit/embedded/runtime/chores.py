@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
+from labkit.embedded.runtime import loops
+
 
 class Chores:
     """Keeps tasks that nobody waits for alive, and ends them together."""
@@ -14,7 +16,7 @@ class Chores:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work)
+        task = loops.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -19,6 +19,8 @@ from contextlib import (
 )
 from typing import Any, Protocol
 
+from labkit.embedded.runtime import loops
+
 BEAT = 0.02  # seconds of the wall clock after which a fast clock looks whether its loop is still with it
 LATE = 0.03  # so many without a look, and the loop was held up
 
@@ -26,12 +28,11 @@ LATE = 0.03  # so many without a look, and the loop was held up
 class Timer:
     """A call that is due at ``when`` (sandbox time). ``cancel()`` is harmless after it has fired."""
 
-    __slots__ = ("_clock", "args", "fn", "seq", "when")
+    __slots__ = ("_clock", "args", "fn", "when")
 
-    def __init__(self, clock: _Timers, when: float, seq: int, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def __init__(self, clock: _Timers, when: float, fn: Callable[..., object], args: tuple[Any, ...]) -> None:
         self._clock = clock
         self.when = when
-        self.seq = seq
         self.fn: Callable[..., object] | None = fn
         self.args = args
 
@@ -45,9 +46,6 @@ class Timer:
             self.fn = None
             self.args = ()
             self._clock._forget_one()
-
-    def __lt__(self, other: Timer) -> bool:
-        return (self.when, self.seq) < (other.when, other.seq)
 
 
 class Clock(Protocol):
@@ -84,7 +82,7 @@ class _Timers:
     """A heap of timers, shared by both clocks. Cancelled ones stay until they surface or outnumber the live ones."""
 
     def __init__(self) -> None:
-        self._heap: list[Timer] = []
+        self._heap: list[tuple[float, int, Timer]] = []  # when, and the numbers tell those of one moment apart
         self._seq = 0
         self._dead = 0
 
@@ -96,9 +94,9 @@ class _Timers:
 
     def call_later(self, seconds: float, fn: Callable[..., object], *args: Any) -> Timer:
         self._seq += 1
-        timer = Timer(self, self.time() + max(0.0, seconds), self._seq, fn, args)
-        heapq.heappush(self._heap, timer)
-        if self._heap[0] is timer:
+        timer = Timer(self, self.time() + max(0.0, seconds), fn, args)
+        heapq.heappush(self._heap, (timer.when, self._seq, timer))
+        if self._heap[0][2] is timer:
             self._changed()
         return timer
 
@@ -106,7 +104,7 @@ class _Timers:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        woken: asyncio.Future[None] = loops.running().create_future()
         timer = self.call_later(seconds, _wake, woken)
         try:
             await woken
@@ -129,8 +127,8 @@ class _Timers:
     def _pop_due(self, now: float) -> Timer | None:
         """Take the earliest live timer that is due by ``now``."""
         heap = self._heap
-        while heap and (heap[0].fn is None or heap[0].when <= now):
-            timer = heapq.heappop(heap)
+        while heap and (heap[0][2].fn is None or heap[0][0] <= now):
+            timer = heapq.heappop(heap)[2]
             if timer.fn is not None:
                 return timer
             self._dead -= 1
@@ -144,14 +142,12 @@ class _Timers:
         try:
             fn(*args)
         except Exception as error:  # as the loop does with its own callbacks: report it and go on
-            asyncio.get_running_loop().call_exception_handler(
-                {"message": f"Exception in timer {fn!r}", "exception": error}
-            )
+            loops.running().call_exception_handler({"message": f"Exception in timer {fn!r}", "exception": error})
 
     def _forget_one(self) -> None:
         self._dead += 1
         if self._dead > 64 and self._dead * 2 > len(self._heap):
-            self._heap = [timer for timer in self._heap if timer.fn is not None]
+            self._heap = [row for row in self._heap if row[2].fn is not None]
             heapq.heapify(self._heap)
             self._dead = 0
 
@@ -226,15 +222,15 @@ class ScaledClock(_Timers):
         self._rebase()
         self._beating = None
         if self._heap and self._pace > 1:
-            self._beating = asyncio.get_running_loop().call_later(BEAT, self._beat)
+            self._beating = loops.running().call_later(BEAT, self._beat)
 
     def _changed(self) -> None:
         if self._armed is not None:
             self._armed.cancel()
             self._armed = None
         if self._heap:
-            delay = (self._heap[0].when - self.time()) / self._pace
-            self._armed = asyncio.get_running_loop().call_later(max(0.0, delay), self._run)
+            delay = (self._heap[0][0] - self.time()) / self._pace
+            self._armed = loops.running().call_later(max(0.0, delay), self._run)
             if self._beating is None and self._pace > 1:
                 self._beat()
 
@@ -281,7 +277,7 @@ class ManualClock(_Timers):
 
     async def settle(self, rounds: int = 2000) -> None:
         """Let everything run that is ready, until nobody is or ``rounds`` are over (someone may never rest)."""
-        ready = getattr(asyncio.get_running_loop(), "_ready", None)
+        ready = getattr(loops.running(), "_ready", None)
         if ready is None:  # another loop implementation: a fixed number of rounds has to do
             for _ in range(100):
                 await asyncio.sleep(0)

@@ -9,6 +9,8 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
+from labkit.embedded.runtime import loops
+
 if TYPE_CHECKING:
     import ssl
 
@@ -70,18 +72,18 @@ class Listener:
     def _serve(self, factory: ProtocolFactory) -> None:
         self._factory = factory
         if not self._held:
-            asyncio.get_running_loop().add_reader(self.sock.fileno(), self._accept)
+            loops.running().add_reader(self.sock.fileno(), self._accept)
 
     def hold(self) -> None:
         """Answer nobody until :meth:`release`: who connects waits in the backlog. Holds are counted."""
         self._held += 1
         if self._held == 1 and not self.closed and self._factory is not None:
-            asyncio.get_running_loop().remove_reader(self.sock.fileno())
+            loops.running().remove_reader(self.sock.fileno())
 
     def release(self) -> None:
         self._held = max(0, self._held - 1)
         if not self._held and not self.closed and self._factory is not None:
-            asyncio.get_running_loop().add_reader(self.sock.fileno(), self._accept)
+            loops.running().add_reader(self.sock.fileno(), self._accept)
 
     def _accept(self) -> None:
         for _ in range(BACKLOG):
@@ -99,7 +101,7 @@ class Listener:
         """Keep a reference to the task while it runs: the loop holds only weak ones."""
         if self._tasks is None:
             self._tasks = set()
-        task = asyncio.get_running_loop().create_task(work)
+        task = loops.running().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -107,7 +109,7 @@ class Listener:
         try:
             await self._network.latency(self.machine, conn)
             assert self._factory is not None
-            transport, _ = await asyncio.get_running_loop().connect_accepted_socket(self._factory, conn, ssl=self.tls)
+            transport, _ = await loops.running().connect_accepted_socket(self._factory, conn, ssl=self.tls)
         except (OSError, asyncio.CancelledError):
             conn.close()
             return
@@ -133,7 +135,7 @@ class Listener:
         if self.closed:
             return
         if not self._held and self._factory is not None:
-            asyncio.get_running_loop().remove_reader(self.sock.fileno())
+            loops.running().remove_reader(self.sock.fileno())
         self.sock.close()
         for task in tuple(self._tasks or ()):
             task.cancel()
@@ -145,7 +147,7 @@ class Listener:
         if self.closed:
             return
         if not self._held and self._factory is not None:
-            asyncio.get_running_loop().remove_reader(self.sock.fileno())
+            loops.running().remove_reader(self.sock.fileno())
         self.sock.close()
         self._network._forget(self)
 
@@ -171,7 +173,7 @@ class Datagrams(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         if self._alive() and len(self._tasks) < 256:
-            task = asyncio.get_running_loop().create_task(self._answer(data, addr))
+            task = loops.running().create_task(self._answer(data, addr))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from labkit.embedded.runtime import signals
+from labkit.embedded.runtime import loops, signals
 from labkit.embedded.runtime.clock import Clock
 from labkit.embedded.runtime.exits import Exit
 from labkit.embedded.runtime.files import Files, Layer
@@ -144,7 +144,7 @@ class Process(Surroundings):
         if self.ns.main is None:
             self.env.setdefault("HOME", self.identity.home)
         program = self.image.program(self.args, self)
-        loop = asyncio.get_running_loop()
+        loop = loops.running()
         self.entry = self.ns.enter(self.args, self.kill, process=self)
         if self.ns.main is None:
             self.ns.main = self
@@ -209,7 +209,7 @@ class Process(Surroundings):
         if self._exited is not None and not self._exited.done():
             self._exited.set_result(self.exit_code)
         if self.ended is not None:
-            asyncio.get_running_loop().call_soon(self.ended)
+            loops.running().call_soon(self.ended)
 
     @property
     def running(self) -> bool:
@@ -342,7 +342,7 @@ class Process(Surroundings):
         """Run something beside; it is frozen and ends with the process. What it raises ends the process."""
         if self._children is None:
             self._children = set()
-        task = asyncio.get_running_loop().create_task(self._beside(coro))
+        task = loops.running().create_task(self._beside(coro))
         self._children.add(task)
         task.add_done_callback(self._children.discard)
         task.add_done_callback(lambda _: coro.close())  # one that was cancelled before its first step
@@ -361,7 +361,7 @@ class Process(Surroundings):
 
     async def forever(self) -> int:
         """Wait for the signal that ends it: the main loop of a server."""
-        await asyncio.get_running_loop().create_future()
+        await loops.running().create_future()
         return 0
 
     def allocate(self, size: int) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 COMBINED = "(combined from similar events): "
 SIMILAR, SIMILAR_SECONDS = 10, 600.0
@@ -30,13 +31,12 @@ class Series:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What is to be written: ``series.count`` is 1 for a new event, more for one to be counted up."""
+class Seen(NamedTuple):
+    """What is to be written: ``times`` is 1 for a new event, more for one to be counted up."""
 
     message: str
     series: Series
-    count: int
+    times: int
 
 
 class _Topic:

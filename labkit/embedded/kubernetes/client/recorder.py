@@ -20,6 +20,7 @@ from labkit.embedded.kubernetes.client.door import Unreachable
 from labkit.embedded.kubernetes.errors import NotFound, StatusError
 from labkit.embedded.kubernetes.objects import Json, edited
 from labkit.embedded.kubernetes.times import micro, rfc3339
+from labkit.embedded.runtime import loops
 
 log = logging.getLogger("labkit.kubernetes.events")
 
@@ -91,9 +92,9 @@ class Recorder:
         seen = self._correlator.observe(identity, (type, reason), message, now)
         if seen is None or len(self._queue) >= QUEUE:
             return
-        self._queue.append(_Said(about, type, reason, seen.message, now, seen.series, seen.count, action))
+        self._queue.append(_Said(about, type, reason, seen.message, now, seen.series, seen.times, action))
         if self._task is None:
-            self._task = asyncio.create_task(self._flush(), name=f"events of {self.component}")
+            self._task = loops.create_task(self._flush(), name=f"events of {self.component}")
 
     async def stop(self) -> None:
         """End at once; what has not been written is lost, as it is when a real component dies."""

@@ -6,16 +6,15 @@ As ``computePodActions`` of ``pkg/kubelet/kuberuntime/kuberuntime_manager.go``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from labkit.embedded.kubernetes.kubelet import pods
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
 from labkit.embedded.kubernetes.objects import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """One step for a pod."""
 
     sandbox: bool = False  # it needs a sandbox first

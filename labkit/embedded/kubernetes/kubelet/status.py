@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from labkit.embedded.kubernetes.kubelet import pods
 from labkit.embedded.kubernetes.kubelet.records import Container, Sandbox
@@ -29,8 +30,7 @@ class Failure:
     rejected: bool = False  # it was never admitted, so it has no container statuses
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(NamedTuple):
     """What is known of a pod beside its spec."""
 
     host_ip: str

@@ -18,6 +18,7 @@ from labkit.embedded.kubernetes.kubelet import pods
 from labkit.embedded.kubernetes.kubelet.lastwords import ended
 from labkit.embedded.kubernetes.kubelet.status import merged
 from labkit.embedded.kubernetes.objects import Json
+from labkit.embedded.runtime import loops
 
 log = logging.getLogger("labkit.kubernetes.kubelet")
 
@@ -55,7 +56,7 @@ class Statuses:
         """This is its status now. ``final``: and it is over, take it out of the API server; then call ``done``."""
         self._put(_Due(namespace, name, uid, status, final, done))
         if self._task is None:
-            self._task = asyncio.create_task(self._flush())
+            self._task = loops.create_task(self._flush())
 
     def _put(self, due: _Due) -> None:
         """What is over stays over, whatever is told after it."""

@@ -20,6 +20,7 @@ from labkit.embedded.kubernetes.kubelet.starting import SYNC_ERROR, Starting
 from labkit.embedded.kubernetes.kubelet.status import OWN_FIELDS, Failure, View, build, readiness
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.times import parse
+from labkit.embedded.runtime import loops
 from labkit.embedded.runtime.clock import Timer
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Worker:
         if self.over:
             return
         if self._task is None:
-            self._task = asyncio.create_task(self._run())
+            self._task = loops.create_task(self._run())
         else:
             self._again = True
 

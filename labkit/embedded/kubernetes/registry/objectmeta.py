@@ -22,10 +22,12 @@ def own(kind: Kind, obj: Json) -> Json:
 
     The order matters: a list leaves the first two fields of its items out by cutting bytes.
     """
-    new: Json = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": dict(obj.get("metadata") or {})}
-    for part, value in obj.items():
-        if part not in new:
-            new[part] = dict(value) if part in ("spec", "status") and isinstance(value, dict) else value
+    new: Json = {"kind": None, "apiVersion": None, "metadata": None, **obj}
+    new["kind"], new["apiVersion"] = kind.kind, kind.api_version
+    new["metadata"] = dict(obj.get("metadata") or {})
+    for part in ("spec", "status"):
+        if isinstance(value := obj.get(part), dict):
+            new[part] = dict(value)
     return new
 
 

@@ -12,6 +12,7 @@ from labkit.embedded.kubernetes.kinds import Kind
 from labkit.embedded.kubernetes.objects import Json
 from labkit.embedded.kubernetes.registry.reading import NOT_OLDER_THAN, Listing, list_objects, parse_version
 from labkit.embedded.kubernetes.registry.selection import Selection
+from labkit.embedded.runtime import loops
 
 # A reader that is this far behind is cut off, as the real cache forcibly closes unresponsive watchers.
 LAG = 100_000
@@ -64,7 +65,7 @@ class Watch:
         while not self._events:
             if self.closed:
                 return False
-            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            self._waiter = waiter = loops.running().create_future()
             await waiter
         return True
 

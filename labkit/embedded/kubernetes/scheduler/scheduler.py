@@ -26,6 +26,7 @@ from labkit.embedded.kubernetes.scheduler.requeue import Happening, What
 from labkit.embedded.kubernetes.scheduler.watching import Watching
 from labkit.embedded.kubernetes.scheduler.writing import SCHEDULER_ERROR, Writer
 from labkit.embedded.kubernetes.times import rfc3339
+from labkit.embedded.runtime import loops
 from labkit.embedded.runtime.clock import Clock, Timer
 
 log = logging.getLogger("labkit.kubernetes.scheduler")
@@ -119,7 +120,7 @@ class Scheduler:
 
     def _schedule_some(self) -> bool:
         """Schedule for a moment. False: nobody waits any more."""
-        loop = asyncio.get_running_loop()
+        loop = loops.running()
         until = loop.time() + TURN
         while (queued := self.queue.pop()) is not None:
             try:

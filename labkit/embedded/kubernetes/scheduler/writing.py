@@ -18,6 +18,7 @@ from labkit.embedded.kubernetes.objects import Json, condition_of, edited, spec_
 from labkit.embedded.kubernetes.scheduler.pods import PodInfo
 from labkit.embedded.kubernetes.scheduler.preemption import REASON, Candidate
 from labkit.embedded.kubernetes.times import rfc3339
+from labkit.embedded.runtime import loops
 
 log = logging.getLogger("labkit.kubernetes.scheduler")
 
@@ -58,7 +59,7 @@ class Writer:
     def _add(self, write: Write) -> None:
         self._waiting.append(write)
         if len(self._tasks) < min(WRITERS, len(self._waiting)):
-            task = asyncio.create_task(self._work(), name="kube-scheduler writes")
+            task = loops.create_task(self._work(), name="kube-scheduler writes")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 

@@ -8,7 +8,7 @@ def test_the_same_again_is_counted() -> None:
     assert first is not None
     assert again is not None
     assert again.series is first.series
-    assert (first.count, again.count, again.series.first) == (1, 2, 0)
+    assert (first.times, again.times, again.series.first) == (1, 2, 0)
 
 
 def test_ten_that_differ_in_their_message_only_become_one() -> None:
@@ -20,7 +20,7 @@ def test_ten_that_differ_in_their_message_only_become_one() -> None:
     assert seen[9] is not None
     assert seen[19] is not None
     assert seen[19].series is seen[9].series
-    assert seen[19].count == 11
+    assert seen[19].times == 11
 
 
 def test_after_ten_minutes_of_silence_messages_stand_for_themselves_again() -> None:
@@ -47,13 +47,13 @@ def test_it_forgets_what_was_used_longest_ago() -> None:
         correlator.observe(name, "Failed", "no", 0)
     again = correlator.observe("a", "Failed", "no", 1)
     assert again is not None
-    assert again.count == 1
+    assert again.times == 1
 
 
 def test_what_was_combined_stands_beside_what_was_said_before() -> None:
     correlator = Correlator()
     said = [correlator.observe("web", "Failed", text, 0) for text in ("a", "b", "a", "b", "c")]
-    assert [one and (one.message, one.count) for one in said] == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("c", 1)]
+    assert [one and (one.message, one.times) for one in said] == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("c", 1)]
     assert said[0] is not None
     assert said[2] is not None
     assert said[2].series is said[0].series
