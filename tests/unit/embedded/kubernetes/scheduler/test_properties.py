@@ -38,15 +38,18 @@ NOW = "2026-01-01T00:00:00Z"
 SOFT = "PreferNoSchedule"
 TAINTS = [(), (), (), (f"k=v:{SOFT}",), (f"a:{SOFT}", f"b:{SOFT}"), ("k=v:NoSchedule",)]
 
+LABELS = [{}, {"disk": "ssd"}, {"disk": "hdd"}]
+ZONES = ["", "x", "y", "z"]
+
 nodes_strategy = st.lists(
     st.fixed_dictionaries(
         {
             "cpu": st.sampled_from(["1", "2", "4"]),
             "memory": st.sampled_from(["1Gi", "4Gi"]),
             "pods": st.sampled_from([3, 110]),
-            "zone": st.sampled_from(["", "x", "y", "z"]),
+            "zone": st.sampled_from(ZONES),
             "taints": st.sampled_from(TAINTS),
-            "labels": st.sampled_from([{}, {"disk": "ssd"}, {"disk": "hdd"}]),
+            "labels": st.sampled_from(LABELS),
         }
     ),
     min_size=1,
@@ -84,7 +87,9 @@ sociable = st.fixed_dictionaries(
 )
 actions = st.lists(
     st.tuples(
-        st.sampled_from(["place", "place", "place", "place", "delete", "end"]), st.integers(0, 3), st.integers(0, 50)
+        st.sampled_from(["place", "place", "place", "place", "delete", "end", "alter"]),
+        st.integers(0, 3),
+        st.integers(0, 50),
     ),
     max_size=60,
 )
@@ -94,6 +99,7 @@ class World:
     """The cluster as the scheduler has it, and as plain objects."""
 
     def __init__(self, nodes: list[Json], kinds: list[Json], service: bool) -> None:
+        self.facts = [dict(facts) for facts in nodes]
         self.nodes = [a_node(f"n{number}", **facts) for number, facts in enumerate(nodes)]
         self.kinds = kinds
         self.pods: list[Json] = []
@@ -141,6 +147,19 @@ class World:
             self.cluster.put_pod(info(bound))
         self.pods.append(bound)
 
+    def alter(self, what: int, which: int) -> None:
+        """A node becomes another one while pods are on it and rankings count with it."""
+        number = which % len(self.nodes)
+        facts = self.facts[number]
+        if what == 0:
+            facts["labels"] = LABELS[which % len(LABELS)]
+        elif what == 1:
+            facts["zone"] = ZONES[which % len(ZONES)]
+        else:
+            facts["taints"] = TAINTS[which % len(TAINTS)]
+        self.nodes[number] = a_node(f"n{number}", **facts)
+        self.cluster.put_node(self.nodes[number])
+
     def remove(self, pod: Json) -> None:
         self.pods.remove(pod)
         self.cluster.remove_pod((pod["metadata"]["namespace"], pod["metadata"]["name"]))
@@ -172,6 +191,8 @@ def test_as_the_plain_algorithm_would(
             node = world.choose(pod)
             if node is not None:
                 world.place(pod, node)
+        elif action == "alter":
+            world.alter(kind, which)
         elif world.pods:
             pod = world.pods[which % len(world.pods)]
             if action == "delete":
