@@ -128,7 +128,7 @@ def three_ready(context: Context) -> Verdict:
 def create_shop(context: Context) -> None:
     from kubernetes import client
 
-    script = "mkdir /www && hostname > /www/index.html && touch /www/ready && httpd -f -p 80 -h /www"
+    script = "mkdir -p /www && hostname > /www/index.html && touch /www/ready && httpd -f -p 80 -h /www"
     container = {
         "name": "shop",
         "image": "busybox:1.36",
