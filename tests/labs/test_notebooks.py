@@ -24,7 +24,6 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from support import present, workloads
-from support.until import PATIENCE
 
 import labkit
 from labkit.guide import find_labs, load_lab
@@ -63,7 +62,7 @@ def with_proofs(lab_id: str) -> tuple[nbformat.NotebookNode, list[str]]:
             shown.append(step)
             code = "" if step in done_by_cell else PROVE_BEFORE.format(step=step)
             how = "wait" if step in done_by_cell else "solve"
-            code += PROVE_AFTER.format(step=step, how=how, patience=2 * PATIENCE * lab.step(step).patience)
+            code += PROVE_AFTER.format(step=step, how=how, patience=2 * lab.step(step).patience)
             cells.append(nbformat.v4.new_code_cell(code))
     notebook.cells = cells
     return notebook, shown
@@ -126,7 +125,7 @@ def play(lab_id: str) -> None:
     notebook, _ = with_proofs(lab_id)
     folder = (labs_folder() / f"{lab_id}.ipynb").parent
     NotebookClient(
-        notebook, timeout=int(420 * PATIENCE), kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook, timeout=420, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
     ).execute()
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from support.until import PATIENCE, until
+from support.until import until
 
 INDENT = "    "
 _CODE = re.compile(r"\[(\d+)\]")
@@ -116,7 +116,6 @@ class Player:
 
     def _run(self, command: str, patience: float) -> tuple[int, str]:
         process = self._start(command, subprocess.PIPE, subprocess.PIPE)
-        patience *= PATIENCE
         try:
             out, err = process.communicate(timeout=patience)
         except subprocess.TimeoutExpired:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from typing import Literal, TypeVar
 
 T = TypeVar("T")
-
-# A deadline is there for what never comes. On a slow machine a real cluster's good answers come late, so that whoever
-# runs the tests there gives all of them more time: LABKIT_PATIENCE=3.
-PATIENCE = float(os.environ.get("LABKIT_PATIENCE") or 1)
 
 
 def until(
@@ -20,9 +15,8 @@ def until(
     """Looks again and again until it sees something true, and returns that.
 
     A look that raises AssertionError or LookupError has not seen it yet. When the time is over, the failure tells
-    what was last seen. ``timeout`` is in seconds, and is as many times longer as :data:`PATIENCE` says.
+    what was last seen.
     """
-    timeout *= PATIENCE
     deadline = time.monotonic() + timeout
     pause = every
     while True:
