@@ -2,7 +2,7 @@
 
 The work is done by ``infra/kind/up``, ``down`` and ``status`` (:mod:`labkit.engines.scripted`). Components are stopped
 and started where they really are: static pods by moving their manifests away, the kubelet through systemd, kube-proxy
-by freezing its process.
+by freezing its process. A component runs when its process is there.
 """
 
 from __future__ import annotations
@@ -19,10 +19,18 @@ _MANIFESTS = "/etc/kubernetes/manifests"
 _PARKED = "/etc/kubernetes/labkit-stopped"
 _STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
+_SETTLE = 60  # seconds that a kubelet may take to end or begin what it was told, before it is answered all the same
+
+# Which processes there are, by the names that the kernel keeps: fifteen characters of them.
+_RUNS = 'runs() { grep -qsx "$(printf %.15s $1)" /proc/[0-9]*/comm; }'
+
 # One line a component, "name state", from inside a node: one `docker exec` a node instead of one a component.
 _ASK = f"""
+{_RUNS}
 for c in {" ".join(_STATIC)}; do
-  if [ -e {_MANIFESTS}/$c.yaml ]; then echo $c running; elif [ -e {_PARKED}/$c.yaml ]; then echo $c stopped; fi
+  if runs $c; then echo $c running
+  elif [ -e {_MANIFESTS}/$c.yaml ] && systemctl is-active -q kubelet; then echo $c starting
+  elif [ -e {_MANIFESTS}/$c.yaml ] || [ -e {_PARKED}/$c.yaml ]; then echo $c stopped; fi
 done
 if systemctl is-active -q kubelet; then echo kubelet running; else echo kubelet stopped; fi
 for p in /proc/[0-9]*; do
@@ -33,14 +41,21 @@ done
 
 
 def _in_node(name: str, verb: str) -> str:
-    """The shell command that stops or starts a component inside its node. Doing it twice changes nothing."""
+    """The shell command that stops or starts a component inside its node. Doing it twice changes nothing.
+
+    A static pod follows its manifest a moment later: a controller-manager that was only told to go would still replace
+    what the learner deletes next. So it is waited for, where there is a kubelet that does it.
+    """
     if name == "kubelet":
         return f"systemctl {verb} kubelet"
     if name == "kube-proxy":
         # Ended, it would be started again by the kubelet. Frozen, its last rules stay, as they do when it is gone.
         return f"pkill -{'STOP' if verb == 'stop' else 'CONT'} -x kube-proxy"
     source, target = (_MANIFESTS, _PARKED) if verb == "stop" else (_PARKED, _MANIFESTS)
-    return f"mkdir -p {_PARKED}; [ -e {target}/{name}.yaml ] || mv {source}/{name}.yaml {target}/"
+    moved = f"mkdir -p {_PARKED}; [ -e {target}/{name}.yaml ] || mv {source}/{name}.yaml {target}/ || exit"
+    unsettled = f"runs {name}" if verb == "stop" else f"! runs {name}"
+    waited = f"i=0; while {unsettled} && systemctl is-active -q kubelet && [ $i -lt {_SETTLE * 10} ]"
+    return f"{moved}; {_RUNS}; {waited}; do sleep 0.1; i=$((i+1)); done"
 
 
 class NodePlug(Plug):
@@ -94,4 +109,4 @@ class KindEngine(ScriptedEngine):
         record.machine(machine)
         if verb not in COMPONENT_VERBS:
             raise UsageError(f"a component has no {verb!r}; there are {' and '.join(COMPONENT_VERBS)}")
-        docker(record, "exec", machine, "sh", "-c", _in_node(name, verb))
+        docker(record, "exec", machine, "sh", "-c", _in_node(name, verb), timeout=2.0 * _SETTLE)

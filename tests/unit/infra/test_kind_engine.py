@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.until import until
 
-from labkit.engines import hosts, scripted
+from labkit.engines import hosts, kind, scripted
 from labkit.engines.base import MachineInfo, Record, Request, find_component
 from labkit.engines.hosts import infra
 from labkit.engines.kind import KindEngine
@@ -143,13 +147,96 @@ def test_a_partition_has_two_sides(tmp_path: Path, commands) -> None:
         ("kubelet", "start", "systemctl start kubelet"),
         ("kube-proxy", "stop", "pkill -STOP -x kube-proxy"),
         ("kube-proxy", "start", "pkill -CONT -x kube-proxy"),
-        ("etcd", "stop", "mv /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/labkit-stopped/"),
-        ("etcd", "start", "mv /etc/kubernetes/labkit-stopped/etcd.yaml /etc/kubernetes/manifests/"),
     ],
 )
 def test_components_stop_where_they_really_are(tmp_path: Path, commands, name: str, verb: str, asked: str) -> None:
     KindEngine().component(record(tmp_path), CONTROL, name, verb)
     assert commands()[-1].endswith(asked)
+
+
+@pytest.fixture
+def node(tmp_path: Path, commands, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+    """A node whose commands are run right here, and whose kubelet the test is."""
+    folders = {"_MANIFESTS": tmp_path / "manifests", "_PARKED": tmp_path / "parked"}
+    for name, folder in folders.items():
+        monkeypatch.setattr(kind, name, str(folder))
+    node = Node(folders["_MANIFESTS"], folders["_PARKED"], tmp_path / "bin")
+    node.manifests.mkdir()
+    node.manifest.touch()
+    node.kubelet(True)
+    commands.prepare('exec*) shift 2; exec "$@" ;;')
+    yield node
+    node.end()
+
+
+@dataclass
+class Node:
+    manifests: Path
+    parked: Path
+    tools: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    # No component of Kubernetes: those of a real cluster on this machine are to be seen in its /proc.
+    NAME = "labkit-test-component"
+
+    @property
+    def manifest(self) -> Path:
+        return self.manifests / f"{self.NAME}.yaml"
+
+    def kubelet(self, runs: bool) -> None:
+        systemctl = self.tools / "systemctl"
+        systemctl.write_text(f"#!/bin/sh\nexit {0 if runs else 3}\n")
+        systemctl.chmod(0o755)
+
+    def begin(self) -> None:
+        program = self.tools / self.NAME
+        program.write_bytes(Path("/bin/sleep").read_bytes())
+        program.chmod(0o755)
+        self.process = subprocess.Popen([program, "600"])
+
+    def end(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def test_a_static_pod_is_stopped_when_its_process_has_gone(tmp_path: Path, node: Node) -> None:
+    node.begin()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(KindEngine().component, record(tmp_path), CONTROL, node.NAME, "stop")
+        until(lambda: not node.manifest.exists(), 20, "the manifest is taken away")
+        with pytest.raises(TimeoutError):
+            asked.result(timeout=1)
+        node.end()
+        asked.result(timeout=20)
+    KindEngine().component(record(tmp_path), CONTROL, node.NAME, "stop")  # twice changes nothing
+    assert (node.parked / node.manifest.name).exists()
+
+
+def test_a_static_pod_is_started_when_its_process_is_there(tmp_path: Path, node: Node) -> None:
+    KindEngine().component(record(tmp_path), CONTROL, node.NAME, "stop")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(KindEngine().component, record(tmp_path), CONTROL, node.NAME, "start")
+        until(node.manifest.exists, 20, "the manifest is back")
+        with pytest.raises(TimeoutError):
+            asked.result(timeout=1)
+        node.begin()
+        asked.result(timeout=20)
+
+
+def test_without_its_kubelet_nobody_waits_for_a_static_pod(tmp_path: Path, node: Node) -> None:
+    node.begin()
+    node.kubelet(False)
+    KindEngine().component(record(tmp_path), CONTROL, node.NAME, "stop")
+    assert node.process
+    assert node.process.poll() is None
+    assert not node.manifest.exists()
+
+
+def test_a_static_pod_that_a_node_has_not_is_told_of(tmp_path: Path, node: Node) -> None:
+    node.manifest.unlink()
+    with pytest.raises(EngineFailed, match="No such file or directory"):
+        KindEngine().component(record(tmp_path), CONTROL, node.NAME, "stop")
 
 
 def test_what_runs_is_asked_inside_the_nodes(tmp_path: Path, commands, monkeypatch: pytest.MonkeyPatch) -> None:
