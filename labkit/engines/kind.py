@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from labkit.engines.base import COMPONENT_VERBS, ComponentInfo, MachineInfo, Record, Request
-from labkit.engines.hosts import docker
+from labkit.engines.hosts import QUICK, docker
 from labkit.engines.plugs import Plug
 from labkit.engines.scripted import Report, ScriptedEngine
 from labkit.errors import UsageError
@@ -19,7 +19,9 @@ _MANIFESTS = "/etc/kubernetes/manifests"
 _PARKED = "/etc/kubernetes/labkit-stopped"
 _STATIC = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
-_SETTLE = 60  # seconds that a kubelet may take to end or begin what it was told, before it is answered all the same
+# Seconds that are waited for a kubelet to do what it was told, before it is answered all the same. What it starts again
+# it may put off for minutes (CrashLoopBackOff); nobody is kept waiting for that, the component's state tells.
+_SETTLE = {"stop": 60, "start": 10}
 
 # Which processes there are, by the names that the kernel keeps: fifteen characters of them.
 _RUNS = 'runs() { grep -qsx "$(printf %.15s $1)" /proc/[0-9]*/comm; }'
@@ -54,8 +56,9 @@ def _in_node(name: str, verb: str) -> str:
     source, target = (_MANIFESTS, _PARKED) if verb == "stop" else (_PARKED, _MANIFESTS)
     moved = f"mkdir -p {_PARKED}; [ -e {target}/{name}.yaml ] || mv {source}/{name}.yaml {target}/ || exit"
     unsettled = f"runs {name}" if verb == "stop" else f"! runs {name}"
-    waited = f"i=0; while {unsettled} && systemctl is-active -q kubelet && [ $i -lt {_SETTLE * 10} ]"
-    return f"{moved}; {_RUNS}; {waited}; do sleep 0.1; i=$((i+1)); done"
+    begun = "now() { date +%s; }; begun=$(now)"
+    waited = f"while {unsettled} && systemctl is-active -q kubelet && [ $(($(now) - begun)) -lt {_SETTLE[verb]} ]"
+    return f"{moved}; {_RUNS}; {begun}; {waited}; do sleep 0.1; done"
 
 
 class NodePlug(Plug):
@@ -109,4 +112,4 @@ class KindEngine(ScriptedEngine):
         record.machine(machine)
         if verb not in COMPONENT_VERBS:
             raise UsageError(f"a component has no {verb!r}; there are {' and '.join(COMPONENT_VERBS)}")
-        docker(record, "exec", machine, "sh", "-c", _in_node(name, verb), timeout=2.0 * _SETTLE)
+        docker(record, "exec", machine, "sh", "-c", _in_node(name, verb), timeout=QUICK + _SETTLE[verb])

@@ -76,11 +76,12 @@ def test_a_node_port_on_every_node(kube: KubeCluster, home: str, web: Json) -> N
 def from_outside(url: str, count: int) -> set[str] | None:
     """The host names that answer so many requests; None while somebody refuses.
 
-    A kube-proxy writes its node's rules a while after the endpoints are there, each at its own time.
+    A kube-proxy writes its node's rules a while after the endpoints are there, each at its own time. A connection that
+    was made in that very moment is seen to hang on a real node.
     """
     try:
         texts = [requests.get(url, timeout=5).text for _ in range(count)]
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return None
     return {text.splitlines()[0].split(": ")[1] for text in texts}
 

@@ -224,6 +224,15 @@ def test_a_static_pod_is_started_when_its_process_is_there(tmp_path: Path, node:
         asked.result(timeout=20)
 
 
+def test_nobody_waits_for_minutes_for_a_kubelet_that_puts_a_start_off(
+    tmp_path: Path, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KindEngine().component(record(tmp_path), CONTROL, node.NAME, "stop")
+    monkeypatch.setitem(kind._SETTLE, "start", 1)
+    KindEngine().component(record(tmp_path), CONTROL, node.NAME, "start")
+    assert node.manifest.exists()
+
+
 def test_without_its_kubelet_nobody_waits_for_a_static_pod(tmp_path: Path, node: Node) -> None:
     node.begin()
     node.kubelet(False)
