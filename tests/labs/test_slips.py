@@ -1,4 +1,4 @@
-"""What the Mesos labs' checks say to whoever took a wrong turn: a sentence that leads on, not the next step's."""
+"""What the labs' checks say to whoever took a wrong turn: a sentence that leads on, not the next step's."""
 
 from __future__ import annotations
 
@@ -72,6 +72,18 @@ def test_a_desk_that_went_with_its_kernel() -> None:
     assert "Tear down" in say(lab, "clean-up", masters(framework("by-hand", connected=True))).try_next
     gone = say(lab, "clean-up", masters(framework("by-hand", connected=False)))
     assert f"teardown('{ID}')" in gone.try_next
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [("stopped", "`kube.start('kube-scheduler')`"), ("starting", "twice as long each time")],
+)
+def test_a_scheduler_that_its_kubelet_puts_off_is_not_to_be_started_again(state: str, wanted: str) -> None:
+    parts = [SimpleNamespace(name="kube-scheduler", machine="control-plane", state=state)]
+    asked = Context(SimpleNamespace(client=None, machines=[], components=parts, env={}))
+    verdict = load_lab("kubernetes/06-control-plane").step("scheduler-back").check(asked)
+    assert isinstance(verdict, NotYet)
+    assert wanted in verdict.try_next
 
 
 def test_frameworks_that_a_second_run_left() -> None:

@@ -50,8 +50,14 @@ def not_stopped(context: Context, name: str) -> NotYet | None:
 
 
 def not_running(context: Context, name: str) -> NotYet | None:
-    if component(context, name) == "running":
+    state = component(context, name)
+    if state == "running":
         return None
+    if state == "starting":
+        return NotYet(
+            f"{name} is about to start",
+            "Its kubelet saw it end and puts it off: ten seconds, twice as long each time, five minutes at most. Wait.",
+        )
     return NotYet(f"{name} is stopped", f"`kube.start('{name}')`")
 
 
