@@ -34,11 +34,13 @@ for c in {" ".join(_STATIC)}; do
   elif [ -e {_MANIFESTS}/$c.yaml ] && systemctl is-active -q kubelet; then echo $c starting
   elif [ -e {_MANIFESTS}/$c.yaml ] || [ -e {_PARKED}/$c.yaml ]; then echo $c stopped; fi
 done
-if systemctl is-active -q kubelet; then echo kubelet running; else echo kubelet stopped; fi
+if systemctl is-active -q kubelet; then kubelet=running proxy=starting; else kubelet=stopped proxy=stopped; fi
 for p in /proc/[0-9]*; do
   [ "$(cat $p/comm 2>/dev/null)" = kube-proxy ] || continue
-  if grep -q '^State:.*T' $p/status; then echo kube-proxy stopped; else echo kube-proxy running; fi
+  if grep -q '^State:.*T' $p/status; then proxy=stopped; else proxy=running; fi
 done
+echo kubelet $kubelet
+echo kube-proxy $proxy
 """
 
 

@@ -18,6 +18,16 @@ def state(kube: KubeCluster, name: str, machine: str = "") -> str:
     return found.state
 
 
+def start(kube: KubeCluster, name: str) -> None:
+    """Starts it, and waits until its process is there.
+
+    A kubelet that saw it end puts a start off, by five minutes at most (its MaxContainerBackOff). How often a real
+    one's parts have ended before, while a slow machine came up, nobody here decides.
+    """
+    kube.sandbox.start(name)
+    until(lambda: state(kube, name) == "running", 310 if kube.engine == "docker" else 30, f"{name} runs")
+
+
 def static(kube: KubeCluster, name: str) -> str:
     return kube.path("pods", "kube-system", f"{name}-{kube.control_plane}")
 
@@ -53,7 +63,8 @@ def test_the_parts(kube: KubeCluster) -> None:
     assert found == {(name, kube.control_plane) for name in control} | {
         (name, machine) for name in ("kubelet", "kube-proxy") for machine in machines
     }
-    assert all(c.state == "running" for c in kube.sandbox.components)
+    # A DaemonSet's pods come a moment after the nodes are ready.
+    until(lambda: {c.state for c in kube.sandbox.components} == {"running"}, 30, "all run")
 
 
 # -- the scheduler ---------------------------------------------------------------------------------------------------
@@ -64,7 +75,7 @@ def no_scheduler(cluster: KubeCluster, home: str, web: str) -> Iterator[None]:
     cluster.sandbox.stop("kube-scheduler")
     cluster.gone(static(cluster, "kube-scheduler"))
     yield
-    cluster.sandbox.start("kube-scheduler")
+    start(cluster, "kube-scheduler")
     cluster.object(static(cluster, "kube-scheduler"), is_ready, 90)
 
 
@@ -89,7 +100,7 @@ def test_a_pod_is_bound_by_hand(kube: KubeCluster, home: str, no_scheduler: None
 
 
 def test_the_scheduler_takes_up_what_has_waited(kube: KubeCluster, home: str, no_scheduler: None) -> None:
-    kube.sandbox.start("kube-scheduler")
+    start(kube, "kube-scheduler")
     kube.ready_pods(home, 2, timeout=90, app="late")
     kube.object(static(kube, "kube-scheduler"), is_ready, 90)
     assert state(kube, "kube-scheduler") == "running"
@@ -103,7 +114,7 @@ def no_controllers(cluster: KubeCluster, home: str, web: str) -> Iterator[None]:
     cluster.sandbox.stop("kube-controller-manager")
     cluster.gone(static(cluster, "kube-controller-manager"))
     yield
-    cluster.sandbox.start("kube-controller-manager")
+    start(cluster, "kube-controller-manager")
     cluster.object(static(cluster, "kube-controller-manager"), is_ready, 90)
 
 
@@ -134,7 +145,7 @@ def test_without_controllers_owners_leave_what_they_own(kube: KubeCluster, home:
 
 
 def test_the_controllers_take_up_what_has_waited(kube: KubeCluster, home: str, no_controllers: None) -> None:
-    kube.sandbox.start("kube-controller-manager")
+    start(kube, "kube-controller-manager")
     kube.ready_pods(home, 2, timeout=90, app="web")
     kube.ready_pods(home, 1, timeout=60, app="nobody")
     kube.gone(kube.path("configmaps", home, "child"), 90)
@@ -186,7 +197,7 @@ def test_without_the_api_server_what_runs_goes_on(kube: KubeCluster, home: str, 
         done = kube.kubectl("get", "pods", "-n", home, check=False)
         assert done.code == 1
     finally:
-        kube.sandbox.start("kube-apiserver")
+        start(kube, "kube-apiserver")
     until(lambda: not _unanswered(kube), 120, "the API server answers again")
     assert kube.get(kube.path("configmaps", home, name))["data"] == {"word": "kept"}
     kube.ready_pods(home, 2, timeout=90, app="web")
@@ -234,7 +245,7 @@ def test_without_etcd_nothing_is_said_or_written(kube: KubeCluster, home: str, w
             pass
         assert answers(web)
     finally:
-        kube.sandbox.start("etcd")
+        start(kube, "etcd")
     until(lambda: not _unanswered(kube), 180, "all is well again")
 
     def read() -> dict[str, int]:
