@@ -8,13 +8,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `support`
 
-from support import present
+from support import lanes, present
 
 from labkit.engines.hosts import host_engine
 from labkit.environment import VARIABLES
@@ -44,9 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
 _ORDER = ("unit", "conformance", "labs", "browser")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes:
+    config.option.loadscopereorder = False  # they are in their order already
+    return lanes.Lanes(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     items.sort(key=lambda item: _ORDER.index(item.path.relative_to(here).parts[0]))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        lanes.share_out(items)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
