@@ -29,7 +29,7 @@ from labkit.embedded.kubernetes.objects import (
 from labkit.embedded.kubernetes.selectors import Selector
 
 # After so many of its pods an owner lets the event loop go round once more before it counts them.
-PODS_PER_ROUND = 25
+PODS_PER_ROUND = 10
 
 
 class PodOwner(Controller):

@@ -47,21 +47,22 @@ class ReplicasController(PodOwner):
         owner = self.owners.get(*key) or owner
         settled = self.expectations.satisfied(key)
         pods = await self.claimed(owner)
+        counted = count(owner, pods, self.clock.time())  # once: there may be thousands
         failure: Failure | None = None
         error: Exception | None = None
         if settled and not is_terminating(owner):
-            failure, error = await self._manage(owner, [pod for pod in pods if is_pod_active(pod)])
-        await self._write_status(key, owner, pods, failure)
+            failure, error = await self._manage(owner, pods, counted.replicas)
+        await self._write_status(key, owner, counted, failure)
         if error is not None:
             raise error
 
-    async def _manage(self, owner: Json, active: list[Json]) -> tuple[Failure | None, Exception | None]:
-        missing = owner["spec"].get("replicas", 1) - len(active)
+    async def _manage(self, owner: Json, pods: list[Json], active: int) -> tuple[Failure | None, Exception | None]:
+        missing = owner["spec"].get("replicas", 1) - active
         if missing > 0:
             error = await self._create(owner, min(missing, BURST))
             return (Failure("FailedCreate", str(error)), error) if error else (None, None)
         if missing < 0:
-            error = await self._delete(owner, active, min(-missing, BURST))
+            error = await self._delete(owner, [pod for pod in pods if is_pod_active(pod)], min(-missing, BURST))
             return (Failure("FailedDelete", str(error)), error) if error else (None, None)
         return None, None
 
@@ -101,9 +102,8 @@ class ReplicasController(PodOwner):
         at = self.pods.cache.at
         return [pod for sibling in siblings for pod in at("controller", uid_of(sibling)).values()]
 
-    async def _write_status(self, key: Key, owner: Json, pods: list[Json], failure: Failure | None) -> None:
+    async def _write_status(self, key: Key, owner: Json, counted: Count, failure: Failure | None) -> None:
         now = self.clock.time()
-        counted = count(owner, pods, now)
         wanted = status(owner, counted, failure, now, terminating=self.counts_terminating)
         if wanted != status_of(owner):
             try:
